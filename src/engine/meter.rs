@@ -1,0 +1,57 @@
+//! What the engine did, counted.
+
+use std::time::Duration;
+
+use crate::record::Stats;
+
+#[derive(Default)]
+pub struct Meter {
+    stats: Stats,
+    scoring: Duration,
+}
+
+impl Meter {
+    pub fn new(load: Duration) -> Self {
+        Self { stats: Stats { load_s: load.as_secs_f64(), ..Stats::default() }, scoring: Duration::ZERO }
+    }
+
+    /// A request answered without the model; `cost` is what computing it alone would have taken, in tokens.
+    pub fn hit(&mut self, cost: u64) {
+        self.stats.cache_hits += 1;
+        self.stats.tokens_requested += cost;
+    }
+
+    pub fn miss(&mut self, cost: u64, computed: u64) {
+        self.stats.cache_misses += 1;
+        self.stats.forward_passes += 1;
+        self.stats.tokens_requested += cost;
+        self.stats.tokens_computed += computed;
+    }
+
+    /// One call of the model with `size` requests; gives its number, from 1.
+    pub fn batch(&mut self, size: usize, wall: Duration) -> u64 {
+        self.stats.batches_sent += 1;
+        self.stats.batched_prompts += size as u64;
+        self.stats.max_batch_size = self.stats.max_batch_size.max(size as u64);
+        self.scoring += wall;
+        self.stats.batches_sent
+    }
+
+    pub fn stats(&self) -> Stats {
+        let rate = |part: u64, whole: u64| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
+        Stats {
+            hit_rate: rate(self.stats.cache_hits, self.stats.cache_hits + self.stats.cache_misses),
+            avg_batch_size: rate(self.stats.batched_prompts, self.stats.batches_sent),
+            scoring_wall_s: self.scoring.as_secs_f64(),
+            peak_rss_bytes: peak_rss_bytes(),
+            ..self.stats.clone()
+        }
+    }
+}
+
+/// The largest resident size of this process so far; 0 where the system does not tell.
+fn peak_rss_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
+    kilobytes.unwrap_or(0) * 1024
+}

@@ -1,0 +1,46 @@
+//! The numbers behind a verdict: pure functions over slices, with no input or output, no clock, and no chance that a seed
+//! does not fix.
+//!
+//! Divergences are in nats, over whole vocabularies. Intervals are 95 % intervals; p-values say how often chance alone
+//! would do as much. What has no defined value (too few values, one that is not finite, no spread) is a [`Degenerate`]
+//! and never a number, so that no probe can pass on NaN.
+
+mod binomial;
+mod bisection;
+mod bootstrap;
+mod degenerate;
+mod divergence;
+mod exp;
+mod interval;
+mod lanes;
+mod line;
+mod multiplicity;
+mod normal;
+mod null;
+mod permutation;
+mod power;
+mod quantile;
+mod seed;
+mod share;
+mod student;
+mod subsequence;
+mod units;
+
+#[cfg(test)]
+mod golden_tests;
+
+pub use binomial::mcnemar;
+pub use bootstrap::{Bootstrap, Endpoints};
+pub use degenerate::Degenerate;
+pub use divergence::{Distribution, log_softmax, log_sum_exp};
+pub use interval::Interval;
+pub use line::Line;
+pub use multiplicity::benjamini_hochberg;
+pub use null::NullComparison;
+pub use permutation::{Permutation, SignFlip};
+pub use power::{items_to_settle, smallest_detectable_effect};
+pub use quantile::{mean, median, quantile, quantiles, sd};
+pub use seed::{derive_seed, generator};
+pub use share::{clopper_pearson, wilson};
+pub use student::{student_interval, student_quantile, student_sf, student_two_sided};
+pub use subsequence::common_subsequence_length;

@@ -1,0 +1,46 @@
+//! Why a model, an adapter or a tokenizer is refused.
+
+use std::path::{Path, PathBuf};
+
+/// A model, adapter or tokenizer that can't be loaded, or is refused. Every message names the file or the tensor.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    #[error("can't read {path}: {source}", path = .path.display())]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("{what} has no {file}: looked in {dir}{hint}", dir = .dir.display())]
+    Missing { what: &'static str, file: &'static str, dir: PathBuf, hint: String },
+    #[error("{path} is not valid: {message}", path = .path.display())]
+    Invalid { path: PathBuf, message: String },
+    #[error("{path} is refused: {message}", path = .path.display())]
+    Refused { path: PathBuf, message: String },
+    #[error(transparent)]
+    Hub(#[from] super::hub::HubError),
+    #[error("{0}")]
+    Unsupported(String),
+    #[error("the computation failed: {0}")]
+    Compute(#[from] candle_core::Error),
+}
+
+impl ModelError {
+    pub(super) fn read(path: &Path, source: std::io::Error) -> Self {
+        Self::Read { path: path.to_owned(), source }
+    }
+
+    pub(super) fn invalid(path: &Path, message: impl Into<String>) -> Self {
+        Self::Invalid { path: path.to_owned(), message: message.into() }
+    }
+
+    pub(super) fn refused(path: &Path, message: impl Into<String>) -> Self {
+        Self::Refused { path: path.to_owned(), message: message.into() }
+    }
+}
+
+/// A short list for a message: the first few names and how many more.
+pub(super) fn some_of<S: AsRef<str>>(names: &[S]) -> String {
+    const SHOWN: usize = 5;
+    let mut text = names.iter().take(SHOWN).map(|name| format!("`{}`", name.as_ref())).collect::<Vec<_>>().join(", ");
+    if names.len() > SHOWN {
+        text.push_str(&format!(" and {} more", names.len() - SHOWN));
+    }
+    text
+}

@@ -1,0 +1,119 @@
+//! Rows times a weight matrix, through `gemm`.
+
+use crate::model::weights::Weight;
+
+/// Fewest rows of one product. `gemm` sends a single row down another path (gemv), which adds in another order: a row must have
+/// the same bits alone and among others, so fewer rows are padded with zeros to this many.
+const MIN_ROWS: usize = 4;
+
+/// Most rows of one product with a matrix of at most `NARROW` outputs. There `gemm` cuts the inner dimension by other rules
+/// up to 64 rows than beyond; cutting the rows keeps every product under the first.
+const NARROW_ROWS: usize = 64;
+const NARROW: usize = 64;
+
+/// `x·wᵀ` for `x: (rows, w.cols)`: `(rows, w.rows)`.
+pub fn product(x: &[f32], w: &Weight) -> Vec<f32> {
+    let mut y = vec![0f32; x.len() / w.cols * w.rows];
+    multiply(x, w, &mut y, None);
+    y
+}
+
+/// `y += scale · x·wᵀ`.
+pub fn add_product(x: &[f32], w: &Weight, scale: f32, y: &mut [f32]) {
+    multiply(x, w, y, Some(scale));
+}
+
+/// `added`: the factor of a product that is added to `y`; `None` writes it.
+fn multiply(x: &[f32], w: &Weight, y: &mut [f32], added: Option<f32>) {
+    let rows = x.len() / w.cols;
+    let step = if w.rows <= NARROW { NARROW_ROWS } else { rows.max(1) };
+    for (x, y) in x.chunks(step * w.cols).zip(y.chunks_mut(step * w.rows)) {
+        let rows = x.len() / w.cols;
+        if rows >= MIN_ROWS {
+            call(x, w, y, added);
+            continue;
+        }
+        let mut padded_x = vec![0f32; MIN_ROWS * w.cols];
+        padded_x[..x.len()].copy_from_slice(x);
+        let mut padded_y = vec![0f32; MIN_ROWS * w.rows];
+        padded_y[..y.len()].copy_from_slice(y);
+        call(&padded_x, w, &mut padded_y, added);
+        let written = y.len();
+        y.copy_from_slice(&padded_y[..written]);
+    }
+}
+
+fn call(x: &[f32], w: &Weight, y: &mut [f32], added: Option<f32>) {
+    let (m, k, n) = (x.len() / w.cols, w.cols, w.rows);
+    let weights = w.as_slice();
+    assert!(x.len() == m * k && weights.len() == n * k && y.len() == m * n, "a product of ({m}, {k}) and ({n}, {k}) into {}", y.len());
+    // gemm computes `dst = alpha · dst + beta · lhs · rhs`.
+    let (read, alpha, beta) = match added {
+        None => (false, 0.0, 1.0),
+        Some(scale) => (true, 1.0, scale),
+    };
+    let threads = gemm::Parallelism::Rayon(rayon::current_num_threads());
+    // SAFETY: the three lengths were checked against m, n and k just above, and `y` is borrowed mutably, so it overlaps neither.
+    #[expect(unsafe_code, reason = "gemm takes raw pointers")]
+    unsafe {
+        gemm::gemm(m, n, k, y.as_mut_ptr(), 1, n as isize, read, x.as_ptr(), 1, k as isize, weights.as_ptr(), k as isize, 1, alpha, beta, false, false, false, threads);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn values(count: usize, seed: u32) -> Vec<f32> {
+        let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(1);
+        (0..count)
+            .map(|_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+            })
+            .collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        /// Shapes around gemm's own limits: its small-product path (64), its unpacked paths, more than one block of the inner
+        /// dimension.
+        #[test]
+        fn a_row_has_the_same_bits_alone_and_among_others(rows in 1usize..180, inner in prop_oneof![1usize..130, 500usize..700, 1500usize..1600], outer in prop_oneof![1usize..20, 60usize..70, 100usize..200, 570usize..580], seed: u32, at: prop::sample::Index, scale in prop_oneof![Just(None), (0.1f32..3.0).prop_map(Some)]) {
+            let w = Weight::owned(outer, inner, values(outer * inner, seed));
+            let x = values(rows * inner, seed ^ 1);
+            let before = values(rows * outer, seed ^ 2);
+            let run = |x: &[f32], before: &[f32]| {
+                let mut y = before.to_vec();
+                match scale {
+                    None => y = product(x, &w),
+                    Some(scale) => add_product(x, &w, scale, &mut y),
+                }
+                y
+            };
+            let all = run(&x, &before);
+            let row = at.index(rows);
+            let alone = run(&x[row * inner..(row + 1) * inner], &before[row * outer..(row + 1) * outer]);
+            prop_assert_eq!(&all[row * outer..(row + 1) * outer], &alone[..]);
+            let first = (row / 2) * inner;
+            let half = run(&x[first..], &before[(row / 2) * outer..]);
+            prop_assert_eq!(&all[(row / 2) * outer..], &half[..]);
+        }
+
+        #[test]
+        fn a_product_is_what_plain_loops_give(rows in 1usize..9, inner in 1usize..80, outer in 1usize..80, seed: u32) {
+            let w = Weight::owned(outer, inner, values(outer * inner, seed));
+            let x = values(rows * inner, seed ^ 1);
+            let y = product(&x, &w);
+            for r in 0..rows {
+                for o in 0..outer {
+                    let want: f64 = (0..inner).map(|i| f64::from(x[r * inner + i]) * f64::from(w.as_slice()[o * inner + i])).sum();
+                    prop_assert!((f64::from(y[r * outer + o]) - want).abs() < 1e-4);
+                }
+            }
+        }
+    }
+}

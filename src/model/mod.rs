@@ -1,0 +1,224 @@
+//! The model: base and adapter from one copy of the weights, answering jobs of any view side by side.
+//!
+//! The only room that names candle, tokenizers and hf_hub. What goes in and comes out is plain: token ids, f32 and f64.
+//!
+//! - [`hub`], [`source`]: where files come from; [`config`], [`architecture`], [`rope`]: what they say of the mathematics.
+//! - [`weights`], [`tokenizer`]: what they hold. [`site`]: a linear layer; [`lora`]: what an adapter adds to it.
+//! - [`layout`], [`decoder`], [`kernel`]: a forward pass over packed rows; [`readout`], [`sampling`]: from its rows to numbers.
+
+mod architecture;
+mod config;
+mod decoder;
+mod error;
+mod generate;
+pub mod hub;
+mod job;
+mod kernel;
+mod layout;
+mod lora;
+mod readout;
+mod rope;
+mod sampling;
+mod site;
+mod source;
+mod tokenizer;
+mod weights;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+pub use error::ModelError;
+pub use job::{Done, Job, Work};
+pub use lora::NullKind;
+pub use source::{Located, Source};
+
+use architecture::Shape;
+use config::Fields;
+use decoder::Decoder;
+use layout::Layout;
+use lora::{Adapter, Update};
+use site::ViewUpdates;
+use tokenizer::Tokenizer;
+use weights::Tensors;
+
+use crate::request::View;
+
+/// The updates of one view by site; `None` where the view leaves the base as it is.
+type Updates = Option<Arc<Vec<Option<Update>>>>;
+
+/// A base with at most one adapter, ready to answer.
+pub struct Model {
+    decoder: Decoder,
+    tokenizer: Tokenizer,
+    adapter: Option<Adapter>,
+    null_kind: NullKind,
+    eos: Vec<u32>,
+    /// Updates by view, made when a view is first asked for.
+    updates: Mutex<HashMap<View, Updates>>,
+    pub base: BaseFacts,
+}
+
+/// What is known of the base.
+#[derive(Clone, Debug)]
+pub struct BaseFacts {
+    pub architecture: String,
+    pub parameters: u64,
+    pub digest: String,
+    pub tokenizer_digest: String,
+}
+
+/// What is known of the adapter.
+#[derive(Clone, Debug)]
+pub struct AdapterFacts {
+    pub peft_type: &'static str,
+    pub tensors: usize,
+    pub parameters: u64,
+    pub digest: String,
+}
+
+/// The size of one module's update beside its weight.
+#[derive(Clone, Debug)]
+pub struct ModuleNorm {
+    pub module: String,
+    /// ‖ΔW‖ / ‖W‖, Frobenius.
+    pub relative: f64,
+}
+
+impl Model {
+    /// Loads a base from a folder, and an adapter onto it.
+    ///
+    /// # Errors
+    /// Whatever is missing, damaged or not understood, by file and tensor.
+    pub fn load(base: &Path, adapter: Option<&Path>, null_kind: NullKind) -> Result<Self, ModelError> {
+        if !base.is_dir() {
+            return Err(ModelError::read(base, std::io::Error::new(std::io::ErrorKind::NotFound, "no such folder")));
+        }
+        let config_path = base.join("config.json");
+        if !config_path.exists() {
+            let hint = if base.join("adapter_config.json").exists() { "\nhint: this folder holds an adapter; name the model that it was trained on as the base" } else { "" };
+            return Err(ModelError::Missing { what: "the model", file: "config.json", dir: base.to_owned(), hint: hint.to_owned() });
+        }
+        let (architecture, shape) = architecture::read(Fields::read(&config_path)?)?;
+        let mut tensors = Tensors::open_model(base)?;
+        let parameters = tensors.parameters();
+        check_size(&shape, &tensors)?;
+        let tokenizer = Tokenizer::load(base)?;
+        let eos = end_tokens(base, &tokenizer)?;
+        let decoder = Decoder::load(shape, &mut tensors)?;
+        let adapter = adapter.map(|dir| Adapter::load(dir, &decoder.sites)).transpose()?;
+        let facts = BaseFacts {
+            architecture,
+            parameters,
+            digest: tensors.digest().to_hex().to_string(),
+            tokenizer_digest: tokenizer.digest.clone(),
+        };
+        Ok(Self { decoder, tokenizer, adapter, null_kind, eos, updates: Mutex::default(), base: facts })
+    }
+
+    pub fn adapter(&self) -> Option<AdapterFacts> {
+        self.adapter.as_ref().map(|adapter| AdapterFacts {
+            peft_type: "LORA",
+            tensors: adapter.tensors,
+            parameters: adapter.parameters,
+            digest: adapter.digest.clone(),
+        })
+    }
+
+    /// Content digest of all that can change a number: base, tokenizer, adapter, and how nulls are drawn.
+    pub fn identity(&self) -> String {
+        let adapter = self.adapter.as_ref().map_or("", |adapter| &adapter.digest);
+        let text = format!("{} {} {adapter} {:?}", self.base.digest, self.base.tokenizer_digest, self.null_kind);
+        blake3::hash(text.as_bytes()).to_hex().to_string()
+    }
+
+    /// ‖ΔW‖ / ‖W‖ of every module that the adapter touches, in the model's order.
+    pub fn module_norms(&self) -> Vec<ModuleNorm> {
+        let Some(adapter) = &self.adapter else { return Vec::new() };
+        let linears: Vec<_> = self.decoder.linears().collect();
+        adapter
+            .updates
+            .iter()
+            .map(|(&site, update)| {
+                let weight = linears[site].weight.norm();
+                let norm = update.norm();
+                ModuleNorm { module: self.decoder.sites[site].path.clone(), relative: if weight > 0.0 { norm / weight } else { norm } }
+            })
+            .collect()
+    }
+
+    /// Positions in the model's context.
+    pub fn context(&self) -> usize {
+        self.decoder.shape.positions
+    }
+
+    /// The updates of each view of a layout.
+    fn updates_of(&self, layout: &Layout) -> ViewUpdates {
+        ViewUpdates { views: layout.views.iter().map(|view| self.updates(view.view)).collect() }
+    }
+
+    fn updates(&self, view: View) -> Updates {
+        let adapter = self.adapter.as_ref()?;
+        // A panic elsewhere leaves the map as it was: entries are inserted whole.
+        let mut known = self.updates.lock().unwrap_or_else(PoisonError::into_inner);
+        known.entry(view).or_insert_with(|| self.make_updates(adapter, view)).clone()
+    }
+
+    fn make_updates(&self, adapter: &Adapter, view: View) -> Updates {
+        let make: Box<dyn Fn(usize, &Update) -> Update> = match view {
+            View::Base => return None,
+            View::Ft => Box::new(|_, update| update.clone()),
+            View::Scaled(lambda) => Box::new(move |_, update| Update { scale: update.scale * lambda.value(), ..update.clone() }),
+            View::Null(seed) => Box::new(move |site, update| lora::draw(update, seed, &self.decoder.sites[site].path, self.null_kind)),
+        };
+        let mut sites = vec![None; self.decoder.sites.len()];
+        for (&site, update) in &adapter.updates {
+            let made = make(site, update);
+            // A product with zero adds nothing and costs as much as any.
+            sites[site] = (made.scale != 0.0).then_some(made);
+        }
+        Some(Arc::new(sites))
+    }
+}
+
+/// Refuses a config whose sizes the checkpoint can't hold, before anything is allocated for them.
+fn check_size(shape: &Shape, tensors: &Tensors) -> Result<(), ModelError> {
+    let rows = tensors.shape("model.embed_tokens.weight").map_or(0, |shape| shape[0]);
+    if rows != 0 && rows != shape.vocab {
+        return Err(ModelError::invalid(&tensors.path, format!("the embedding has {rows} rows, and config.json gives a `vocab_size` of {}", shape.vocab)));
+    }
+    // The rope table is the one allocation that follows from the config alone: a million positions of 128 dimensions are 512 MB.
+    const MOST_POSITIONS: usize = 1 << 22;
+    if shape.positions > MOST_POSITIONS {
+        return Err(ModelError::invalid(&tensors.path, format!("config.json gives {} positions, more than sway reads ({MOST_POSITIONS})", shape.positions)));
+    }
+    Ok(())
+}
+
+/// The tokens that end a continuation: `generation_config.json`'s, else `config.json`'s.
+fn end_tokens(dir: &Path, tokenizer: &Tokenizer) -> Result<Vec<u32>, ModelError> {
+    #[derive(serde::Deserialize)]
+    #[serde(untagged)]
+    enum Ids {
+        One(u32),
+        Many(Vec<u32>),
+    }
+    #[derive(serde::Deserialize)]
+    struct Ends {
+        eos_token_id: Option<Ids>,
+    }
+    for file in ["generation_config.json", "config.json"] {
+        let path = dir.join(file);
+        if !path.exists() {
+            continue;
+        }
+        let text = std::fs::read(&path).map_err(|e| ModelError::read(&path, e))?;
+        let ends: Ends = serde_json::from_slice(&text).map_err(|e| ModelError::invalid(&path, e.to_string()))?;
+        match ends.eos_token_id {
+            Some(Ids::One(id)) => return Ok(vec![id]),
+            Some(Ids::Many(ids)) => return Ok(ids),
+            None => {}
+        }
+    }
+    Ok(["<|endoftext|>", "</s>", "<|im_end|>"].iter().filter_map(|token| tokenizer.id(token)).collect())
+}

@@ -1,0 +1,74 @@
+//! Text to tokens and back, as the checkpoint's own `tokenizer.json` says.
+
+use std::path::Path;
+
+use tokenizers::PostProcessorWrapper;
+use tokenizers::processors::sequence::Sequence;
+
+use super::error::ModelError;
+
+/// A tokenizer with the digest of its file.
+pub struct Tokenizer {
+    inner: tokenizers::Tokenizer,
+    pub digest: String,
+}
+
+/// Tokens of a text, and the byte of the text where each ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Encoded {
+    pub ids: Vec<u32>,
+    /// 0 for a special token that the post-processor added.
+    pub ends: Vec<usize>,
+}
+
+impl Tokenizer {
+    pub fn load(dir: &Path) -> Result<Self, ModelError> {
+        let path = dir.join("tokenizer.json");
+        if !path.exists() {
+            let hint = if dir.join("tokenizer.model").exists() {
+                "\nhint: tokenizer.model is SentencePiece's own format; load it once with transformers' AutoTokenizer and save it with `save_pretrained`, which writes tokenizer.json"
+            } else {
+                ""
+            };
+            return Err(ModelError::Missing { what: "the model", file: "tokenizer.json", dir: dir.to_owned(), hint: hint.to_owned() });
+        }
+        let bytes = std::fs::read(&path).map_err(|e| ModelError::read(&path, e))?;
+        let mut inner = tokenizers::Tokenizer::from_bytes(&bytes).map_err(|e| ModelError::invalid(&path, e.to_string()))?;
+        // Both are settings of whoever saved the file, and would cut or pad what is scored.
+        inner.with_truncation(None).map_err(|e| ModelError::invalid(&path, e.to_string()))?;
+        inner.with_padding(None);
+        if let Some(processor) = inner.get_post_processor().cloned() {
+            inner.with_post_processor(Some(with_whole_offsets(processor)));
+        }
+        Ok(Self { inner, digest: blake3::hash(&bytes).to_hex().to_string() })
+    }
+
+    /// Tokens with the special ones that the post-processor adds.
+    pub fn encode(&self, text: &str) -> Result<Encoded, String> {
+        let encoding = self.inner.encode(text, true).map_err(|e| e.to_string())?;
+        Ok(Encoded { ids: encoding.get_ids().to_vec(), ends: encoding.get_offsets().iter().map(|(_, end)| *end).collect() })
+    }
+
+    /// Text of tokens, special ones left out.
+    pub fn decode(&self, ids: &[u32]) -> Result<String, String> {
+        self.inner.decode(ids, true).map_err(|e| e.to_string())
+    }
+
+    pub fn id(&self, token: &str) -> Option<u32> {
+        self.inner.token_to_id(token)
+    }
+}
+
+/// Offsets that cover each token whole. Byte-level processors trim white space from them, and a completion that is white space
+/// would then seem to end before it begins.
+fn with_whole_offsets(processor: PostProcessorWrapper) -> PostProcessorWrapper {
+    match processor {
+        PostProcessorWrapper::ByteLevel(byte_level) => PostProcessorWrapper::ByteLevel(byte_level.trim_offsets(false)),
+        PostProcessorWrapper::Roberta(roberta) => PostProcessorWrapper::Roberta(roberta.trim_offsets(false)),
+        PostProcessorWrapper::Sequence(sequence) => {
+            let processors = (0..).map_while(|i| sequence.get(i).cloned()).map(with_whole_offsets).collect();
+            PostProcessorWrapper::Sequence(Sequence::new(processors))
+        }
+        other => other,
+    }
+}

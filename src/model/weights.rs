@@ -1,0 +1,248 @@
+//! Weight matrices: mapped from safetensors where they are f32, converted once where they are not.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use memmap2::Mmap;
+use safetensors::tensor::{Dtype, SafeTensors};
+
+use super::error::{ModelError, some_of};
+
+/// A safetensors file in memory. The map is read-only and private; a file that another process truncates while it is mapped
+/// ends this one with SIGBUS, as with any reader that maps its input.
+pub struct MappedFile {
+    pub path: PathBuf,
+    map: Mmap,
+    /// Where the tensors' bytes begin.
+    data_start: usize,
+}
+
+/// Where a tensor lies.
+struct Entry {
+    file: Arc<MappedFile>,
+    dtype: Dtype,
+    shape: Vec<usize>,
+    /// Byte range after `data_start`.
+    range: (usize, usize),
+    taken: bool,
+}
+
+/// The tensors of one checkpoint or adapter by name, each to be taken once; what nobody took is an error of the caller's.
+pub struct Tensors {
+    /// What to name in messages: the file, or the folder of shards.
+    pub path: PathBuf,
+    files: Vec<Arc<MappedFile>>,
+    entries: BTreeMap<String, Entry>,
+}
+
+/// A matrix in float32, row-major: `(rows, cols)`. A vector has `rows == 1`.
+#[derive(Clone)]
+pub struct Weight {
+    pub rows: usize,
+    pub cols: usize,
+    data: Data,
+}
+
+#[derive(Clone)]
+enum Data {
+    Mapped { file: Arc<MappedFile>, start: usize, end: usize },
+    Owned(Arc<[f32]>),
+}
+
+impl Weight {
+    /// A matrix of values computed here. `data.len()` must be `rows * cols`.
+    pub fn owned(rows: usize, cols: usize, data: Vec<f32>) -> Self {
+        debug_assert_eq!(data.len(), rows * cols);
+        Self { rows, cols, data: Data::Owned(data.into()) }
+    }
+
+    pub fn as_slice(&self) -> &[f32] {
+        match &self.data {
+            Data::Owned(values) => values,
+            // Checked to be aligned and whole when the weight was taken.
+            Data::Mapped { file, start, end } => bytemuck::cast_slice(&file.map[*start..*end]),
+        }
+    }
+
+    /// Frobenius norm, accumulated in f64.
+    pub fn norm(&self) -> f64 {
+        self.as_slice().chunks(4096).map(|chunk| chunk.iter().map(|v| f64::from(*v) * f64::from(*v)).sum::<f64>()).sum::<f64>().sqrt()
+    }
+}
+
+impl Tensors {
+    /// Opens one safetensors file.
+    pub fn open_file(path: &Path) -> Result<Self, ModelError> {
+        let mut tensors = Self { path: path.to_owned(), files: Vec::new(), entries: BTreeMap::new() };
+        tensors.add_file(path)?;
+        Ok(tensors)
+    }
+
+    /// Opens the weights of a model's folder: `model.safetensors`, or the shards that `model.safetensors.index.json` names.
+    pub fn open_model(dir: &Path) -> Result<Self, ModelError> {
+        let single = dir.join("model.safetensors");
+        let index = dir.join("model.safetensors.index.json");
+        if single.exists() {
+            return Self::open_file(&single);
+        }
+        if !index.exists() {
+            let hint = if dir.join("pytorch_model.bin").exists() || dir.join("pytorch_model.bin.index.json").exists() {
+                "\nhint: pytorch_model.bin is a pickle, which can run code when read; save the model with `save_pretrained(…, safe_serialization=True)`"
+            } else {
+                "\nhint: weights are read from model.safetensors, or from the shards that model.safetensors.index.json names"
+            };
+            return Err(ModelError::Missing { what: "the model", file: "model.safetensors", dir: dir.to_owned(), hint: hint.to_owned() });
+        }
+        Self::open_shards(dir, &index)
+    }
+
+    fn open_shards(dir: &Path, index: &Path) -> Result<Self, ModelError> {
+        #[derive(serde::Deserialize)]
+        struct Index {
+            weight_map: BTreeMap<String, String>,
+        }
+        let text = std::fs::read(index).map_err(|e| ModelError::read(index, e))?;
+        let parsed: Index = serde_json::from_slice(&text).map_err(|e| ModelError::invalid(index, e.to_string()))?;
+        let mut shards: Vec<&String> = parsed.weight_map.values().collect();
+        shards.sort();
+        shards.dedup();
+        let mut tensors = Self { path: dir.to_owned(), files: Vec::new(), entries: BTreeMap::new() };
+        for shard in shards {
+            // A shard is a file beside the index: a path that leads elsewhere is not followed.
+            if Path::new(shard).components().count() != 1 || shard.starts_with('.') {
+                return Err(ModelError::refused(index, format!("the shard `{shard}` is not a file beside the index")));
+            }
+            let path = dir.join(shard);
+            if !path.exists() {
+                return Err(ModelError::invalid(index, format!("it names the shard `{shard}`, which is not there")));
+            }
+            tensors.add_file(&path)?;
+        }
+        for (name, shard) in &parsed.weight_map {
+            match tensors.entries.get(name) {
+                Some(entry) if entry.file.path.file_name().is_some_and(|f| f == shard.as_str()) => {}
+                _ => return Err(ModelError::invalid(index, format!("it says that `{name}` is in {shard}, which does not hold it"))),
+            }
+        }
+        Ok(tensors)
+    }
+
+    fn add_file(&mut self, path: &Path) -> Result<(), ModelError> {
+        let handle = File::open(path).map_err(|e| ModelError::read(path, e))?;
+        let length = handle.metadata().map_err(|e| ModelError::read(path, e))?.len();
+        if length < 8 {
+            return Err(ModelError::invalid(path, format!("{length} bytes are too few for a safetensors file: it is truncated, or a pointer that was never fetched")));
+        }
+        // SAFETY: the map is only read; see `MappedFile` for what a concurrent truncation does.
+        #[expect(unsafe_code, reason = "mapping a file is unsafe because others can change it")]
+        let map = unsafe { Mmap::map(&handle) }.map_err(|e| ModelError::read(path, e))?;
+        let (header, metadata) = SafeTensors::read_metadata(&map).map_err(|e| ModelError::invalid(path, describe(&e, length)))?;
+        let infos = metadata.tensors();
+        let file = Arc::new(MappedFile { path: path.to_owned(), map, data_start: header + 8 });
+        for (name, info) in infos {
+            let entry = Entry { file: Arc::clone(&file), dtype: info.dtype, shape: info.shape.clone(), range: info.data_offsets, taken: false };
+            if self.entries.insert(name.clone(), entry).is_some() {
+                return Err(ModelError::invalid(path, format!("the tensor `{name}` is in another shard too")));
+            }
+        }
+        self.files.push(file);
+        Ok(())
+    }
+
+    pub fn contains(&self, name: &str) -> bool {
+        self.entries.contains_key(name)
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.entries.keys().map(String::as_str)
+    }
+
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.entries.get(name).map(|entry| entry.shape.as_slice())
+    }
+
+    /// Values in all tensors.
+    pub fn parameters(&self) -> u64 {
+        self.entries.values().map(|entry| entry.shape.iter().product::<usize>() as u64).sum()
+    }
+
+    /// Takes a matrix of `shape` (out, in), or a vector, in float32.
+    ///
+    /// # Errors
+    /// A tensor that is missing, of another shape, or of a dtype that is not f32, f16 or bf16, by name.
+    pub fn take(&mut self, name: &str, shape: &[usize]) -> Result<Weight, ModelError> {
+        let Some(entry) = self.entries.get_mut(name) else {
+            return Err(ModelError::invalid(&self.path, format!("the tensor `{name}` is missing (shape {shape:?} was expected)")));
+        };
+        let path = entry.file.path.clone();
+        if entry.shape != shape {
+            return Err(ModelError::invalid(&path, format!("the tensor `{name}` has the shape {:?}, and {shape:?} was expected", entry.shape)));
+        }
+        entry.taken = true;
+        let (start, end) = (entry.file.data_start + entry.range.0, entry.file.data_start + entry.range.1);
+        let bytes = &entry.file.map[start..end];
+        let (rows, cols) = match *shape {
+            [cols] => (1, cols),
+            [rows, cols] => (rows, cols),
+            _ => return Err(ModelError::invalid(&path, format!("the tensor `{name}` has {} dimensions", shape.len()))),
+        };
+        let data = match entry.dtype {
+            Dtype::F32 if bytemuck::try_cast_slice::<u8, f32>(bytes).is_ok() => Data::Mapped { file: Arc::clone(&entry.file), start, end },
+            // A header of odd length leaves the data unaligned: rare, and worth a copy.
+            Dtype::F32 => Data::Owned(bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect()),
+            Dtype::BF16 => Data::Owned(bytes.as_chunks::<2>().0.iter().map(|b| half::bf16::from_le_bytes(*b).to_f32()).collect()),
+            Dtype::F16 => Data::Owned(bytes.as_chunks::<2>().0.iter().map(|b| half::f16::from_le_bytes(*b).to_f32()).collect()),
+            other => return Err(ModelError::refused(&path, format!("the tensor `{name}` is of dtype {other:?}; f32, f16 and bf16 are read\nhint: quantized checkpoints must be saved dequantized"))),
+        };
+        Ok(Weight { rows, cols, data })
+    }
+
+    /// Marks a tensor as known and not needed.
+    pub fn ignore(&mut self, name: &str) {
+        if let Some(entry) = self.entries.get_mut(name) {
+            entry.taken = true;
+        }
+    }
+
+    /// Refuses tensors that nobody took.
+    pub fn finish(&self, meaning: &str) -> Result<(), ModelError> {
+        let left: Vec<&String> = self.entries.iter().filter(|(_, entry)| !entry.taken).map(|(name, _)| name).collect();
+        if left.is_empty() {
+            return Ok(());
+        }
+        Err(ModelError::refused(&self.path, format!("{} of its {} tensors {meaning}: {}", left.len(), self.entries.len(), some_of(&left))))
+    }
+
+    /// Digest of the files' whole content, in the order of their names.
+    pub fn digest(&self) -> blake3::Hash {
+        let mut hasher = blake3::Hasher::new();
+        let mut files: Vec<_> = self.files.iter().collect();
+        files.sort_by(|a, b| a.path.file_name().cmp(&b.path.file_name()));
+        for file in files {
+            hasher.update(&(file.map.len() as u64).to_le_bytes());
+            hasher.update_rayon(&file.map);
+        }
+        hasher.finalize()
+    }
+}
+
+/// A safetensors error in the words of somebody who has the file and not its reader.
+fn describe(error: &safetensors::SafeTensorError, length: u64) -> String {
+    use safetensors::SafeTensorError as E;
+    match error {
+        E::HeaderTooLarge => "its header claims more than 100 MB: it is damaged, or no safetensors file".to_owned(),
+        E::HeaderTooSmall | E::InvalidHeaderLength => format!("its header claims more bytes than the file's {length}: it is truncated, or no safetensors file"),
+        E::InvalidHeader(e) => format!("its header is not UTF-8 ({e})"),
+        E::InvalidHeaderDeserialization(e) => format!("its header is not what safetensors writes ({e})"),
+        E::MetadataIncompleteBuffer => format!("its tensors do not fill the file's {length} bytes: it is truncated or was appended to"),
+        E::InvalidOffset(name) => format!("the byte range of the tensor `{name}` overlaps another or leaves the file"),
+        E::TensorInvalidInfo => "a tensor's byte range does not fit its shape and dtype".to_owned(),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,270 @@
+//! A probe on its way through its items.
+//!
+//! The runner draws items into flight, window by window, and carries questions and answers; a course keeps each item's rounds,
+//! sends the calibrated ones under the null views too, and folds what is complete.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::items::Item;
+use super::{Court, Judgement, Kind, OpenRows, Probe};
+use crate::math::NullComparison;
+use crate::record::{Calibration, NullOutcome};
+use crate::request::{Answer, Request, RequestError, View};
+
+/// What is known of a probe's work before a model is loaded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Survey {
+    pub items: usize,
+    /// Requests of all items' first rounds.
+    pub requests: usize,
+}
+
+/// How a course is run.
+#[derive(Clone, Debug, Default)]
+pub struct CoursePlan {
+    /// Seeds of the null adapters.
+    pub nulls: Vec<u64>,
+    /// Indices of the items that are also asked under the nulls.
+    pub calibrated: BTreeSet<usize>,
+}
+
+/// A probe whose kind was forgotten.
+pub trait AnyProbe: Send {
+    fn kind(&self) -> Kind;
+
+    /// Reads all items once: what is wrong with any is told before a model is loaded.
+    fn survey(&self, rows: &dyn OpenRows) -> Result<Survey, String>;
+
+    fn start(self: Box<Self>, rows: &dyn OpenRows, plan: CoursePlan) -> Result<Box<dyn Course>, String>;
+}
+
+/// A probe under way.
+pub trait Course: Send {
+    /// Draws up to `count` more items into flight; gives how many there were.
+    fn draw(&mut self, count: usize) -> usize;
+
+    /// The questions that the items in flight ask next; none when all of them are complete.
+    fn ask(&mut self) -> Vec<Request>;
+
+    /// The replies to the last questions, in their order.
+    fn tell(&mut self, replies: Vec<Result<Answer, RequestError>>);
+
+    /// How the nulls compare; `None` where the probe is not calibrated.
+    fn calibration(&self) -> Option<Calibration>;
+
+    /// Items measured so far.
+    fn measured(&self) -> usize;
+
+    fn judge(&self, court: &Court<'_>) -> Ending;
+}
+
+/// How a course ended.
+#[derive(Clone, Debug)]
+pub struct Ending {
+    /// `None` where an item could not be measured: no verdict stands on the rest.
+    pub judgement: Option<Judgement>,
+    /// `item 3: …`, the first few.
+    pub errors: Vec<String>,
+    pub failed: usize,
+}
+
+/// Errors told in words; the rest are counted.
+const MOST_ERRORS: usize = 5;
+
+impl<P: Probe> AnyProbe for P
+where
+    P::Item: Clone + Sync,
+{
+    fn kind(&self) -> Kind {
+        P::KIND
+    }
+
+    fn survey(&self, rows: &dyn OpenRows) -> Result<Survey, String> {
+        let mut survey = Survey::default();
+        for item in self.items().open(rows)? {
+            survey.items += 1;
+            survey.requests += self.ask(&item?, &[]).len();
+        }
+        if survey.items == 0 {
+            return Err(format!("there are no {}", P::Item::PLURAL));
+        }
+        Ok(survey)
+    }
+
+    fn start(self: Box<Self>, rows: &dyn OpenRows, plan: CoursePlan) -> Result<Box<dyn Course>, String> {
+        let items = self.items().open(rows)?;
+        let nulls = plan.nulls.iter().map(|_| NullFold::default()).collect();
+        Ok(Box::new(Run { probe: *self, items, plan, drawn: 0, flights: Vec::new(), fold: P::Fold::default(), measured: 0, same_items: NullFold::default(), nulls, errors: Vec::new(), failed: 0 }))
+    }
+}
+
+struct Run<P: Probe> {
+    probe: P,
+    items: Box<dyn Iterator<Item = Result<P::Item, String>> + Send>,
+    plan: CoursePlan,
+    drawn: usize,
+    flights: Vec<Flight<P::Item>>,
+    fold: P::Fold,
+    measured: usize,
+    /// The adapter itself on the calibrated items.
+    same_items: NullFold<P>,
+    nulls: Vec<NullFold<P>>,
+    errors: Vec<String>,
+    failed: usize,
+}
+
+/// The fold over the calibrated items, under one view.
+struct NullFold<P: Probe> {
+    fold: P::Fold,
+    items: usize,
+    /// An item failed under this view: the draw is not used.
+    broken: bool,
+}
+
+impl<P: Probe> Default for NullFold<P> {
+    fn default() -> Self {
+        Self { fold: P::Fold::default(), items: 0, broken: false }
+    }
+}
+
+/// Whose answers a flight collects.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lane {
+    Adapter,
+    /// Index into the plan's nulls.
+    Null(usize),
+}
+
+/// An item in flight.
+struct Flight<I> {
+    index: usize,
+    item: Arc<I>,
+    lane: Lane,
+    rounds: Vec<Vec<Answer>>,
+    /// Questions of the round under way.
+    asked: usize,
+}
+
+impl<P: Probe> Run<P> {
+    fn complete(&mut self, flight: &Flight<P::Item>) {
+        let (probe, item) = (&self.probe, &flight.item);
+        let Some(measurement) = probe.measure(item, &flight.rounds) else {
+            self.fail(flight, "an answer was not of the op that was asked");
+            return;
+        };
+        match flight.lane {
+            Lane::Null(null) => {
+                probe.fold(&mut self.nulls[null].fold, item, measurement);
+                self.nulls[null].items += 1;
+            }
+            Lane::Adapter => {
+                probe.fold(&mut self.fold, item, measurement);
+                self.measured += 1;
+                if self.plan.calibrated.contains(&flight.index)
+                    && let Some(measurement) = probe.measure(item, &flight.rounds)
+                {
+                    probe.fold(&mut self.same_items.fold, item, measurement);
+                    self.same_items.items += 1;
+                }
+            }
+        }
+    }
+
+    fn fail(&mut self, flight: &Flight<P::Item>, message: &str) {
+        if let Lane::Null(null) = flight.lane {
+            self.nulls[null].broken = true;
+            return;
+        }
+        self.record_error(flight.index, message);
+    }
+
+    fn record_error(&mut self, index: usize, message: &str) {
+        self.failed += 1;
+        if self.errors.len() < MOST_ERRORS {
+            let first_line = message.lines().next().unwrap_or_default();
+            self.errors.push(format!("item {}: {first_line}", index + 1));
+        }
+    }
+}
+
+impl<P: Probe> Course for Run<P> {
+    fn draw(&mut self, count: usize) -> usize {
+        for drawn in 0..count {
+            let index = self.drawn;
+            match self.items.next() {
+                None => return drawn,
+                Some(Err(message)) => self.record_error(index, &message),
+                Some(Ok(item)) => {
+                    let item = Arc::new(item);
+                    let nulls = if self.plan.calibrated.contains(&index) { self.plan.nulls.len() } else { 0 };
+                    for lane in std::iter::once(Lane::Adapter).chain((0..nulls).map(Lane::Null)) {
+                        self.flights.push(Flight { index, item: Arc::clone(&item), lane, rounds: Vec::new(), asked: 0 });
+                    }
+                }
+            }
+            self.drawn += 1;
+        }
+        count
+    }
+
+    fn ask(&mut self) -> Vec<Request> {
+        let mut questions = Vec::new();
+        let mut still = Vec::with_capacity(self.flights.len());
+        for mut flight in std::mem::take(&mut self.flights) {
+            let asked = self.probe.ask(&flight.item, &flight.rounds);
+            if asked.is_empty() {
+                self.complete(&flight);
+                continue;
+            }
+            flight.asked = asked.len();
+            match flight.lane {
+                Lane::Adapter => questions.extend(asked),
+                Lane::Null(null) => {
+                    let view = View::Null(self.plan.nulls[null]);
+                    questions.extend(asked.iter().map(|request| request.with_view_replaced(View::Ft, view)));
+                }
+            }
+            still.push(flight);
+        }
+        self.flights = still;
+        questions
+    }
+
+    fn tell(&mut self, replies: Vec<Result<Answer, RequestError>>) {
+        let mut replies = replies.into_iter();
+        for mut flight in std::mem::take(&mut self.flights) {
+            let round: Result<Vec<Answer>, RequestError> = replies.by_ref().take(flight.asked).collect::<Vec<_>>().into_iter().collect();
+            match round {
+                Ok(answers) => {
+                    flight.rounds.push(answers);
+                    self.flights.push(flight);
+                }
+                Err(error) => self.fail(&flight, &error.to_string()),
+            }
+        }
+    }
+
+    fn calibration(&self) -> Option<Calibration> {
+        if self.plan.nulls.is_empty() || !P::KIND.calibrated {
+            return None;
+        }
+        let raw = self.probe.metric(&self.same_items.fold)?;
+        let usable = |null: &&NullFold<P>| !null.broken && null.items == self.same_items.items;
+        let draws: Vec<f64> = self.nulls.iter().filter(usable).filter_map(|null| self.probe.metric(&null.fold)).collect();
+        let outcome = match NullComparison::new(raw, &draws) {
+            Ok(compared) => NullOutcome::Compared { mean: compared.mean, sd: compared.sd, z: compared.z, p: compared.p },
+            Err(reason) => NullOutcome::Degenerate { degenerate: reason.to_string() },
+        };
+        Some(Calibration { raw, draws, items: self.same_items.items, outcome })
+    }
+
+    fn measured(&self) -> usize {
+        self.measured
+    }
+
+    fn judge(&self, court: &Court<'_>) -> Ending {
+        let judgement = (self.failed == 0).then(|| self.probe.judge(&self.fold, court));
+        Ending { judgement, errors: self.errors.clone(), failed: self.failed }
+    }
+}

@@ -1,0 +1,128 @@
+//! A probe's items: written in the suite, or rows of a file.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// Where a probe's items are.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Items<T> {
+    Inline(Vec<T>),
+    File(FileItems),
+}
+
+/// Items in a file, relative to the suite's.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileItems {
+    pub file: String,
+    /// The field of a JSON row that holds a text; only for items that are texts.
+    pub field: Option<String>,
+    /// Take the first rows only.
+    pub limit: Option<usize>,
+}
+
+/// One unit of inference.
+pub trait Item: DeserializeOwned + Send + 'static {
+    /// What several are called in messages: `prompts`.
+    const PLURAL: &'static str;
+
+    /// For an item that is one text: the field of a JSON row that holds it unless the suite names another.
+    const TEXT_FIELD: Option<&'static str>;
+
+    /// What is wrong with the item, if anything can be told before a model is asked.
+    fn check(&self) -> Result<(), String>;
+}
+
+/// The rows of a file, each a value or what is wrong with it and where.
+pub type RowIterator = Box<dyn Iterator<Item = Result<Value, String>> + Send>;
+
+/// Opens the files that items are in.
+pub trait OpenRows {
+    fn open(&self, items: &FileItems) -> Result<RowIterator, String>;
+}
+
+impl<T: Item + Clone> Items<T> {
+    /// The items, one at a time; each is checked. Inline items are copied: they are as few as somebody wrote by hand.
+    pub fn open(&self, rows: &dyn OpenRows) -> Result<Box<dyn Iterator<Item = Result<T, String>> + Send>, String> {
+        match self {
+            Self::Inline(items) => Ok(Box::new(items.clone().into_iter().enumerate().map(|(index, item)| match item.check() {
+                Ok(()) => Ok(item),
+                Err(message) => Err(format!("item {}: {message}", index + 1)),
+            }))),
+            Self::File(file) => {
+                let (place, field) = (file.file.clone(), file.field.clone());
+                if field.is_some() && T::TEXT_FIELD.is_none() {
+                    return Err(format!("{place}: `field` goes with items that are plain texts, not with {}", T::PLURAL));
+                }
+                let items = rows.open(file)?.enumerate().map(move |(row, value)| {
+                    let item = parse_row::<T>(value?, field.as_deref()).and_then(|item| item.check().map(|()| item));
+                    item.map_err(|message| format!("{place}: row {}: {message}", row + 1))
+                });
+                Ok(Box::new(items))
+            }
+        }
+    }
+}
+
+/// A row as an item: the row itself, or for an item that is a text, the row's field.
+fn parse_row<T: Item>(row: Value, field: Option<&str>) -> Result<T, String> {
+    let value = match (T::TEXT_FIELD, row) {
+        (Some(default), Value::Object(mut fields)) => {
+            let field = field.unwrap_or(default);
+            fields.remove(field).ok_or_else(|| {
+                let there: Vec<String> = fields.keys().map(|key| format!("`{key}`")).collect();
+                format!("it has no field `{field}`; it has {}", if there.is_empty() { "none".to_owned() } else { there.join(", ") })
+            })?
+        }
+        (_, row) => row,
+    };
+    serde_json::from_value(value).map_err(|e| e.to_string())
+}
+
+/// A text that no model can be asked about.
+pub fn check_text(name: &str, text: &str) -> Result<(), String> {
+    if text.is_empty() { Err(format!("`{name}` is empty")) } else { Ok(()) }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Items<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ItemsVisitor<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for ItemsVisitor<T> {
+            type Value = Items<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list, or a table with `file`")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Items<T>, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(seq)).map(Items::Inline)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Items<T>, A::Error> {
+                FileItems::deserialize(MapAccessDeserializer::new(map)).map(Items::File)
+            }
+        }
+
+        deserializer.deserialize_any(ItemsVisitor(PhantomData))
+    }
+}
+
+/// A prompt to ask about.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Prompt(pub String);
+
+impl Item for Prompt {
+    const PLURAL: &'static str = "prompts";
+    const TEXT_FIELD: Option<&'static str> = Some("prompt");
+
+    fn check(&self) -> Result<(), String> {
+        check_text("prompt", &self.0)
+    }
+}

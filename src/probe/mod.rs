@@ -1,0 +1,79 @@
+//! Probes: what each asks of an item, and what the answers mean.
+//!
+//! A probe is pure, and a fold over items. It never holds a model: it says which questions an item needs, turns the answers into
+//! that item's measurement, folds measurements, and at the end judges. It is tested on hand-written answers.
+//!
+//! One file a kind. [`course`] takes a probe through its items; [`verdict`] holds the rules that the kinds share.
+
+mod adapter_ablation;
+mod calibration_drift;
+mod course;
+mod delta_kl;
+mod items;
+mod leakage;
+mod paraphrase_invariance;
+mod preference_flip;
+mod verdict;
+
+pub use adapter_ablation::AdapterAblation;
+pub use calibration_drift::CalibrationDrift;
+pub use course::{AnyProbe, Course, CoursePlan, Ending, Survey};
+pub use delta_kl::DeltaKl;
+pub use items::{FileItems, Items, OpenRows, RowIterator};
+pub use leakage::Leakage;
+pub use paraphrase_invariance::ParaphraseInvariance;
+pub use preference_flip::PreferenceFlip;
+pub use verdict::{Court, Decide, Judgement};
+
+use serde::de::DeserializeOwned;
+
+use crate::record::Category;
+use crate::request::{Answer, Request};
+use items::Item;
+
+/// What `list-probes` tells of a kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kind {
+    pub name: &'static str,
+    pub category: Category,
+    /// What it asks, in one line.
+    pub summary: &'static str,
+    /// Whether its metric is held against null adapters.
+    pub calibrated: bool,
+}
+
+/// All kinds, in the order in which they are listed.
+pub const KINDS: &[Kind] = &[DeltaKl::KIND, ParaphraseInvariance::KIND, PreferenceFlip::KIND, CalibrationDrift::KIND, Leakage::KIND, AdapterAblation::KIND];
+
+/// One kind of probe. The type itself holds the keys that a suite gives it.
+pub trait Probe: DeserializeOwned + Send + 'static {
+    const KIND: Kind;
+
+    /// One unit of inference: a prompt, a case, a section.
+    type Item: Item;
+
+    /// What one item measured.
+    type Measurement;
+
+    /// What is kept of all measurements.
+    type Fold: Default + Send;
+
+    fn items(&self) -> &Items<Self::Item>;
+
+    /// The questions that the item's next round needs, given the answers of its rounds so far. None: the item is complete.
+    ///
+    /// Most kinds need one round; one that must look at an answer before it asks again goes on.
+    fn ask(&self, item: &Self::Item, rounds: &[Vec<Answer>]) -> Vec<Request>;
+
+    /// Turns a complete item's answers into its measurement; `None` where an answer is not of the op that was asked.
+    fn measure(&self, item: &Self::Item, rounds: &[Vec<Answer>]) -> Option<Self::Measurement>;
+
+    /// Adds a measurement.
+    fn fold(&self, fold: &mut Self::Fold, item: &Self::Item, measurement: Self::Measurement);
+
+    /// The metric that the adapter is compared with null adapters on; `None` where there is nothing to compare.
+    fn metric(&self, fold: &Self::Fold) -> Option<f64>;
+
+    /// The verdict, with what it stands on.
+    fn judge(&self, fold: &Self::Fold, court: &Court<'_>) -> Judgement;
+}

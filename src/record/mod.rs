@@ -1,0 +1,11 @@
+//! What a run found, as data: the runner writes it, the reports are folds over it, scripts read its JSON.
+//!
+//! A leaf room: plain serialisable types in the words of the design, and no behaviour beyond small derived figures.
+
+mod probe;
+mod run;
+mod trace;
+
+pub use probe::{Calibration, Category, Criterion, Estimate, NullOutcome, ProbeRecord, Verdict};
+pub use run::{AdapterInfo, BaseInfo, Event, Gate, Liveness, ModuleLiveness, RunRecord, Stats, SCHEMA_VERSION};
+pub use trace::TraceLine;

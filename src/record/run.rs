@@ -1,0 +1,133 @@
+//! What one run found.
+
+use serde::Serialize;
+
+use super::{ProbeRecord, Verdict};
+
+/// Version of the JSON that a run writes. A field added keeps it; a field renamed, removed or of another meaning raises it.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// The base that was probed.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct BaseInfo {
+    /// As the suite names it.
+    pub source: String,
+    /// The hub's commit, where it came from the hub.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    pub architecture: String,
+    pub parameters: u64,
+    /// Digest of the weights' content, 64 hex digits.
+    pub digest: String,
+    pub tokenizer_digest: String,
+}
+
+/// The adapter that was probed.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct AdapterInfo {
+    pub source: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    pub peft_type: String,
+    pub parameters: u64,
+    pub digest: String,
+}
+
+/// Is the adapter live? Asked before any probe.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Liveness {
+    pub live: bool,
+    /// The finding in words.
+    pub message: String,
+    /// Tensors in the adapter's file, every one of them matched and consumed.
+    pub tensors: usize,
+    pub modules: Vec<ModuleLiveness>,
+    /// How many modules have an update that is exactly zero.
+    pub zero_modules: usize,
+    /// Largest change of a centred next-token log-probability between `ft` and `base` over the liveness prompts, nats.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub largest_move: Option<f64>,
+    /// The same between two computations of `base` in batches of other shapes, nats, but at least the resolution of a float32 logit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub noise_floor: Option<f64>,
+}
+
+/// The size of one module's update.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ModuleLiveness {
+    /// The module's path in the checkpoint.
+    pub module: String,
+    /// ‖ΔW‖ / ‖W‖, Frobenius.
+    pub relative_norm: f64,
+}
+
+/// The gate's outcome.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Gate {
+    /// `pass`, `fail`, or `inconclusive` where nothing failed and something could not be told.
+    pub verdict: Verdict,
+    /// Weighted score over the categories present, in [0, 1].
+    pub score: Option<f64>,
+    pub min_score: f64,
+    pub fdr: f64,
+    /// `noise`, `partial`, `healthy` or `suspicious`: the score's band.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub band: Option<&'static str>,
+    /// Why, in words.
+    pub message: String,
+}
+
+/// What the engine did. Rates are 0 when nothing ran.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Stats {
+    pub cache_hits: u64,
+    pub cache_misses: u64,
+    pub hit_rate: f64,
+    /// Requests that the model computed: a batch of n misses counts n.
+    pub forward_passes: u64,
+    pub scoring_wall_s: f64,
+    /// Calls of the model.
+    pub batches_sent: u64,
+    pub batched_prompts: u64,
+    pub max_batch_size: u64,
+    pub avg_batch_size: f64,
+    /// Tokens in all requests, as if each had been computed alone.
+    pub tokens_requested: u64,
+    /// Tokens that went through the model.
+    pub tokens_computed: u64,
+    pub load_s: f64,
+    pub peak_rss_bytes: u64,
+}
+
+/// Everything that a run found.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RunRecord {
+    pub schema_version: u32,
+    pub sway_version: String,
+    /// The suite's path as given, and the digest of its text.
+    pub suite: String,
+    pub suite_digest: String,
+    pub base: BaseInfo,
+    pub adapter: Option<AdapterInfo>,
+    pub liveness: Option<Liveness>,
+    pub probes: Vec<ProbeRecord>,
+    pub gate: Gate,
+    /// True where the run was interrupted: `probes` holds what was finished.
+    pub interrupted: bool,
+    pub stats: Stats,
+}
+
+/// What happens while a run goes on. The runner emits; progress bars and streamed reports consume.
+#[derive(Clone, Debug)]
+pub enum Event<'a> {
+    /// The work is known: items over all probes, and first-round requests with those of the nulls.
+    Started { probes: usize, items: usize, requests: usize },
+    /// The liveness check is done.
+    Liveness(&'a Liveness),
+    /// Some requests were answered; `tokens` went through the model for them.
+    Answered { requests: usize, tokens: u64 },
+    /// A probe's verdict stands.
+    Probe(&'a ProbeRecord),
+    /// All is done.
+    Finished(&'a RunRecord),
+}

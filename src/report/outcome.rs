@@ -1,0 +1,96 @@
+//! What every human report says first: the gate's word, the score, the tally, and what stands beside the score.
+
+use crate::record::{Liveness, ProbeRecord, RunRecord, Verdict};
+
+use super::number;
+
+/// All verdicts, in the order in which a reader wants them counted.
+pub(super) const VERDICTS: [Verdict; 6] =
+    [Verdict::Pass, Verdict::Warn, Verdict::Fail, Verdict::Inconclusive, Verdict::Error, Verdict::Skip];
+
+/// The adapter's liveness where it is dead: then it is the finding, and no probe counts.
+pub(super) fn dead(run: &RunRecord) -> Option<&Liveness> {
+    run.liveness.as_ref().filter(|liveness| !liveness.live)
+}
+
+/// `score 0.81 (healthy)`.
+pub(super) fn score(run: &RunRecord) -> String {
+    match (run.gate.score, run.gate.band) {
+        (Some(score), Some(band)) => format!("score {} ({band})", number::score(score)),
+        (Some(score), None) => format!("score {}", number::score(score)),
+        (None, _) => "no score".to_owned(),
+    }
+}
+
+/// `6 probes: 4 passed, 1 failed, 1 inconclusive`.
+pub(super) fn tally(probes: &[ProbeRecord]) -> String {
+    let counts: Vec<String> = VERDICTS
+        .iter()
+        .map(|&verdict| (of_verdict(probes, verdict), verdict))
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, verdict)| format!("{n} {}", past(verdict)))
+        .collect();
+    let all = number::plural(probes.len() as u64, "probe");
+    if counts.is_empty() { all } else { format!("{all}: {}", counts.join(", ")) }
+}
+
+/// How many probes ended so.
+pub(super) fn of_verdict(probes: &[ProbeRecord], verdict: Verdict) -> usize {
+    probes.iter().filter(|probe| probe.verdict == verdict).count()
+}
+
+/// The probes that the score does not count.
+pub(super) fn left_out(probes: &[ProbeRecord]) -> impl Iterator<Item = &ProbeRecord> {
+    probes.iter().filter(|probe| matches!(probe.verdict, Verdict::Skip | Verdict::Error | Verdict::Inconclusive))
+}
+
+/// What an interrupted run says of itself.
+pub(super) fn interrupted(run: &RunRecord) -> Option<String> {
+    run.interrupted.then(|| match run.probes.len() as u64 {
+        0 => "the run was stopped before any probe had finished".to_owned(),
+        n => format!("the run was stopped; only the {} that had finished count", number::plural(n, "probe")),
+    })
+}
+
+/// Why the nulls do not calibrate this probe, where it drew some.
+pub(super) fn degenerate(probe: &ProbeRecord) -> Option<&str> {
+    use crate::record::NullOutcome::{Compared, Degenerate};
+    match &probe.calibration.as_ref()?.outcome {
+        Degenerate { degenerate } => Some(degenerate),
+        Compared { .. } => None,
+    }
+}
+
+/// The z-score against the nulls, where there is one.
+pub(super) fn z(probe: &ProbeRecord) -> Option<f64> {
+    use crate::record::NullOutcome::{Compared, Degenerate};
+    match probe.calibration.as_ref()?.outcome {
+        Compared { z, .. } => Some(z),
+        Degenerate { .. } => None,
+    }
+}
+
+/// How large the modules' updates are: `14 modules, ‖ΔW‖/‖W‖ median 0.021, largest 0.055, 1 exactly zero`.
+pub(super) fn modules(liveness: &Liveness) -> Option<String> {
+    let mut norms: Vec<f64> = liveness.modules.iter().map(|module| module.relative_norm).collect();
+    norms.sort_by(f64::total_cmp);
+    let largest = *norms.last()?;
+    let median = f64::midpoint(norms[(norms.len() - 1) / 2], norms[norms.len() / 2]);
+    let modules = number::plural(norms.len() as u64, "module");
+    let zero = match liveness.zero_modules {
+        0 => String::new(),
+        n => format!(", {n} exactly zero"),
+    };
+    Some(format!("{modules}, ‖ΔW‖/‖W‖ median {}, largest {}{zero}", number::significant(median), number::significant(largest)))
+}
+
+fn past(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "passed",
+        Verdict::Fail => "failed",
+        Verdict::Warn => "with a warning",
+        Verdict::Skip => "skipped",
+        Verdict::Error => "in error",
+        Verdict::Inconclusive => "inconclusive",
+    }
+}

@@ -1,0 +1,109 @@
+//! What comes back.
+
+use serde::Serialize;
+
+/// The reply to one request, of the variant of its op.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    NextTokenDist(NextTokenDist),
+    LogprobOf(CompletionLogprob),
+    RollingLogprob(RollingLogprob),
+    Generate(Generation),
+}
+
+impl Answer {
+    /// Bytes that the answer holds, for the cache's bound.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let tokens = match self {
+            Self::NextTokenDist(dist) => dist.token_ids.len(),
+            Self::LogprobOf(completion) => completion.token_ids.len(),
+            Self::RollingLogprob(rolling) => rolling.logprobs.len(),
+            Self::Generate(generation) => generation.token_ids.len() + generation.text.len(),
+        };
+        size_of::<Self>() + tokens * 8
+    }
+}
+
+/// The distribution of one next token. Natural logs (nats) throughout.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct NextTokenDist {
+    /// The `top_k` most probable tokens, most probable first.
+    pub token_ids: Vec<u32>,
+    /// Their log-probabilities.
+    pub logprobs: Vec<f32>,
+    /// The log of the exact mass of all tokens not listed; absent where all are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tail_logprob: Option<f64>,
+    pub vocab_size: usize,
+    /// Entropy of the whole distribution.
+    pub entropy: f64,
+    /// How far this view is from the one it was compared with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub divergence: Option<Divergence>,
+}
+
+/// How far the next-token distribution p of one view is from q of another, over the whole vocabulary.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Divergence {
+    /// Jensen–Shannon divergence, in [0, ln 2] nats.
+    pub js: f64,
+    /// KL(p ‖ q), nats.
+    pub kl: f64,
+    /// KL(q ‖ p), nats.
+    pub kl_reverse: f64,
+    /// Root mean square over the vocabulary of the change of the mean-centred log-probabilities, nats.
+    pub rms: f64,
+    /// The largest change of any centred log-probability, nats.
+    pub max_change: f64,
+    /// Whether both have the same most probable token.
+    pub same_top: bool,
+    /// Change of the probability of q's most probable token.
+    pub top_probability_change: f64,
+}
+
+/// The log-probability of a completion.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct CompletionLogprob {
+    /// Sum over the completion's tokens, nats.
+    pub logprob: f64,
+    pub num_tokens: usize,
+    pub logprobs: Vec<f32>,
+    pub token_ids: Vec<u32>,
+}
+
+impl CompletionLogprob {
+    /// lp(x|p): mean log-probability per real token, nats.
+    #[must_use]
+    pub fn per_token(&self) -> f64 {
+        self.logprob / self.num_tokens as f64
+    }
+}
+
+/// The log-probabilities of a text's tokens 2..N.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RollingLogprob {
+    /// Sum, nats.
+    pub total_logprob: f64,
+    /// How many tokens were scored: N − 1.
+    pub num_tokens: usize,
+    pub logprobs: Vec<f32>,
+}
+
+/// A continuation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Generation {
+    pub text: String,
+    pub token_ids: Vec<u32>,
+    pub finish: Finish,
+}
+
+/// Why a continuation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Finish {
+    /// `max_new_tokens`, or the model's context, was reached.
+    Length,
+    /// The model ended the text itself.
+    Eos,
+}

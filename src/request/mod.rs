@@ -1,0 +1,98 @@
+//! The vocabulary of the program: one question to one view of a model, and its reply.
+//!
+//! A leaf room. Probes write requests, the engine answers them, `sway score` reads them from JSONL; none of these needs to
+//! know another to speak of a question. Nothing here computes.
+
+mod answer;
+mod op;
+mod view;
+
+pub use answer::{Answer, CompletionLogprob, Divergence, Finish, Generation, NextTokenDist, RollingLogprob};
+pub use op::{Op, Overflow, Sampling};
+pub use view::{Scale, View, ViewError};
+
+use serde::Serialize;
+
+/// One question to one view.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Request {
+    pub view: View,
+    pub op: Op,
+    /// What to do with an input that is longer than the model's context.
+    pub overflow: Overflow,
+}
+
+impl Request {
+    #[must_use]
+    pub fn new(view: View, op: Op) -> Self {
+        Self { view, op, overflow: Overflow::Refuse }
+    }
+
+    /// The same question to another view: how a null adapter takes the place of the real one.
+    #[must_use]
+    pub fn with_view_replaced(&self, from: View, to: View) -> Self {
+        let swap = |view: View| if view == from { to } else { view };
+        let mut request = self.clone();
+        request.view = swap(self.view);
+        if let Op::NextTokenDist { versus: Some(versus), .. } = &mut request.op {
+            *versus = swap(*versus);
+        }
+        request
+    }
+}
+
+/// Why one request has no answer. The others of its batch have theirs.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RequestError {
+    #[error("the prompt is empty: there is no position to ask about")]
+    EmptyPrompt,
+    #[error("the completion is empty: there is no token to score")]
+    EmptyCompletion,
+    #[error("the completion adds no token after the prompt's last character")]
+    CompletionWithoutTokens,
+    #[error("the text has {tokens} token(s): at least 2 are needed to score one after another")]
+    TextTooShort { tokens: usize },
+    #[error("the input has {tokens} tokens and the model's context holds {context}\nhint: shorten it, or set \"truncate\": true to keep its last tokens")]
+    TooLong { tokens: usize, context: usize },
+    #[error("top_k must be between 1 and the vocabulary's size, {vocab_size}, not {top_k}")]
+    TopK { top_k: usize, vocab_size: usize },
+    #[error("the view {view} needs an adapter, and none is loaded\nhint: name one with --adapter")]
+    NoAdapter { view: View },
+    #[error("{what} must be {must}, not {got}")]
+    Parameter { what: &'static str, must: &'static str, got: String },
+    #[error("the model gave a logit that is not finite (token id {token}) at position {position} of the {view} view\nhint: the checkpoint or the adapter holds values that overflow; no number is reported for it")]
+    NonFinite { view: View, position: usize, token: usize },
+    #[error("the text can't be tokenized: {message}")]
+    Tokenizer { message: String },
+}
+
+impl RequestError {
+    /// The stable name that scripts match on.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::EmptyPrompt => "empty_prompt",
+            Self::EmptyCompletion | Self::CompletionWithoutTokens => "empty_completion",
+            Self::TextTooShort { .. } => "text_too_short",
+            Self::TooLong { .. } => "too_long",
+            Self::TopK { .. } => "bad_top_k",
+            Self::NoAdapter { .. } => "no_adapter",
+            Self::Parameter { .. } => "bad_parameter",
+            Self::NonFinite { .. } => "non_finite",
+            Self::Tokenizer { .. } => "tokenizer",
+        }
+    }
+}
+
+/// A request's error as it stands in JSON.
+#[derive(Serialize)]
+pub struct ErrorBody {
+    pub code: &'static str,
+    pub message: String,
+}
+
+impl From<&RequestError> for ErrorBody {
+    fn from(error: &RequestError) -> Self {
+        Self { code: error.code(), message: error.to_string() }
+    }
+}

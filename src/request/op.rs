@@ -1,0 +1,89 @@
+//! What is asked.
+
+use serde::{Deserialize, Serialize};
+
+/// One kind of question with its parameters.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Op {
+    /// The distribution of the token after `prompt`.
+    NextTokenDist {
+        prompt: String,
+        /// How many of the most probable tokens the answer lists. Only for showing: nothing is computed from the slice.
+        top_k: usize,
+        /// Another view to compare with, over the whole vocabulary, where the logits are.
+        versus: Option<View>,
+    },
+    /// The log-probability of `completion` after `prompt`.
+    LogprobOf { prompt: String, completion: String },
+    /// The log-probability of every token of `text` but its first.
+    RollingLogprob { text: String },
+    /// A continuation of `prompt`.
+    Generate { prompt: String, max_new_tokens: usize, sampling: Sampling },
+}
+
+use super::View;
+
+impl Op {
+    /// The op's name in JSON, traces and suites.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::NextTokenDist { .. } => "next_token_dist",
+            Self::LogprobOf { .. } => "logprob_of",
+            Self::RollingLogprob { .. } => "rolling_logprob",
+            Self::Generate { .. } => "generate",
+        }
+    }
+
+    /// All names, for hints.
+    pub const NAMES: [&'static str; 4] = ["next_token_dist", "logprob_of", "rolling_logprob", "generate"];
+
+    /// The text that the op is about: the prompt, or the text to score.
+    #[must_use]
+    pub fn prompt(&self) -> &str {
+        match self {
+            Self::NextTokenDist { prompt, .. } | Self::LogprobOf { prompt, .. } | Self::Generate { prompt, .. } => prompt,
+            Self::RollingLogprob { text } => text,
+        }
+    }
+
+    /// `top_k` where the op has one, else 0: what a trace line shows.
+    #[must_use]
+    pub fn top_k(&self) -> usize {
+        match self {
+            Self::NextTokenDist { top_k, .. } => *top_k,
+            _ => 0,
+        }
+    }
+}
+
+/// What to do with an input longer than the model's context.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Overflow {
+    /// An error that names both lengths.
+    #[default]
+    Refuse,
+    /// Keep the last tokens that fit.
+    KeepLast,
+}
+
+/// How a continuation is chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Sampling {
+    /// The most probable token each time; the lower id where two are equal.
+    Greedy,
+    /// Drawn from the softmax at `temperature`, cut to the smallest set of tokens whose mass reaches `top_p`.
+    Sample { temperature: f32, top_p: f32, seed: u64 },
+}
+
+// Two samplings are one cache key exactly when their bits are equal; NaN is refused before a key is made.
+impl Eq for Sampling {}
+
+impl std::hash::Hash for Sampling {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        match self {
+            Self::Greedy => 0u8.hash(state),
+            Self::Sample { temperature, top_p, seed } => (1u8, temperature.to_bits(), top_p.to_bits(), seed).hash(state),
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Where items come from. Knows files and rows, and no probe.
+
+mod rows;
+
+pub use rows::{Row, RowError, Rows};

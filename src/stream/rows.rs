@@ -1,0 +1,164 @@
+//! Rows of a data file, one at a time: a file of a million lines is never held whole.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+/// Longest line that is read, in bytes: a file without line ends must not fill the memory.
+const LONGEST_LINE: usize = 16 << 20;
+
+/// A row that can't be read, or a file that can't be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum RowError {
+    #[error("can't read {path}: {source}", path = .path.display())]
+    Open { path: PathBuf, source: std::io::Error },
+    #[error("{path}:{line}: {message}", path = .path.display())]
+    Row { path: PathBuf, line: usize, message: String },
+    #[error("{path}: {message}", path = .path.display())]
+    Format { path: PathBuf, message: String },
+}
+
+/// One row with its place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// Counted from 1.
+    pub line: usize,
+    pub value: Value,
+}
+
+/// What the lines of a file are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    /// A JSON value each.
+    Jsonl,
+    /// Plain text each.
+    Text,
+}
+
+/// The rows of a file. Blank lines are passed over.
+pub struct Rows {
+    path: PathBuf,
+    format: Format,
+    reader: BufReader<File>,
+    line: usize,
+    left: usize,
+    ended: bool,
+}
+
+impl Rows {
+    /// Opens a file of JSON lines (`.jsonl`, `.ndjson`) or of text lines (`.txt`), and gives its first `limit` rows.
+    pub fn open(path: &Path, limit: Option<usize>) -> Result<Self, RowError> {
+        let format = match path.extension().and_then(|extension| extension.to_str()) {
+            Some("jsonl" | "ndjson") => Format::Jsonl,
+            Some("txt") => Format::Text,
+            _ => {
+                let message = "what its lines are can't be told by its name\nhint: `.jsonl` (a JSON value a line) or `.txt` (a text a line)".to_owned();
+                return Err(RowError::Format { path: path.to_owned(), message });
+            }
+        };
+        let open = |source| RowError::Open { path: path.to_owned(), source };
+        let file = File::open(path).map_err(open)?;
+        if file.metadata().map_err(open)?.is_dir() {
+            return Err(RowError::Format { path: path.to_owned(), message: "it is a folder".to_owned() });
+        }
+        Ok(Self { path: path.to_owned(), format, reader: BufReader::new(file), line: 0, left: limit.unwrap_or(usize::MAX), ended: false })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The error of a row's content, at its place.
+    pub fn error(&self, line: usize, message: impl Into<String>) -> RowError {
+        RowError::Row { path: self.path.clone(), line, message: message.into() }
+    }
+
+    fn read_line(&mut self) -> Result<Option<String>, RowError> {
+        let mut bytes = Vec::new();
+        let read = (&mut self.reader).take(LONGEST_LINE as u64 + 1).read_until(b'\n', &mut bytes);
+        let read = read.map_err(|source| RowError::Open { path: self.path.clone(), source })?;
+        if read == 0 {
+            return Ok(None);
+        }
+        self.line += 1;
+        if bytes.len() > LONGEST_LINE {
+            return Err(self.error(self.line, format!("the line is longer than {LONGEST_LINE} bytes")));
+        }
+        let text = String::from_utf8(bytes).map_err(|e| self.error(self.line, format!("not UTF-8 at byte {} of the line", e.utf8_error().valid_up_to())))?;
+        let text = if self.line == 1 { text.strip_prefix('\u{feff}').unwrap_or(&text) } else { &text };
+        Ok(Some(text.trim_end_matches(['\n', '\r']).to_owned()))
+    }
+
+    fn next_row(&mut self) -> Result<Option<Row>, RowError> {
+        while let Some(text) = self.read_line()? {
+            if text.trim().is_empty() {
+                continue;
+            }
+            let value = match self.format {
+                Format::Text => Value::String(text),
+                Format::Jsonl => serde_json::from_str(&text).map_err(|e| self.error(self.line, format!("not JSON: {e}")))?,
+            };
+            return Ok(Some(Row { line: self.line, value }));
+        }
+        Ok(None)
+    }
+}
+
+impl Iterator for Rows {
+    type Item = Result<Row, RowError>;
+
+    /// After an error there are no more rows: what a broken line hides can't be told.
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.ended || self.left == 0 {
+            return None;
+        }
+        self.left -= 1;
+        let row = self.next_row().transpose();
+        self.ended = !matches!(row, Some(Ok(_)));
+        row
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn file(ending: &str, bytes: &[u8]) -> tempfile::NamedTempFile {
+        let mut file = tempfile::Builder::new().suffix(ending).tempfile().unwrap();
+        file.write_all(bytes).unwrap();
+        file
+    }
+
+    #[test]
+    fn blank_lines_carriage_returns_and_a_byte_order_mark_are_no_content() {
+        let file = file(".txt", "\u{feff}one\r\n\n  \ntwo".as_bytes());
+        let rows: Vec<Row> = Rows::open(file.path(), None).unwrap().map(Result::unwrap).collect();
+        assert_eq!(rows, [Row { line: 1, value: "one".into() }, Row { line: 4, value: "two".into() }]);
+    }
+
+    #[test]
+    fn a_broken_row_names_its_line_and_ends_the_file() {
+        let file = file(".jsonl", b"{\"a\":1}\n{\"a\":\n{\"a\":3}\n");
+        let rows: Vec<_> = Rows::open(file.path(), None).unwrap().collect();
+        assert_eq!(rows.len(), 2);
+        let message = rows[1].as_ref().unwrap_err().to_string();
+        assert!(message.contains(":2: not JSON"), "{message}");
+    }
+
+    #[test]
+    fn a_limit_counts_rows() {
+        let file = file(".txt", b"a\n\nb\nc\n");
+        assert_eq!(Rows::open(file.path(), Some(2)).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn bytes_that_are_not_text_are_refused() {
+        let file = file(".txt", b"a\n\xff\n");
+        let message = Rows::open(file.path(), None).unwrap().last().unwrap().unwrap_err().to_string();
+        assert!(message.contains(":2: not UTF-8"), "{message}");
+    }
+}

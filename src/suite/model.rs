@@ -1,0 +1,100 @@
+use serde::{Deserialize, Deserializer, de::Error as _};
+use toml::Spanned;
+
+use super::{Diagnostic, bounds, table::Table};
+
+/// `[model]`: what is compared, and how it is computed.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelSpec {
+    /// A directory, or a hub id.
+    #[serde(deserialize_with = "bounds::text")]
+    pub base: Spanned<String>,
+    /// A PEFT directory, or a hub id.
+    #[serde(default, deserialize_with = "bounds::optional_text")]
+    pub adapter: Option<Spanned<String>>,
+    /// Of the base, on the hub.
+    pub revision: Option<String>,
+    /// Of the adapter, on the hub.
+    pub adapter_revision: Option<String>,
+    /// What the weights are computed in. Its span is the table's header where the key is left out.
+    #[serde(default = "unsaid")]
+    pub dtype: Spanned<Dtype>,
+    /// Where it runs. Its span is the table's header where the key is left out.
+    #[serde(default = "unsaid")]
+    pub device: Spanned<Device>,
+    /// Whether prompts go through the tokenizer's chat template.
+    #[serde(default)]
+    pub chat: Chat,
+}
+
+fn unsaid<T: Default>() -> Spanned<T> {
+    Spanned::new(0..0, T::default())
+}
+
+impl ModelSpec {
+    pub(super) fn read(table: &Table) -> (Option<Self>, Vec<Diagnostic>) {
+        let reading = table.read::<Self>(&[]);
+        let model = reading.value.filter(|_| !reading.filled).map(|mut model| {
+            model.dtype = located(model.dtype, table);
+            model.device = located(model.device, table);
+            model
+        });
+        (model, reading.wrong)
+    }
+}
+
+/// No value lies at 0..0, as a key stands before it.
+fn located<T>(value: Spanned<T>, table: &Table) -> Spanned<T> {
+    if value.span() == (0..0) { Spanned::new(table.span.clone(), value.into_inner()) } else { value }
+}
+
+/// `dtype`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Dtype {
+    /// The default, whatever the checkpoint's own is.
+    #[default]
+    F32,
+    /// bfloat16.
+    Bf16,
+    /// IEEE half precision.
+    F16,
+}
+
+/// `device`: `"cpu"`, `"cuda:0"` (or `"cuda"`), `"metal"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Device {
+    /// The default.
+    #[default]
+    Cpu,
+    /// The GPU with this ordinal.
+    Cuda(usize),
+    /// Apple's GPU.
+    Metal,
+}
+
+impl<'de> Deserialize<'de> for Device {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let word = String::deserialize(deserializer)?;
+        let ordinal = word.strip_prefix("cuda:").filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
+        match (word.as_str(), ordinal.and_then(|digits| digits.parse().ok())) {
+            ("cpu", _) => Ok(Self::Cpu),
+            ("metal", _) => Ok(Self::Metal),
+            ("cuda", _) => Ok(Self::Cuda(0)),
+            (_, Some(ordinal)) => Ok(Self::Cuda(ordinal)),
+            _ => Err(D::Error::unknown_variant(&word, &["cpu", "cuda:0", "metal"])),
+        }
+    }
+}
+
+/// `chat`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Chat {
+    /// Through the template, where the tokenizer has one.
+    #[default]
+    Auto,
+    /// Prompts go to the model as they are.
+    Off,
+}

@@ -1,0 +1,130 @@
+//! The model is right when PyTorch says so: every golden that `tests/goldens/make.py` wrote with transformers and peft, at every
+//! position, for the base, the adapter and a scaled adapter.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use safetensors::SafeTensors;
+use sway::engine::{CacheLimits, Engine, Question};
+use sway::model::{Model, NullKind};
+use sway::request::{Answer, NextTokenDist, Op, Request, View};
+
+/// Most that one log-probability may differ, in nats.
+const TOLERANCE: f64 = 1e-4;
+
+/// Where PyTorch's top two differ by more than this, in nats, the top one must be the same.
+const CLEAR_WIN: f64 = 1e-3;
+
+#[derive(serde::Deserialize)]
+struct Golden {
+    texts: Vec<String>,
+    token_ids: Vec<Vec<u32>>,
+}
+
+/// Log-probabilities `(positions, vocab)` as PyTorch gave them.
+struct Expected {
+    vocab: usize,
+    values: Vec<f32>,
+}
+
+impl Expected {
+    fn at(&self, position: usize) -> &[f32] {
+        &self.values[position * self.vocab..(position + 1) * self.vocab]
+    }
+}
+
+fn goldens() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens");
+    let mut found: Vec<PathBuf> = std::fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.join("golden.json").exists()).collect();
+    found.sort();
+    found
+}
+
+fn engine(golden: &Path) -> Engine {
+    let model = Model::load(&golden.join("base"), Some(&golden.join("adapter")), NullKind::Matched).unwrap_or_else(|e| panic!("{}: {e}", golden.display()));
+    Engine::new(Box::new(model), CacheLimits::default(), Duration::ZERO).unwrap()
+}
+
+fn ask(engine: &mut Engine, requests: &[Request]) -> Vec<Answer> {
+    let questions: Vec<Question<'_>> = requests.iter().map(|request| Question { asker: "golden", request }).collect();
+    engine.answer(&questions, &mut |_, _| {}).unwrap().into_iter().map(|reply| reply.unwrap()).collect()
+}
+
+/// The whole distribution by token id.
+fn by_token(dist: &NextTokenDist) -> Vec<f64> {
+    let mut logprobs = vec![f64::NAN; dist.vocab_size];
+    for (id, logprob) in dist.token_ids.iter().zip(&dist.logprobs) {
+        logprobs[*id as usize] = f64::from(*logprob);
+    }
+    logprobs
+}
+
+/// The worst difference seen, and where.
+#[derive(Default)]
+struct Worst {
+    difference: f64,
+    place: String,
+}
+
+impl Worst {
+    fn see(&mut self, difference: f64, place: impl FnOnce() -> String) {
+        if difference > self.difference || difference.is_nan() {
+            *self = Self { difference, place: place() };
+        }
+    }
+}
+
+fn check_text(engine: &mut Engine, view: View, text: &str, ids: &[u32], expected: &Expected, worst: &mut Worst) {
+    let words: Vec<&str> = text.split(' ').collect();
+    // A post-processor may put tokens before the words; the positions of those alone can't be asked for with a prompt.
+    let lead = ids.len() - words.len();
+    let prompts: Vec<String> = (1..=words.len()).map(|end| words[..end].join(" ")).collect();
+    let requests: Vec<Request> = prompts.iter().map(|prompt| Request::new(view, Op::NextTokenDist { prompt: prompt.clone(), top_k: expected.vocab, versus: None })).collect();
+    for (index, answer) in ask(engine, &requests).into_iter().enumerate() {
+        let Answer::NextTokenDist(dist) = answer else { panic!("an answer of another op") };
+        let (got, want) = (by_token(&dist), expected.at(lead + index));
+        for (token, (got, want)) in got.iter().zip(want).enumerate() {
+            worst.see((got - f64::from(*want)).abs(), || format!("{view}, position {}, token {token}: {got} where PyTorch has {want}", lead + index));
+        }
+        let mut ranked: Vec<usize> = (0..want.len()).collect();
+        ranked.sort_by(|a, b| want[*b].total_cmp(&want[*a]));
+        if f64::from(want[ranked[0]] - want[ranked[1]]) > CLEAR_WIN {
+            assert_eq!(dist.token_ids[0] as usize, ranked[0], "{view}, position {}: another top token", lead + index);
+        }
+    }
+    if ids.len() < 2 {
+        return;
+    }
+    let rolling = ask(engine, &[Request::new(view, Op::RollingLogprob { text: text.to_owned() })]);
+    let [Answer::RollingLogprob(rolling)] = rolling.as_slice() else { panic!("an answer of another op") };
+    assert_eq!(rolling.num_tokens, ids.len() - 1);
+    for (index, got) in rolling.logprobs.iter().enumerate() {
+        let want = expected.at(index)[ids[index + 1] as usize];
+        worst.see(f64::from((got - want).abs()), || format!("{view}, rolling, token {}: {got} where PyTorch has {want}", index + 1));
+    }
+}
+
+#[test]
+fn every_golden_has_pytorchs_numbers_at_every_position() {
+    let goldens = goldens();
+    assert!(goldens.len() >= 14, "only {} goldens were found", goldens.len());
+    for golden in goldens {
+        let name = golden.file_name().unwrap().to_string_lossy().into_owned();
+        let texts: Golden = serde_json::from_slice(&std::fs::read(golden.join("golden.json")).unwrap()).unwrap();
+        let bytes = std::fs::read(golden.join("golden.safetensors")).unwrap();
+        let tensors = SafeTensors::deserialize(&bytes).unwrap();
+        let mut engine = engine(&golden);
+        let mut worst = Worst::default();
+        for view in ["base", "ft", "scaled_0.50"] {
+            for (index, (text, ids)) in texts.texts.iter().zip(&texts.token_ids).enumerate() {
+                let tensor = tensors.tensor(&format!("{view}.{index}")).unwrap();
+                let values = tensor.data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+                assert_eq!(tensor.shape()[0], ids.len());
+                let expected = Expected { vocab: tensor.shape()[1], values };
+                check_text(&mut engine, view.parse().unwrap(), text, ids, &expected, &mut worst);
+            }
+        }
+        println!("{name}: worst difference {:.1e} nats ({})", worst.difference, worst.place);
+        assert!(worst.difference <= TOLERANCE, "{name}: {} nats off at {}", worst.difference, worst.place);
+    }
+}
