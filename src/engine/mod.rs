@@ -6,6 +6,7 @@
 mod backend;
 mod cache;
 mod key;
+mod load;
 mod meter;
 mod trace;
 
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 
 pub use backend::Backend;
 pub use cache::{CacheError, CacheLimits};
+pub use load::{Loaded, NullDraws, Source, Sources, load};
 pub use trace::Trace;
 
 use cache::{Cached, ResponseCache};
@@ -116,6 +118,22 @@ impl Engine {
             rest = later;
         }
         // Every question was a hit, refused, or waits for a miss that was computed.
+        Ok(replies.into_iter().flatten().collect())
+    }
+
+    /// Computes every question anew in one batch, whatever the cache holds: how the noise floor is measured.
+    pub fn recompute(&mut self, questions: &[Question<'_>]) -> Result<Vec<Reply>, EngineError> {
+        let mut replies: Vec<Option<Reply>> = questions.iter().map(|_| None).collect();
+        let mut misses = Vec::new();
+        for (index, question) in questions.iter().enumerate() {
+            match self.backend.prepare(question.request) {
+                Ok(job) => misses.push(Miss { key: self.keys.of(question.request), job, waiting: vec![index] }),
+                Err(error) => replies[index] = Some(Err(error)),
+            }
+        }
+        if !misses.is_empty() {
+            self.compute(&misses, questions, &mut replies)?;
+        }
         Ok(replies.into_iter().flatten().collect())
     }
 

@@ -122,7 +122,7 @@ impl Reader<'_> {
                     let mut dist = next_token_dist(logits_of(row), &p, top_k);
                     if let Some(versus) = versus {
                         let q = self.distribution(versus, logits_of(versus))?;
-                        dist.divergence = Some(divergence(logits_of(row), &p, logits_of(versus), &q));
+                        dist.divergence = divergence(logits_of(row), &p, logits_of(versus), &q);
                     }
                     Ok(Part::Next(Box::new(dist)))
                 }
@@ -182,22 +182,22 @@ fn next_token_dist(logits: &[f32], distribution: &Distribution<'_>, top_k: usize
     }
 }
 
-/// How far p is from q. Both have the same vocabulary and finite logits, which is all that the formulas ask for.
-fn divergence(p_logits: &[f32], p: &Distribution<'_>, q_logits: &[f32], q: &Distribution<'_>) -> Divergence {
+/// How far p is from q; `None` for vocabularies of different sizes, which one model does not have.
+fn divergence(p_logits: &[f32], p: &Distribution<'_>, q_logits: &[f32], q: &Distribution<'_>) -> Option<Divergence> {
     let (p_top, q_top) = (argmax(p_logits), argmax(q_logits));
     let size = p_logits.len() as f64;
     let mean: f64 = p_logits.iter().zip(q_logits).map(|(p, q)| f64::from(*p) - f64::from(*q)).sum::<f64>() / size;
     let max_change = p_logits.iter().zip(q_logits).map(|(p, q)| (f64::from(*p) - f64::from(*q) - mean).abs()).fold(0.0, f64::max);
     let probability = |logits: &[f32], d: &Distribution<'_>| (f64::from(logits[q_top]) - d.log_sum_exp()).exp();
-    Divergence {
-        js: p.js(q).unwrap_or(f64::NAN),
-        kl: p.kl(q).unwrap_or(f64::NAN),
-        kl_reverse: q.kl(p).unwrap_or(f64::NAN),
-        rms: p.rms_change(q).unwrap_or(f64::NAN),
+    Some(Divergence {
+        js: p.js(q).ok()?,
+        kl: p.kl(q).ok()?,
+        kl_reverse: q.kl(p).ok()?,
+        rms: p.rms_change(q).ok()?,
         max_change,
         same_top: p_top == q_top,
         top_probability_change: probability(p_logits, p) - probability(q_logits, q),
-    }
+    })
 }
 
 /// The most probable token; the lower id where two are equal.

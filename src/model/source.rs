@@ -1,6 +1,6 @@
 //! A model's or adapter's name, and the folder that it leads to.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::ModelError;
@@ -9,8 +9,11 @@ use super::hub::{self, HubSettings, Progress, Wanted};
 /// Where a user says that a model is: a folder, or an id on the hub with a revision.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
+    /// As the user wrote it.
     pub name: String,
     pub revision: Option<String>,
+    /// What a relative path is relative to: the suite's folder, or the working folder.
+    pub relative_to: PathBuf,
 }
 
 /// The folder with a model's files.
@@ -23,8 +26,8 @@ pub struct Located {
 
 impl Source {
     /// Finds the folder: `relative_to` joined with the name where that exists, else the hub's snapshot, downloaded as needed.
-    pub fn locate(&self, relative_to: &Path, wanted: Wanted, progress: &Arc<dyn Progress>) -> Result<Located, ModelError> {
-        let dir = relative_to.join(&self.name);
+    pub fn locate(&self, wanted: Wanted, progress: &Arc<dyn Progress>) -> Result<Located, ModelError> {
+        let dir = self.relative_to.join(&self.name);
         if dir.is_dir() {
             if self.revision.is_some() {
                 return Err(ModelError::Unsupported(format!("`{}` is a folder, and a revision goes with a hub id", self.name)));

@@ -13,11 +13,13 @@ use crate::record::{Calibration, NullOutcome};
 use crate::request::{Answer, Request, RequestError, View};
 
 /// What is known of a probe's work before a model is loaded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Survey {
     pub items: usize,
     /// Requests of all items' first rounds.
     pub requests: usize,
+    /// The first few texts that are asked about.
+    pub texts: Vec<String>,
 }
 
 /// How a course is run.
@@ -36,7 +38,7 @@ pub trait AnyProbe: Send {
     /// Reads all items once: what is wrong with any is told before a model is loaded.
     fn survey(&self, rows: &dyn OpenRows) -> Result<Survey, String>;
 
-    fn start(self: Box<Self>, rows: &dyn OpenRows, plan: CoursePlan) -> Result<Box<dyn Course>, String>;
+    fn start(&self, rows: &dyn OpenRows, plan: CoursePlan) -> Result<Box<dyn Course>, String>;
 }
 
 /// A probe under way.
@@ -69,13 +71,13 @@ pub struct Ending {
     pub failed: usize,
 }
 
+/// Texts that a survey keeps.
+const SURVEYED_TEXTS: usize = 4;
+
 /// Errors told in words; the rest are counted.
 const MOST_ERRORS: usize = 5;
 
-impl<P: Probe> AnyProbe for P
-where
-    P::Item: Clone + Sync,
-{
+impl<P: Probe> AnyProbe for P {
     fn kind(&self) -> Kind {
         P::KIND
     }
@@ -84,7 +86,11 @@ where
         let mut survey = Survey::default();
         for item in self.items().open(rows)? {
             survey.items += 1;
-            survey.requests += self.ask(&item?, &[]).len();
+            let requests = self.ask(&item?, &[]);
+            survey.requests += requests.len();
+            if survey.texts.len() < SURVEYED_TEXTS {
+                survey.texts.extend(requests.first().map(|request| request.op.prompt().to_owned()));
+            }
         }
         if survey.items == 0 {
             return Err(format!("there are no {}", P::Item::PLURAL));
@@ -92,10 +98,10 @@ where
         Ok(survey)
     }
 
-    fn start(self: Box<Self>, rows: &dyn OpenRows, plan: CoursePlan) -> Result<Box<dyn Course>, String> {
+    fn start(&self, rows: &dyn OpenRows, plan: CoursePlan) -> Result<Box<dyn Course>, String> {
         let items = self.items().open(rows)?;
         let nulls = plan.nulls.iter().map(|_| NullFold::default()).collect();
-        Ok(Box::new(Run { probe: *self, items, plan, drawn: 0, flights: Vec::new(), fold: P::Fold::default(), measured: 0, same_items: NullFold::default(), nulls, errors: Vec::new(), failed: 0 }))
+        Ok(Box::new(Run { probe: self.clone(), items, plan, drawn: 0, flights: Vec::new(), fold: P::Fold::default(), measured: 0, same_items: NullFold::default(), nulls, errors: Vec::new(), failed: 0 }))
     }
 }
 

@@ -27,7 +27,7 @@ pub struct FileItems {
 }
 
 /// One unit of inference.
-pub trait Item: DeserializeOwned + Send + 'static {
+pub trait Item: DeserializeOwned + Clone + Send + Sync + 'static {
     /// What several are called in messages: `prompts`.
     const PLURAL: &'static str;
 
@@ -46,7 +46,7 @@ pub trait OpenRows {
     fn open(&self, items: &FileItems) -> Result<RowIterator, String>;
 }
 
-impl<T: Item + Clone> Items<T> {
+impl<T: Item> Items<T> {
     /// The items, one at a time; each is checked. Inline items are copied: they are as few as somebody wrote by hand.
     pub fn open(&self, rows: &dyn OpenRows) -> Result<Box<dyn Iterator<Item = Result<T, String>> + Send>, String> {
         match self {

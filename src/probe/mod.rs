@@ -23,7 +23,7 @@ pub use items::{FileItems, Items, OpenRows, RowIterator};
 pub use leakage::Leakage;
 pub use paraphrase_invariance::ParaphraseInvariance;
 pub use preference_flip::PreferenceFlip;
-pub use verdict::{Court, Decide, Judgement};
+pub use verdict::{Court, Decide, Judgement, MIN_ITEMS};
 
 use serde::de::DeserializeOwned;
 
@@ -46,7 +46,7 @@ pub struct Kind {
 pub const KINDS: &[Kind] = &[DeltaKl::KIND, ParaphraseInvariance::KIND, PreferenceFlip::KIND, CalibrationDrift::KIND, Leakage::KIND, AdapterAblation::KIND];
 
 /// One kind of probe. The type itself holds the keys that a suite gives it.
-pub trait Probe: DeserializeOwned + Send + 'static {
+pub trait Probe: DeserializeOwned + Clone + Send + 'static {
     const KIND: Kind;
 
     /// One unit of inference: a prompt, a case, a section.

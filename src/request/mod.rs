@@ -85,7 +85,7 @@ impl RequestError {
 }
 
 /// A request's error as it stands in JSON.
-#[derive(Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct ErrorBody {
     pub code: &'static str,
     pub message: String,

@@ -1,0 +1,160 @@
+//! What can be typed.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+
+/// Did the adapter change the model the way its maker meant, and in no other way?
+#[derive(Debug, Parser)]
+#[command(name = "sway", version, max_term_width = 100, after_help = "Exit codes: 0 the gate holds · 1 it failed · 2 usage, or the suite has errors · 3 can't tell\n4 an input is refused · 5 an output can't be written · 130 interrupted")]
+pub struct Args {
+    #[command(subcommand)]
+    pub command: Command,
+
+    /// Threads to compute with; as many as the machine has by default. No number depends on it
+    #[arg(long, global = true, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a suite of probes, and say pass, fail, or can't tell
+    Run(RunArgs),
+    /// Answer requests (JSONL in, JSONL out)
+    Score(ScoreArgs),
+    /// Summarise a trace that `--trace` wrote
+    Trace(TraceArgs),
+    /// List the kinds of probes
+    ListProbes(ListProbesArgs),
+    /// Print the completions of a shell
+    Completions(CompletionsArgs),
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct RunArgs {
+    /// The suite, a TOML file
+    #[arg(value_name = "SUITE")]
+    pub suite: PathBuf,
+    /// Probe this base instead of the suite's: a folder, or a hub id
+    #[arg(long, value_name = "DIR_OR_ID")]
+    pub base: Option<String>,
+    /// Probe this adapter instead of the suite's: a folder, or a hub id
+    #[arg(long, value_name = "DIR_OR_ID")]
+    pub adapter: Option<String>,
+    /// What goes to stdout
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub format: Format,
+    /// Write the record as JSON (`-` is stdout)
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Write a line a probe and a summary, as JSONL
+    #[arg(long, value_name = "FILE")]
+    pub jsonl: Option<PathBuf>,
+    /// Write a report for a pull request
+    #[arg(long, value_name = "FILE")]
+    pub markdown: Option<PathBuf>,
+    /// Write a report for CI, as JUnit XML
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// Write a page for a browser
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// Write a line for every request that was answered
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
+    /// Write what the engine did, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub stats: Option<PathBuf>,
+    /// List what would run, without touching a model
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Run only the probes whose name contains this
+    #[arg(long, value_name = "TEXT")]
+    pub filter: Option<String>,
+    /// Exit with 0 whatever the gate says
+    #[arg(long)]
+    pub exit_zero: bool,
+    /// Show no progress and no report
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// What `run` writes to stdout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// A report to read
+    Human,
+    /// A line a probe, then a summary
+    Jsonl,
+    /// The record
+    Json,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct ScoreArgs {
+    /// The requests, a line each; stdin where it is left out, or `-`
+    #[arg(value_name = "FILE")]
+    pub requests: Option<PathBuf>,
+    /// The base: a folder, or a hub id
+    #[arg(long, value_name = "DIR_OR_ID")]
+    pub base: String,
+    /// The adapter: a folder, or a hub id
+    #[arg(long, value_name = "DIR_OR_ID")]
+    pub adapter: Option<String>,
+    /// What to compute in
+    #[arg(long, value_enum, default_value_t = Dtype::F32)]
+    pub dtype: Dtype,
+    /// Write a line for every request that was answered
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
+    /// Write what the engine did, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub stats: Option<PathBuf>,
+}
+
+/// What the model computes in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Dtype {
+    /// float32, whatever the checkpoint's
+    F32,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct TraceArgs {
+    /// The trace; stdin where it is `-`
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// How to show it
+    #[arg(long, value_enum, default_value_t = TraceFormat::Human)]
+    pub format: TraceFormat,
+    /// How many of the slowest requests to list
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub slowest: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TraceFormat {
+    Human,
+    Markdown,
+    Json,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct ListProbesArgs {
+    /// How to list them
+    #[arg(long, value_enum, default_value_t = ListFormat::Human)]
+    pub format: ListFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ListFormat {
+    Human,
+    Json,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct CompletionsArgs {
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}

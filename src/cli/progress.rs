@@ -1,0 +1,112 @@
+//! Progress on stderr, where that is a terminal.
+
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::model::hub::Progress;
+use crate::record::Event;
+
+/// A bar for what is being loaded, then one for the requests. indicatif draws nothing where stderr is no terminal.
+pub struct Bars {
+    loading: ProgressBar,
+    requests: ProgressBar,
+    tokens: u64,
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸ ")
+}
+
+fn target(quiet: bool) -> ProgressDrawTarget {
+    if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() }
+}
+
+impl Bars {
+    pub fn new(what: &str, quiet: bool) -> Self {
+        let loading = ProgressBar::with_draw_target(None, target(quiet)).with_style(style("{spinner} loading {msg}")).with_message(what.to_owned());
+        loading.enable_steady_tick(Duration::from_millis(120));
+        let requests = ProgressBar::with_draw_target(Some(0), target(quiet))
+            .with_style(style("{bar:24} {pos}/{len} requests · {msg} · {elapsed} gone, {eta} left"));
+        Self { loading, requests, tokens: 0 }
+    }
+
+    /// The models are there.
+    pub fn loaded(&self) {
+        self.loading.finish_and_clear();
+    }
+
+    pub fn see(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Started { requests, .. } => {
+                self.requests.set_length(*requests as u64);
+                self.requests.set_message("first batch");
+            }
+            Event::Answered { requests, tokens } => {
+                self.tokens += tokens;
+                self.requests.inc(*requests as u64);
+                // Later rounds and the liveness check are not in the count that was made beforehand.
+                if self.requests.length().is_some_and(|length| length < self.requests.position()) {
+                    self.requests.set_length(self.requests.position());
+                }
+                let seconds = self.requests.elapsed().as_secs_f64();
+                if seconds > 0.0 {
+                    self.requests.set_message(format!("{:.0} tokens/s", self.tokens as f64 / seconds));
+                }
+            }
+            Event::Finished(_) => self.requests.finish_and_clear(),
+            Event::Liveness(_) | Event::Probe(_) => {}
+        }
+    }
+}
+
+impl Drop for Bars {
+    fn drop(&mut self) {
+        self.loading.finish_and_clear();
+        self.requests.finish_and_clear();
+    }
+}
+
+/// A bar for each file that is downloaded.
+pub struct Downloads {
+    bar: Mutex<Option<ProgressBar>>,
+    quiet: bool,
+}
+
+impl Downloads {
+    pub fn new(quiet: bool) -> Self {
+        Self { bar: Mutex::new(None), quiet }
+    }
+
+    fn with_bar(&self, act: impl FnOnce(&mut Option<ProgressBar>)) {
+        // A bar that a panic left half drawn is drawn over.
+        act(&mut self.bar.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+impl Progress for Downloads {
+    fn started(&self, file: &str, bytes: u64) {
+        let bar = ProgressBar::with_draw_target(Some(bytes), target(self.quiet))
+            .with_style(style("{msg} {bar:24} {bytes}/{total_bytes} · {bytes_per_sec} · {eta} left"))
+            .with_message(file.to_owned());
+        self.with_bar(|shown| *shown = Some(bar));
+    }
+
+    fn advanced(&self, bytes: u64) {
+        self.with_bar(|shown| {
+            if let Some(bar) = shown {
+                bar.inc(bytes);
+            }
+        });
+    }
+
+    fn finished(&self) {
+        self.with_bar(|shown| {
+            if let Some(bar) = shown.take() {
+                bar.finish_and_clear();
+            }
+        });
+    }
+}

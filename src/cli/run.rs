@@ -1,0 +1,195 @@
+//! `sway run SUITE`
+
+use std::fmt::Write;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+
+use super::args::{Format, RunArgs};
+use super::exit::{Exit, Failure, OrExit};
+use super::interrupt_flag;
+use super::output::{Output, create_trace, write_stdout};
+use super::progress::{Bars, Downloads};
+use crate::engine::{self, EngineError, Loaded, Source};
+use crate::model::hub::Progress;
+use crate::record::{Event, RunRecord, Verdict};
+use crate::report::{Style, html, json, jsonl, junit, markdown, terminal};
+use crate::runner::{self, Plan, PlanError, RunError};
+
+/// A report that is written to a file.
+struct Wanted {
+    output: Output,
+    render: fn(&RunRecord) -> serde_json::Result<String>,
+}
+
+pub fn run(args: &RunArgs) -> Result<Exit, Failure> {
+    let mut plan = Plan::read(&args.suite, args.filter.as_deref()).map_err(plan_failure)?;
+    replace_models(args, &mut plan)?;
+    if args.dry_run {
+        write_stdout(dry_run(&plan).as_bytes())?;
+        return Ok(Exit::Ok);
+    }
+    let wanted = outputs(args)?;
+    let to_stdout = args_outputs(args).iter().any(|(path, _)| *path == Path::new("-")) || args.stats.as_deref() == Some(Path::new("-"));
+    let stats = args.stats.as_deref().map(Output::create).transpose()?;
+    let trace = args.trace.as_deref().map(create_trace).transpose()?;
+    let interrupted = interrupt_flag()?;
+
+    let mut bars = Bars::new(&plan.sources.base.name, args.quiet);
+    let downloads: Arc<dyn Progress> = Arc::new(Downloads::new(args.quiet));
+    let mut loaded = load(&plan, &downloads)?;
+    bars.loaded();
+    loaded.engine.set_interrupt(interrupted);
+    if let Some(trace) = trace {
+        loaded.engine.set_trace(trace);
+    }
+    let stream = args.format == Format::Jsonl && !args.quiet && !to_stdout;
+    let mut streamed = Ok(());
+    let record = runner::run(plan, &mut loaded, &mut |event| {
+        bars.see(event);
+        if stream && streamed.is_ok() {
+            streamed = stream_event(event);
+        }
+    })
+    .map_err(run_failure)?;
+    streamed?;
+    drop(bars);
+
+    for report in wanted {
+        let text = (report.render)(&record).or_exit(Exit::Internal)?;
+        report.output.write(text.as_bytes())?;
+    }
+    if let Some(output) = stats {
+        let text = serde_json::to_string_pretty(&record.stats).or_exit(Exit::Internal)?;
+        output.write(format!("{text}\n").as_bytes())?;
+    }
+    if !args.quiet && !to_stdout {
+        match args.format {
+            Format::Human => print_human(&record)?,
+            Format::Json => write_stdout(json::render(&record).or_exit(Exit::Internal)?.as_bytes())?,
+            Format::Jsonl if record.interrupted => write_stdout(jsonl::render(&record).or_exit(Exit::Internal)?.as_bytes())?,
+            Format::Jsonl => {}
+        }
+    }
+    Ok(exit_of(&record, args.exit_zero))
+}
+
+fn load(plan: &Plan, progress: &Arc<dyn Progress>) -> Result<Loaded, Failure> {
+    let what = match &plan.sources.adapter {
+        Some(adapter) => format!("can't load {} with {}", plan.sources.base.name, adapter.name),
+        None => format!("can't load {}", plan.sources.base.name),
+    };
+    engine::load(&plan.sources, progress).context(what).or_exit(Exit::Input)
+}
+
+/// `--base` and `--adapter` take the place of the suite's; their paths are relative to the working folder.
+fn replace_models(args: &RunArgs, plan: &mut Plan) -> Result<(), Failure> {
+    let source = |name: &String| Source { name: name.clone(), revision: None, relative_to: PathBuf::new() };
+    if let Some(base) = &args.base {
+        plan.sources.base = source(base);
+    }
+    if let Some(adapter) = &args.adapter {
+        plan.sources.adapter = Some(source(adapter));
+    }
+    if plan.sources.adapter.is_none() {
+        let message = format!("{} names no adapter to probe\nhint: write `adapter = …` under [model], or give --adapter", plan.suite);
+        return Err(Failure::new(Exit::Usage, anyhow::anyhow!(message)));
+    }
+    Ok(())
+}
+
+fn plan_failure(error: PlanError) -> Failure {
+    match error {
+        PlanError::Suite { source_text, diagnostics } => {
+            let color = std::io::stderr().is_terminal();
+            Failure::rendered(Exit::Usage, diagnostics.render(&source_text, color, width()))
+        }
+        PlanError::Read(error) => {
+            let hint = error.hint().map_or(String::new(), |hint| format!("\nhint: {hint}"));
+            Failure::new(Exit::Usage, anyhow::anyhow!("{error}{hint}"))
+        }
+        error @ PlanError::Data { .. } => Failure::new(Exit::Input, error.into()),
+        error @ PlanError::Filter { .. } => Failure::new(Exit::Usage, error.into()),
+    }
+}
+
+fn run_failure(error: RunError) -> Failure {
+    let exit = match &error {
+        RunError::Engine(EngineError::Interrupted) => Exit::Interrupted,
+        RunError::Data { .. } => Exit::Input,
+        RunError::Engine(_) => Exit::Internal,
+    };
+    Failure::new(exit, error.into())
+}
+
+/// The files that were asked for, with what goes into each.
+fn args_outputs(args: &RunArgs) -> Vec<(&Path, fn(&RunRecord) -> serde_json::Result<String>)> {
+    let reports: [(&Option<PathBuf>, fn(&RunRecord) -> serde_json::Result<String>); 5] = [
+        (&args.json, json::render),
+        (&args.jsonl, jsonl::render),
+        (&args.markdown, |record| Ok(markdown::render(record))),
+        (&args.junit, |record| Ok(junit::render(record))),
+        (&args.html, |record| Ok(html::render(record))),
+    ];
+    reports.into_iter().filter_map(|(path, render)| Some((path.as_deref()?, render))).collect()
+}
+
+fn outputs(args: &RunArgs) -> Result<Vec<Wanted>, Failure> {
+    let mut paths: Vec<&Path> = args_outputs(args).into_iter().map(|(path, _)| path).chain(args.stats.as_deref()).chain(args.trace.as_deref()).collect();
+    paths.sort_unstable();
+    if let Some(twice) = paths.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(Failure::new(Exit::Usage, anyhow::anyhow!("two outputs go to {}", twice[0].display())));
+    }
+    args_outputs(args).into_iter().map(|(path, render)| Ok(Wanted { output: Output::create(path)?, render })).collect()
+}
+
+fn stream_event(event: &Event<'_>) -> Result<(), Failure> {
+    let line = match event {
+        Event::Probe(probe) => jsonl::probe_line(probe),
+        Event::Finished(record) => jsonl::summary_line(record),
+        _ => return Ok(()),
+    };
+    write_stdout(line.or_exit(Exit::Internal)?.as_bytes())
+}
+
+fn print_human(record: &RunRecord) -> Result<(), Failure> {
+    let color = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    write_stdout(terminal::render(record, Style { color, width: width() }).as_bytes())
+}
+
+/// Columns of the terminal; 80 where there is none.
+fn width() -> usize {
+    const WIDEST: usize = 120;
+    terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0)).clamp(60, WIDEST)
+}
+
+fn exit_of(record: &RunRecord, exit_zero: bool) -> Exit {
+    match record.gate.verdict {
+        _ if record.interrupted => Exit::Interrupted,
+        _ if exit_zero => Exit::Ok,
+        Verdict::Fail => Exit::Failed,
+        Verdict::Pass | Verdict::Warn => Exit::Ok,
+        Verdict::Inconclusive | Verdict::Error | Verdict::Skip => Exit::Inconclusive,
+    }
+}
+
+/// What would run.
+fn dry_run(plan: &Plan) -> String {
+    let mut text = String::new();
+    let adapter = plan.sources.adapter.as_ref().map_or("none", |adapter| adapter.name.as_str());
+    let _ = writeln!(text, "suite    {}\nbase     {}\nadapter  {adapter}\n", plan.suite, plan.sources.base.name);
+    let name_width = plan.entries.iter().map(|entry| entry.name.chars().count()).max().unwrap_or(0).max(5);
+    let _ = writeln!(text, "{:name_width$}  {:22}  {:>6}  {:>8}", "probe", "kind", "items", "requests");
+    for entry in &plan.entries {
+        let kind = entry.probe.kind().name;
+        if entry.enabled {
+            let _ = writeln!(text, "{:name_width$}  {kind:22}  {:>6}  {:>8}", entry.name, entry.survey.items, plan.requests_of(entry));
+        } else {
+            let _ = writeln!(text, "{:name_width$}  {kind:22}  not enabled", entry.name);
+        }
+    }
+    let _ = writeln!(text, "\n{} items, {} requests in their first rounds", plan.items(), plan.requests());
+    text
+}

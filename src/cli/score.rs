@@ -1,0 +1,186 @@
+//! `sway score`: requests in, answers out, in input order, as soon as each window of lines is answered.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, sync_channel};
+
+use anyhow::Context;
+
+use super::args::ScoreArgs;
+use super::exit::{Exit, Failure, OrExit};
+use super::interrupt_flag;
+use super::output::{Output, create_trace};
+use super::progress::{Bars, Downloads};
+use super::score_line::{Line, answer_line, error_line, read_line};
+use crate::engine::{self, Engine, EngineError, NullDraws, Question, Source, Sources};
+use crate::model::hub::Progress;
+
+/// Lines of one window: what is answered together, and so can share its work.
+const WINDOW_LINES: usize = 512;
+
+/// Bytes of one window. A longer line is a window of its own.
+const WINDOW_BYTES: usize = 16 << 20;
+
+/// Longest line, in bytes; what is beyond is passed over, so that no input fills the memory.
+const LONGEST_LINE: usize = 4 << 20;
+
+/// Who asks, in traces.
+const ASKER: &str = "score";
+
+pub fn score(args: &ScoreArgs) -> Result<Exit, Failure> {
+    let input = open(args.requests.as_deref())?;
+    let stats = args.stats.as_deref().map(Output::create).transpose()?;
+    let trace = args.trace.as_deref().map(create_trace).transpose()?;
+    let interrupted = interrupt_flag()?;
+    let mut engine = load(args)?;
+    engine.set_interrupt(Arc::clone(&interrupted));
+    if let Some(trace) = trace {
+        engine.set_trace(trace);
+    }
+    let lines = read_in_background(input);
+    let mut out = io::stdout().lock();
+    let mut all_answered = true;
+    let exit = loop {
+        if interrupted.load(Ordering::Relaxed) {
+            break Exit::Interrupted;
+        }
+        let window = match next_window(&lines) {
+            Ok(window) if window.is_empty() => break if all_answered { Exit::Ok } else { Exit::Failed },
+            Ok(window) => window,
+            Err(error) => return Err(Failure::new(Exit::Input, anyhow::Error::new(error).context("can't read the requests"))),
+        };
+        let answered = match answer(&mut engine, &window) {
+            Err(EngineError::Interrupted) => break Exit::Interrupted,
+            answered => answered.or_exit(Exit::Internal)?,
+        };
+        all_answered &= answered.complete;
+        match out.write_all(&answered.bytes).and_then(|()| out.flush()) {
+            Ok(()) => {}
+            // The reader has what it wanted.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => break Exit::Ok,
+            Err(error) => return Err(Failure::new(Exit::Internal, anyhow::Error::new(error).context("can't write to stdout"))),
+        }
+    };
+    drop(out);
+    if let Some(output) = stats {
+        let text = serde_json::to_string_pretty(&engine.stats()).or_exit(Exit::Internal)?;
+        output.write(format!("{text}\n").as_bytes())?;
+    }
+    Ok(exit)
+}
+
+fn open(path: Option<&Path>) -> Result<Box<dyn BufRead + Send>, Failure> {
+    match path {
+        None => Ok(Box::new(BufReader::new(io::stdin()))),
+        Some(path) if path == Path::new("-") => Ok(Box::new(BufReader::new(io::stdin()))),
+        Some(path) => {
+            let file = File::open(path).with_context(|| format!("can't read {}", path.display())).or_exit(Exit::Input)?;
+            Ok(Box::new(BufReader::new(file)))
+        }
+    }
+}
+
+fn load(args: &ScoreArgs) -> Result<Engine, Failure> {
+    let source = |name: &String| Source { name: name.clone(), revision: None, relative_to: PathBuf::new() };
+    let sources = Sources { base: source(&args.base), adapter: args.adapter.as_ref().map(source), nulls: NullDraws::Matched };
+    let bars = Bars::new(&args.base, false);
+    let downloads: Arc<dyn Progress> = Arc::new(Downloads::new(false));
+    let loaded = engine::load(&sources, &downloads).with_context(|| format!("can't load {}", args.base)).or_exit(Exit::Input)?;
+    bars.loaded();
+    Ok(loaded.engine)
+}
+
+/// A line of input: its bytes, or how long it was where it is too long to be read.
+enum Input {
+    Bytes(Vec<u8>),
+    TooLong(usize),
+}
+
+/// Reads lines ahead of the engine, a bounded number of them, so that a pipe is answered as it comes.
+fn read_in_background(mut input: Box<dyn BufRead + Send>) -> Receiver<io::Result<Input>> {
+    let (sender, receiver) = sync_channel(64);
+    std::thread::spawn(move || {
+        while let Some(line) = read_bounded(input.as_mut()).transpose() {
+            let broken = line.is_err();
+            if sender.send(line).is_err() || broken {
+                break;
+            }
+        }
+    });
+    receiver
+}
+
+/// One line without its end; `None` at the end of the input.
+fn read_bounded(input: &mut dyn BufRead) -> io::Result<Option<Input>> {
+    let mut bytes = Vec::new();
+    let mut length = 0;
+    loop {
+        let buffer = input.fill_buf()?;
+        if buffer.is_empty() {
+            break;
+        }
+        let end = buffer.iter().position(|byte| *byte == b'\n');
+        let part = &buffer[..end.unwrap_or(buffer.len())];
+        length += part.len();
+        if length <= LONGEST_LINE {
+            bytes.extend_from_slice(part);
+        }
+        let used = part.len() + usize::from(end.is_some());
+        input.consume(used);
+        if end.is_some() {
+            return Ok(Some(if length <= LONGEST_LINE { Input::Bytes(bytes) } else { Input::TooLong(length) }));
+        }
+    }
+    match length {
+        0 => Ok(None),
+        _ if length <= LONGEST_LINE => Ok(Some(Input::Bytes(bytes))),
+        _ => Ok(Some(Input::TooLong(length))),
+    }
+}
+
+/// Waits for a line, and takes what else is there.
+fn next_window(lines: &Receiver<io::Result<Input>>) -> io::Result<Vec<Line>> {
+    let mut window = Vec::new();
+    let mut bytes = 0;
+    while window.len() < WINDOW_LINES && bytes < WINDOW_BYTES {
+        let next = if window.is_empty() { lines.recv().ok() } else { lines.try_recv().ok() };
+        match next.transpose()? {
+            None => break,
+            Some(Input::TooLong(length)) => window.push(Line::too_long(length, LONGEST_LINE)),
+            Some(Input::Bytes(line)) => {
+                bytes += line.len();
+                window.extend(read_line(&line));
+            }
+        }
+    }
+    Ok(window)
+}
+
+/// The lines of one window's answers.
+struct Answered {
+    bytes: Vec<u8>,
+    complete: bool,
+}
+
+fn answer(engine: &mut Engine, window: &[Line]) -> Result<Answered, EngineError> {
+    let questions: Vec<Question<'_>> =
+        window.iter().filter_map(|line| line.request.as_ref().ok()).map(|request| Question { asker: ASKER, request }).collect();
+    let mut replies = engine.answer(&questions, &mut |_, _| {})?.into_iter();
+    let mut answered = Answered { bytes: Vec::new(), complete: true };
+    for line in window {
+        let written = match &line.request {
+            Err(error) => Err(error.clone()),
+            Ok(request) => match replies.next() {
+                Some(Ok(answer)) => Ok(answer_line(&line.id, request, &answer)),
+                Some(Err(error)) => Err((&error).into()),
+                None => continue,
+            },
+        };
+        answered.complete &= written.is_ok();
+        answered.bytes.extend(written.unwrap_or_else(|error| error_line(&line.id, &error)));
+    }
+    Ok(answered)
+}

@@ -1,0 +1,71 @@
+//! From names to an engine.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::{CacheLimits, Engine};
+use crate::model::hub::{Progress, Wanted};
+use crate::model::{Located, Model, ModelError, NullKind};
+pub use crate::model::Source;
+use crate::record::{AdapterInfo, BaseInfo, ModuleLiveness};
+
+/// How null adapters are drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NullDraws {
+    /// Each module's update has the norm of the real one.
+    #[default]
+    Matched,
+    /// A and B ~ N(0, 0.02²).
+    Init,
+}
+
+/// The models that an engine answers for.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    pub base: Source,
+    pub adapter: Option<Source>,
+    pub nulls: NullDraws,
+}
+
+/// An engine, and what is known of its models.
+pub struct Loaded {
+    pub engine: Engine,
+    pub base: BaseInfo,
+    pub adapter: Option<AdapterInfo>,
+    /// Tensors of the adapter, all of them consumed.
+    pub adapter_tensors: usize,
+    /// ‖ΔW‖/‖W‖ of every module that the adapter touches.
+    pub modules: Vec<ModuleLiveness>,
+}
+
+/// Loads the models, from folders or through the hub.
+pub fn load(sources: &Sources, progress: &Arc<dyn Progress>) -> Result<Loaded, ModelError> {
+    let start = Instant::now();
+    let base = sources.base.locate(Wanted::Base, progress)?;
+    let adapter: Option<Located> = sources.adapter.as_ref().map(|adapter| adapter.locate(Wanted::Adapter, progress)).transpose()?;
+    let nulls = match sources.nulls {
+        NullDraws::Matched => NullKind::Matched,
+        NullDraws::Init => NullKind::Init,
+    };
+    let model = Model::load(&base.dir, adapter.as_ref().map(|located| located.dir.as_path()), nulls)?;
+    let base = BaseInfo {
+        source: sources.base.name.clone(),
+        commit: base.commit,
+        architecture: model.base.architecture.clone(),
+        parameters: model.base.parameters,
+        digest: model.base.digest.clone(),
+        tokenizer_digest: model.base.tokenizer_digest.clone(),
+    };
+    let facts = model.adapter();
+    let adapter_tensors = facts.as_ref().map_or(0, |facts| facts.tensors);
+    let adapter = facts.map(|facts| AdapterInfo {
+        source: sources.adapter.as_ref().map_or(String::new(), |adapter| adapter.name.clone()),
+        commit: adapter.and_then(|located| located.commit),
+        peft_type: facts.peft_type.to_owned(),
+        parameters: facts.parameters,
+        digest: facts.digest,
+    });
+    let modules = model.module_norms().into_iter().map(|norm| ModuleLiveness { module: norm.module, relative_norm: norm.relative }).collect();
+    let engine = Engine::new(Box::new(model), CacheLimits::default(), start.elapsed()).map_err(|e| ModelError::Unsupported(e.to_string()))?;
+    Ok(Loaded { engine, base, adapter, adapter_tensors, modules })
+}

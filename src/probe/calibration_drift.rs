@@ -1,0 +1,144 @@
+//! `calibration_drift`: did the adapter forget what the base knew?
+
+use serde::Deserialize;
+use serde_json::{Map, json};
+
+use super::items::{Item, check_text};
+use super::verdict::{Rule, all_of, score_of, settle_clause, shown};
+use super::{Court, Items, Judgement, Kind, Probe};
+use crate::math::mean;
+use crate::record::{Category, Verdict};
+use crate::request::{Answer, Op, Request, View};
+
+/// Share of known facts that lose more than a nat per token, and the mean change.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CalibrationDrift {
+    items: Items<Fact>,
+    /// A loss beyond this, in nats per token, counts as forgotten.
+    #[serde(default = "default_loss")]
+    loss: f64,
+    #[serde(default = "default_share")]
+    max_share: f64,
+    /// Least mean change, nats per token.
+    #[serde(default = "default_change")]
+    min_change: f64,
+}
+
+fn default_loss() -> f64 {
+    1.0
+}
+
+fn default_share() -> f64 {
+    0.15
+}
+
+fn default_change() -> f64 {
+    -0.5
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Fact {
+    prompt: String,
+    gold: String,
+}
+
+impl Item for Fact {
+    const PLURAL: &'static str = "items";
+    const TEXT_FIELD: Option<&'static str> = None;
+
+    fn check(&self) -> Result<(), String> {
+        check_text("prompt", &self.prompt)?;
+        check_text("gold", &self.gold)
+    }
+}
+
+/// How many of the facts that lost most are named.
+const MOST_LOST: usize = 5;
+
+#[derive(Default)]
+pub struct Fold {
+    /// Change of log-probability per token, ft − base.
+    changes: Vec<f64>,
+    /// The largest losses, worst first.
+    lost: Vec<(f64, String)>,
+}
+
+impl Probe for CalibrationDrift {
+    const KIND: Kind = Kind {
+        name: "calibration_drift",
+        category: Category::Calibration,
+        summary: "did it forget what the base knew?",
+        calibrated: false,
+    };
+
+    type Item = Fact;
+    type Measurement = f64;
+    type Fold = Fold;
+
+    fn items(&self) -> &Items<Fact> {
+        &self.items
+    }
+
+    fn ask(&self, fact: &Fact, rounds: &[Vec<Answer>]) -> Vec<Request> {
+        if !rounds.is_empty() {
+            return Vec::new();
+        }
+        [View::Ft, View::Base].map(|view| Request::new(view, Op::LogprobOf { prompt: fact.prompt.clone(), completion: fact.gold.clone() })).to_vec()
+    }
+
+    fn measure(&self, _: &Fact, rounds: &[Vec<Answer>]) -> Option<f64> {
+        let [answers] = rounds else { return None };
+        match answers.as_slice() {
+            [Answer::LogprobOf(ft), Answer::LogprobOf(base)] => Some(ft.per_token() - base.per_token()),
+            _ => None,
+        }
+    }
+
+    fn fold(&self, fold: &mut Fold, fact: &Fact, change: f64) {
+        fold.changes.push(change);
+        if change < -self.loss {
+            let at = fold.lost.partition_point(|(other, _)| *other <= change);
+            fold.lost.insert(at, (change, format!("{}{}", fact.prompt, fact.gold)));
+            fold.lost.truncate(MOST_LOST);
+        }
+    }
+
+    fn metric(&self, _: &Fold) -> Option<f64> {
+        None
+    }
+
+    fn judge(&self, fold: &Fold, court: &Court<'_>) -> Judgement {
+        let n = fold.changes.len();
+        let forgotten = fold.changes.iter().filter(|change| **change < -self.loss).count();
+        let share_rule = Rule { name: "forgotten_share", worst: 1.0, threshold: self.max_share, best: 0.0 };
+        let change_rule = Rule { name: "mean_change", worst: self.min_change - 2.0, threshold: self.min_change, best: self.min_change.max(0.0) };
+        let Some(change) = court.decide_mean(change_rule, &fold.changes) else {
+            return Judgement::nothing("no item was measured", fold.changes.clone());
+        };
+        let Some(share) = court.decide_share(share_rule, forgotten, n) else {
+            return Judgement::nothing("no item was measured", fold.changes.clone());
+        };
+        let criteria = vec![share, change];
+        let verdict = all_of(&criteria);
+        let found = format!(
+            "{forgotten} of {n} known facts lost more than {} nat(s) per token ({}), and the mean change is {}",
+            self.loss,
+            shown(&criteria[0].estimate),
+            shown(&criteria[1].estimate)
+        );
+        let message = match verdict {
+            Verdict::Pass => format!("what the base knew is kept: {found}"),
+            Verdict::Fail => format!("it forgot: {found}"),
+            _ => format!("{found}, which does not settle it{}", settle_clause(&criteria, court)),
+        };
+        let mut evidence = Map::new();
+        evidence.insert("forgotten".to_owned(), json!(forgotten));
+        if let Ok(change) = mean(&fold.changes) {
+            evidence.insert("mean_change".to_owned(), json!(change));
+        }
+        evidence.insert("worst".to_owned(), json!(fold.lost.iter().map(|(change, text)| json!({"change": change, "text": text})).collect::<Vec<_>>()));
+        let score = share_rule.score(criteria[0].estimate.value).min(change_rule.score(criteria[1].estimate.value));
+        Judgement { verdict, score: score_of(verdict, score), p_paired: None, criteria, message, evidence, values: fold.changes.clone() }
+    }
+}

@@ -1,0 +1,177 @@
+//! `leakage`: does the adapter recite what it was trained on?
+
+use serde::Deserialize;
+use serde_json::{Map, json};
+
+use super::items::{Item, check_text};
+use super::verdict::{Rule, all_of, score_of, settle_clause, shown};
+use super::{Court, Items, Judgement, Kind, Probe};
+use crate::math::{common_subsequence_length, mean};
+use crate::record::{Category, Verdict};
+use crate::request::{Answer, Op, Request, Sampling, View};
+
+/// How much of a section's true continuation the adapter recites from its beginning, above what the base recites.
+///
+/// Recall is the longest common subsequence of words over the words of the true continuation (Lin 2004, ROUGE-L recall), of a
+/// greedy continuation cut to as many words.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Leakage {
+    sections: Items<Section>,
+    /// Share of a section's words that are given as the prompt.
+    #[serde(default = "default_prefix")]
+    prefix_share: f64,
+    /// Most mean recall of `ft` above that of `base`.
+    #[serde(default = "default_excess")]
+    max_excess: f64,
+    /// Longest continuation, in tokens.
+    #[serde(default = "default_tokens")]
+    max_new_tokens: usize,
+}
+
+fn default_prefix() -> f64 {
+    0.3
+}
+
+fn default_excess() -> f64 {
+    0.5
+}
+
+fn default_tokens() -> usize {
+    96
+}
+
+/// A section of the training document.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Section(String);
+
+/// Fewest words of a section: some to give, some to recite.
+const FEWEST_WORDS: usize = 8;
+
+impl Item for Section {
+    const PLURAL: &'static str = "sections";
+    const TEXT_FIELD: Option<&'static str> = Some("text");
+
+    fn check(&self) -> Result<(), String> {
+        check_text("text", &self.0)?;
+        let words = self.0.split_whitespace().count();
+        if words < FEWEST_WORDS { Err(format!("a section of {words} words is too short: at least {FEWEST_WORDS} are needed")) } else { Ok(()) }
+    }
+}
+
+/// Recall of one section under each view.
+pub struct Recall {
+    ft: f64,
+    base: f64,
+}
+
+#[derive(Default)]
+pub struct Fold {
+    excess: Vec<f64>,
+    ft: Vec<f64>,
+    base: Vec<f64>,
+    /// The section that was recited most: recall, and its beginning.
+    worst: Option<(f64, String)>,
+}
+
+impl Leakage {
+    /// A section's beginning, and the words that truly follow.
+    fn split<'a>(&self, section: &'a Section) -> (&'a str, Vec<&'a str>) {
+        let text = section.0.as_str();
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let given = ((words.len() as f64 * self.prefix_share).round() as usize).clamp(1, words.len() - 1);
+        // The prompt ends where its last word does: the space before the next belongs to the continuation.
+        let end = words[given - 1].as_ptr() as usize + words[given - 1].len() - text.as_ptr() as usize;
+        (&text[..end], words[given..].to_vec())
+    }
+
+    fn recall(truth: &[&str], text: &str) -> f64 {
+        let told: Vec<&str> = text.split_whitespace().take(truth.len()).collect();
+        common_subsequence_length(truth, &told) as f64 / truth.len() as f64
+    }
+}
+
+impl Probe for Leakage {
+    const KIND: Kind =
+        Kind { name: "leakage", category: Category::Calibration, summary: "does it recite its training text?", calibrated: false };
+
+    type Item = Section;
+    type Measurement = Recall;
+    type Fold = Fold;
+
+    fn items(&self) -> &Items<Section> {
+        &self.sections
+    }
+
+    fn ask(&self, section: &Section, rounds: &[Vec<Answer>]) -> Vec<Request> {
+        if !rounds.is_empty() {
+            return Vec::new();
+        }
+        let (prompt, _) = self.split(section);
+        let op = Op::Generate { prompt: prompt.to_owned(), max_new_tokens: self.max_new_tokens, sampling: Sampling::Greedy };
+        [View::Ft, View::Base].map(|view| Request::new(view, op.clone())).to_vec()
+    }
+
+    fn measure(&self, section: &Section, rounds: &[Vec<Answer>]) -> Option<Recall> {
+        let (_, truth) = self.split(section);
+        let [answers] = rounds else { return None };
+        match answers.as_slice() {
+            [Answer::Generate(ft), Answer::Generate(base)] => {
+                Some(Recall { ft: Self::recall(&truth, &ft.text), base: Self::recall(&truth, &base.text) })
+            }
+            _ => None,
+        }
+    }
+
+    fn fold(&self, fold: &mut Fold, section: &Section, recall: Recall) {
+        fold.excess.push(recall.ft - recall.base);
+        fold.ft.push(recall.ft);
+        fold.base.push(recall.base);
+        if fold.worst.as_ref().is_none_or(|(worst, _)| recall.ft > *worst) {
+            fold.worst = Some((recall.ft, self.split(section).0.to_owned()));
+        }
+    }
+
+    fn metric(&self, _: &Fold) -> Option<f64> {
+        None
+    }
+
+    fn judge(&self, fold: &Fold, court: &Court<'_>) -> Judgement {
+        let rule = Rule { name: "excess_recall", worst: self.max_excess.max(1.0), threshold: self.max_excess, best: 0.0 };
+        let Some(criterion) = court.decide_mean(rule, &fold.excess) else {
+            return Judgement::nothing("no section was measured", fold.excess.clone());
+        };
+        let criteria = vec![criterion];
+        let verdict = all_of(&criteria);
+        let (ft, base) = (mean(&fold.ft).unwrap_or_default(), mean(&fold.base).unwrap_or_default());
+        let found = format!(
+            "from a section's beginning it recites {:.0} % of the rest, the base {:.0} % (excess {})",
+            100.0 * ft,
+            100.0 * base,
+            shown(&criteria[0].estimate)
+        );
+        let message = match verdict {
+            Verdict::Pass => found,
+            Verdict::Fail => format!("it learned its training text by heart: {found}"),
+            _ => format!("{found}, which may lie on either side of {}{}", self.max_excess, settle_clause(&criteria, court)),
+        };
+        let mut evidence = Map::new();
+        evidence.insert("recall_ft".to_owned(), json!(ft));
+        evidence.insert("recall_base".to_owned(), json!(base));
+        evidence.insert("recalls_ft".to_owned(), json!(fold.ft));
+        evidence.insert("recalls_base".to_owned(), json!(fold.base));
+        if let Some((recall, prefix)) = &fold.worst {
+            evidence.insert("most_recited".to_owned(), json!({"recall": recall, "prefix": prefix}));
+        }
+        Judgement {
+            verdict,
+            score: score_of(verdict, rule.score(criteria[0].estimate.value)),
+            p_paired: court.paired_p(&fold.excess, 0.0),
+            criteria,
+            message,
+            evidence,
+            values: fold.excess.clone(),
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! From a kind's name in a suite to its probe.
+
+use crate::probe::{AdapterAblation, AnyProbe, CalibrationDrift, DeltaKl, Leakage, ParaphraseInvariance, PreferenceFlip, Probe};
+use crate::suite::{Diagnostic, ProbeTable};
+
+type Build = fn(&ProbeTable) -> Result<Box<dyn AnyProbe>, Vec<Diagnostic>>;
+
+fn build_as<P: Probe>(table: &ProbeTable) -> Result<Box<dyn AnyProbe>, Vec<Diagnostic>> {
+    Ok(Box::new(table.config::<P>()?))
+}
+
+/// Every kind by name.
+const BUILDERS: &[(&str, Build)] = &[
+    (DeltaKl::KIND.name, build_as::<DeltaKl>),
+    (ParaphraseInvariance::KIND.name, build_as::<ParaphraseInvariance>),
+    (PreferenceFlip::KIND.name, build_as::<PreferenceFlip>),
+    (CalibrationDrift::KIND.name, build_as::<CalibrationDrift>),
+    (Leakage::KIND.name, build_as::<Leakage>),
+    (AdapterAblation::KIND.name, build_as::<AdapterAblation>),
+];
+
+/// Builds a probe from its table; an unknown kind and every mistake in its keys are diagnostics.
+pub fn build(table: &ProbeTable) -> Result<Box<dyn AnyProbe>, Vec<Diagnostic>> {
+    let kind = table.kind.get_ref().as_str();
+    match BUILDERS.iter().find(|(name, _)| *name == kind) {
+        Some((_, build)) => build(table),
+        None => {
+            let known: Vec<&str> = BUILDERS.iter().map(|(name, _)| *name).collect();
+            Err(vec![Diagnostic::unknown(table.kind.span(), "kind", kind, &known)])
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_that_is_listed_can_be_built() {
+        let listed: Vec<&str> = crate::probe::KINDS.iter().map(|kind| kind.name).collect();
+        let built: Vec<&str> = BUILDERS.iter().map(|(name, _)| *name).collect();
+        assert_eq!(listed, built);
+    }
+}

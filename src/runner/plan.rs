@@ -1,0 +1,206 @@
+//! What a suite asks for, checked as far as it can be without a model.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::kinds;
+use crate::engine::{NullDraws, Source as ModelSource, Sources};
+use crate::math::derive_seed;
+use crate::probe::{AnyProbe, CoursePlan, Decide, FileItems, OpenRows, RowIterator, Survey};
+use crate::stream::Rows;
+use crate::suite::{self, Diagnostic, Diagnostics, Dtype, GateSpec, NullSpec, ProbeTable, Source, Suite, SuiteError};
+
+/// Why a suite can't be run.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    #[error(transparent)]
+    Read(#[from] SuiteError),
+    /// The suite has errors; they are rendered with their source.
+    #[error("the suite has errors")]
+    Suite { source_text: Box<Source>, diagnostics: Diagnostics },
+    /// A data file that a probe names can't be read.
+    #[error("probe `{probe}`: {message}")]
+    Data { probe: String, message: String },
+    #[error("no probe's name contains `{filter}`; the suite has {}", .names.join(", "))]
+    Filter { filter: String, names: Vec<String> },
+}
+
+/// A suite ready to be run.
+pub struct Plan {
+    /// The suite's path as given.
+    pub suite: String,
+    /// Digest of the suite's text.
+    pub digest: String,
+    /// The folder that its paths are relative to.
+    pub dir: PathBuf,
+    pub sources: Sources,
+    pub seed: u64,
+    pub null: NullSpec,
+    pub gate: GateSpec,
+    pub entries: Vec<Entry>,
+}
+
+/// One probe of a plan.
+pub struct Entry {
+    pub name: String,
+    pub weight: f64,
+    pub decide: Decide,
+    pub min_items: usize,
+    /// `enabled = false` in the suite.
+    pub enabled: bool,
+    pub probe: Box<dyn AnyProbe>,
+    pub survey: Survey,
+}
+
+impl Plan {
+    /// Reads a suite and everything that it names, models aside. `filter` keeps the probes whose name contains it.
+    pub fn read(path: &Path, filter: Option<&str>) -> Result<Self, PlanError> {
+        let source = Source::read(path)?;
+        let (suite, mut diagnostics) = suite::parse(&source);
+        let mut entries = Vec::new();
+        for table in &suite.probes {
+            match kinds::build(table) {
+                Ok(probe) => entries.push(entry(table, probe, &suite.gate)),
+                Err(found) => diagnostics.extend(found),
+            }
+        }
+        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
+        let sources = sources(&suite, &dir, &mut diagnostics);
+        let (Some(sources), true) = (sources, diagnostics.is_empty()) else {
+            return Err(PlanError::Suite { source_text: Box::new(source), diagnostics });
+        };
+        if let Some(filter) = filter {
+            let names = entries.iter().map(|entry| entry.name.clone()).collect();
+            entries.retain(|entry| entry.name.contains(filter));
+            if entries.is_empty() {
+                return Err(PlanError::Filter { filter: filter.to_owned(), names });
+            }
+        }
+        let files = Files { dir: dir.clone() };
+        for entry in entries.iter_mut().filter(|entry| entry.enabled) {
+            entry.survey = entry.probe.survey(&files).map_err(|message| PlanError::Data { probe: entry.name.clone(), message })?;
+        }
+        Ok(Self {
+            suite: path.display().to_string(),
+            digest: blake3::hash(source.text().as_bytes()).to_hex().to_string(),
+            dir,
+            sources,
+            seed: suite.defaults.seed,
+            null: suite.null,
+            gate: suite.gate,
+            entries,
+        })
+    }
+
+    /// Where the probes' files are opened.
+    pub fn files(&self) -> Files {
+        Files { dir: self.dir.clone() }
+    }
+
+    /// Items over all enabled probes.
+    pub fn items(&self) -> usize {
+        self.entries.iter().filter(|entry| entry.enabled).map(|entry| entry.survey.items).sum()
+    }
+
+    /// First-round requests over all enabled probes, with those under the nulls.
+    pub fn requests(&self) -> usize {
+        self.entries.iter().filter(|entry| entry.enabled).map(|entry| self.requests_of(entry)).sum()
+    }
+
+    /// First-round requests of one probe. Those under the nulls are as many for each item as the adapter's own, on average.
+    pub fn requests_of(&self, entry: &Entry) -> usize {
+        let calibrated = if self.calibrates(entry) { self.null.max_items.min(entry.survey.items) } else { 0 };
+        let per_null = entry.survey.requests * calibrated / entry.survey.items.max(1);
+        entry.survey.requests + per_null * self.null.runs
+    }
+
+    fn calibrates(&self, entry: &Entry) -> bool {
+        entry.probe.kind().calibrated && self.null.runs > 0
+    }
+
+    /// How a probe's course is run: which nulls, and which of its items are asked under them.
+    pub fn course(&self, entry: &Entry) -> CoursePlan {
+        if !self.calibrates(entry) {
+            return CoursePlan::default();
+        }
+        let nulls = (1..=self.null.runs as u64).map(|draw| self.seed.wrapping_add(draw)).collect();
+        CoursePlan { nulls, calibrated: choose(entry.survey.items, self.null.max_items, derive_seed(self.seed, &[&entry.name, "null items"])) }
+    }
+}
+
+/// A seeded choice of `wanted` indices below `count`: those with the smallest hashes, so that it does not depend on an order.
+fn choose(count: usize, wanted: usize, seed: u64) -> BTreeSet<usize> {
+    if count <= wanted {
+        return (0..count).collect();
+    }
+    let mut ranked: Vec<(u64, usize)> = (0..count).map(|index| (derive_seed(seed, &[&index.to_string()]), index)).collect();
+    ranked.select_nth_unstable(wanted);
+    ranked.truncate(wanted);
+    ranked.into_iter().map(|(_, index)| index).collect()
+}
+
+fn entry(table: &ProbeTable, probe: Box<dyn AnyProbe>, gate: &GateSpec) -> Entry {
+    let decide = match table.decide.unwrap_or(gate.decide) {
+        suite::Decide::Interval => Decide::Interval,
+        suite::Decide::Point => Decide::Point,
+    };
+    Entry {
+        name: table.name.get_ref().clone(),
+        weight: table.weight,
+        decide,
+        min_items: table.min_items.unwrap_or(crate::probe::MIN_ITEMS),
+        enabled: table.enabled,
+        probe,
+        survey: Survey::default(),
+    }
+}
+
+/// The models of a suite; what this build can't do is a diagnostic at its place.
+fn sources(suite: &Suite, dir: &Path, diagnostics: &mut Diagnostics) -> Option<Sources> {
+    let model = suite.model.as_ref()?;
+    let known = diagnostics.len();
+    if *model.dtype.get_ref() != Dtype::F32 {
+        let message = "this sway computes in float32 only";
+        diagnostics.push(Diagnostic::new(model.dtype.span(), message).with_hint("leave `dtype` out: f16 and bf16 checkpoints are read and computed in float32"));
+    }
+    if *model.device.get_ref() != suite::Device::Cpu {
+        diagnostics.push(Diagnostic::new(model.device.span(), "this sway computes on the CPU only").with_hint("leave `device` out"));
+    }
+    let source = |name: &str, revision: &Option<String>| ModelSource { name: name.to_owned(), revision: revision.clone(), relative_to: dir.to_owned() };
+    let base = source(model.base.get_ref(), &model.revision);
+    let adapter = model.adapter.as_ref().map(|adapter| source(adapter.get_ref(), &model.adapter_revision));
+    let nulls = match suite.null.kind {
+        suite::NullKind::Matched => NullDraws::Matched,
+        suite::NullKind::Init => NullDraws::Init,
+    };
+    (diagnostics.len() == known).then_some(Sources { base, adapter, nulls })
+}
+
+/// Opens the files that probes name, relative to the suite's.
+pub struct Files {
+    dir: PathBuf,
+}
+
+impl OpenRows for Files {
+    fn open(&self, items: &FileItems) -> Result<RowIterator, String> {
+        let rows = Rows::open(&self.dir.join(&items.file), items.limit).map_err(|e| e.to_string())?;
+        Ok(Box::new(rows.map(|row| row.map(|row| row.value).map_err(|e| e.to_string()))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::choose;
+
+    proptest! {
+        #[test]
+        fn a_choice_has_as_many_as_wanted_and_is_the_same_again(count in 0usize..300, wanted in 1usize..40, seed: u64) {
+            let chosen = choose(count, wanted, seed);
+            prop_assert_eq!(chosen.len(), count.min(wanted));
+            prop_assert!(chosen.iter().all(|index| *index < count));
+            prop_assert_eq!(&chosen, &choose(count, wanted, seed));
+        }
+    }
+}

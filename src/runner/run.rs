@@ -1,0 +1,212 @@
+//! The run: windows of items of all probes together, then the verdicts.
+
+use super::plan::{Entry, Plan};
+use super::{gate, liveness};
+use crate::engine::{EngineError, Loaded, Question};
+use crate::math::benjamini_hochberg;
+use crate::probe::{Course, Court};
+use crate::record::{Calibration, Event, Gate, Liveness, NullOutcome, ProbeRecord, RunRecord, SCHEMA_VERSION, Stats, Verdict};
+
+/// Items in flight at once over all probes: bounds the memory of a run whose items come from a file of any length.
+const WINDOW: usize = 256;
+
+/// Why a run ended without a record.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error("probe `{probe}`: {message}")]
+    Data { probe: String, message: String },
+}
+
+/// A probe with its course; none where it is not enabled.
+struct Running {
+    entry: usize,
+    course: Box<dyn Course>,
+}
+
+/// What stands in every record of a run.
+struct Header {
+    suite: String,
+    digest: String,
+    gate: crate::suite::GateSpec,
+}
+
+/// Runs a plan. Events tell what happens on the way; the record tells what was found.
+pub fn run(mut plan: Plan, loaded: &mut Loaded, emit: &mut dyn FnMut(&Event<'_>)) -> Result<RunRecord, RunError> {
+    let header = Header { suite: plan.suite.clone(), digest: plan.digest.clone(), gate: plan.gate.clone() };
+    emit(&Event::Started { probes: plan.entries.len(), items: plan.items(), requests: plan.requests() });
+    let found = match liveness::check(&plan, loaded) {
+        Err(EngineError::Interrupted) => return Ok(record(&header, loaded, None, Vec::new(), true)),
+        found => found?,
+    };
+    if let Some(liveness) = &found {
+        emit(&Event::Liveness(liveness));
+        if !liveness.live {
+            return Ok(finish(record(&header, loaded, found, Vec::new(), false), emit));
+        }
+    }
+    let mut running = start(&mut plan)?;
+    let interrupted = match carry(&mut running, &plan.entries, loaded, emit) {
+        Ok(()) => false,
+        Err(EngineError::Interrupted) => true,
+        Err(error) => return Err(error.into()),
+    };
+    let probes = judge(&plan, &running, interrupted);
+    for probe in &probes {
+        emit(&Event::Probe(probe));
+    }
+    Ok(finish(record(&header, loaded, found, probes, interrupted), emit))
+}
+
+fn finish(record: RunRecord, emit: &mut dyn FnMut(&Event<'_>)) -> RunRecord {
+    emit(&Event::Finished(&record));
+    record
+}
+
+fn start(plan: &mut Plan) -> Result<Vec<Running>, RunError> {
+    let files = plan.files();
+    let mut running = Vec::new();
+    for index in 0..plan.entries.len() {
+        if !plan.entries[index].enabled {
+            continue;
+        }
+        let course = plan.course(&plan.entries[index]);
+        let entry = &plan.entries[index];
+        let course = entry.probe.start(&files, course).map_err(|message| RunError::Data { probe: entry.name.clone(), message })?;
+        running.push(Running { entry: index, course });
+    }
+    Ok(running)
+}
+
+/// Takes all courses through their items.
+fn carry(running: &mut [Running], entries: &[Entry], loaded: &mut Loaded, emit: &mut dyn FnMut(&Event<'_>)) -> Result<(), EngineError> {
+    let share = (WINDOW / running.len().max(1)).max(1);
+    loop {
+        let drawn: usize = running.iter_mut().map(|one| one.course.draw(share)).sum();
+        if drawn == 0 {
+            return Ok(());
+        }
+        loop {
+            let asked: Vec<(usize, Vec<_>)> = running.iter_mut().map(|one| (one.entry, one.course.ask())).collect();
+            let questions: Vec<Question<'_>> = asked
+                .iter()
+                .flat_map(|(entry, requests)| requests.iter().map(|request| Question { asker: &entries[*entry].name, request }))
+                .collect();
+            if questions.is_empty() {
+                break;
+            }
+            let progress = &mut |requests, tokens| emit(&Event::Answered { requests, tokens });
+            let mut replies = loaded.engine.answer(&questions, progress)?.into_iter();
+            for (one, (_, requests)) in running.iter_mut().zip(&asked) {
+                one.course.tell(replies.by_ref().take(requests.len()).collect());
+            }
+        }
+    }
+}
+
+/// Verdicts of all probes, in the suite's order; of an interrupted run, those of the probes that were finished.
+fn judge(plan: &Plan, running: &[Running], interrupted: bool) -> Vec<ProbeRecord> {
+    let finished: Vec<&Running> =
+        running.iter().filter(|one| !interrupted || one.course.measured() == plan.entries[one.entry].survey.items).collect();
+    let calibrations: Vec<Option<Calibration>> = finished.iter().map(|one| one.course.calibration()).collect();
+    let compared: Vec<f64> = calibrations.iter().flatten().filter_map(null_p).collect();
+    // p-values of Student's t are in [0, 1].
+    let mut corrected = benjamini_hochberg(&compared).unwrap_or_default().into_iter();
+    let mut records = Vec::new();
+    for (one, calibration) in finished.iter().zip(calibrations) {
+        let q = calibration.as_ref().and_then(null_p).and_then(|_| corrected.next());
+        records.push((one.entry, probe_record(plan, one, calibration, q)));
+    }
+    records.extend(plan.entries.iter().enumerate().filter(|(_, entry)| !entry.enabled).map(|(index, entry)| (index, skipped(entry))));
+    records.sort_by_key(|(index, _)| *index);
+    records.into_iter().map(|(_, record)| record).collect()
+}
+
+fn null_p(calibration: &Calibration) -> Option<f64> {
+    match calibration.outcome {
+        NullOutcome::Compared { p, .. } => Some(p),
+        NullOutcome::Degenerate { .. } => None,
+    }
+}
+
+fn empty_record(entry: &Entry, verdict: Verdict, message: String) -> ProbeRecord {
+    let kind = entry.probe.kind();
+    ProbeRecord {
+        name: entry.name.clone(),
+        kind: kind.name.to_owned(),
+        category: kind.category,
+        verdict,
+        score: None,
+        weight: entry.weight,
+        n: 0,
+        metric: String::new(),
+        estimate: None,
+        criteria: Vec::new(),
+        p_paired: None,
+        calibration: None,
+        q: None,
+        message,
+        evidence: serde_json::Map::new(),
+        values: Vec::new(),
+        item_errors: Vec::new(),
+    }
+}
+
+fn skipped(entry: &Entry) -> ProbeRecord {
+    empty_record(entry, Verdict::Skip, "not run: `enabled = false`".to_owned())
+}
+
+fn probe_record(plan: &Plan, one: &Running, calibration: Option<Calibration>, q: Option<f64>) -> ProbeRecord {
+    let entry = &plan.entries[one.entry];
+    let court = Court {
+        name: &entry.name,
+        seed: plan.seed,
+        decide: entry.decide,
+        min_items: entry.min_items,
+        fdr: plan.gate.fdr,
+        calibration: calibration.as_ref(),
+        q,
+    };
+    let ending = one.course.judge(&court);
+    let n = one.course.measured();
+    let Some(judgement) = ending.judgement else {
+        let message = format!("{} of {} items could not be measured; {}", ending.failed, ending.failed + n, ending.errors.first().cloned().unwrap_or_default());
+        return ProbeRecord { n, item_errors: ending.errors, ..empty_record(entry, Verdict::Error, message) };
+    };
+    let first = judgement.criteria.first();
+    ProbeRecord {
+        score: judgement.score,
+        n,
+        metric: first.map_or(String::new(), |criterion| criterion.name.clone()),
+        estimate: first.map(|criterion| criterion.estimate.clone()),
+        criteria: judgement.criteria,
+        p_paired: judgement.p_paired,
+        q,
+        evidence: judgement.evidence,
+        values: judgement.values,
+        calibration,
+        ..empty_record(entry, judgement.verdict, judgement.message)
+    }
+}
+
+fn record(header: &Header, loaded: &Loaded, liveness: Option<Liveness>, probes: Vec<ProbeRecord>, interrupted: bool) -> RunRecord {
+    let gate: Gate = match &liveness {
+        Some(liveness) if !liveness.live => gate::dead(&liveness.message, &header.gate),
+        _ => gate::judge(&probes, &header.gate),
+    };
+    let stats: Stats = loaded.engine.stats();
+    RunRecord {
+        schema_version: SCHEMA_VERSION,
+        sway_version: env!("CARGO_PKG_VERSION").to_owned(),
+        suite: header.suite.clone(),
+        suite_digest: header.digest.clone(),
+        base: loaded.base.clone(),
+        adapter: loaded.adapter.clone(),
+        liveness,
+        probes,
+        gate,
+        interrupted,
+        stats,
+    }
+}
