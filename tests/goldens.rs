@@ -1,6 +1,8 @@
 //! The model is right when PyTorch says so: every golden that `tests/goldens/make.py` wrote with transformers and peft, at every
 //! position, for the base, the adapter and a scaled adapter.
 
+#![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 

@@ -54,7 +54,7 @@ pub struct RunArgs {
     /// Write a report for a pull request
     #[arg(long, value_name = "FILE")]
     pub markdown: Option<PathBuf>,
-    /// Write a report for CI, as JUnit XML
+    /// Write a report for CI, as `JUnit` XML
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
     /// Write a page for a browser

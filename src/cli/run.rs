@@ -18,10 +18,13 @@ use crate::record::{Event, RunRecord, Verdict};
 use crate::report::{Style, html, json, jsonl, junit, markdown, terminal};
 use crate::runner::{self, Plan, PlanError, RunError};
 
+/// A report as a fold over the record.
+type Render = fn(&RunRecord) -> serde_json::Result<String>;
+
 /// A report that is written to a file.
 struct Wanted {
     output: Output,
-    render: fn(&RunRecord) -> serde_json::Result<String>,
+    render: Render,
 }
 
 pub fn run(args: &RunArgs) -> Result<Exit, Failure> {
@@ -125,8 +128,8 @@ fn run_failure(error: RunError) -> Failure {
 }
 
 /// The files that were asked for, with what goes into each.
-fn args_outputs(args: &RunArgs) -> Vec<(&Path, fn(&RunRecord) -> serde_json::Result<String>)> {
-    let reports: [(&Option<PathBuf>, fn(&RunRecord) -> serde_json::Result<String>); 5] = [
+fn args_outputs(args: &RunArgs) -> Vec<(&Path, Render)> {
+    let reports: [(&Option<PathBuf>, Render); 5] = [
         (&args.json, json::render),
         (&args.jsonl, jsonl::render),
         (&args.markdown, |record| Ok(markdown::render(record))),

@@ -136,7 +136,7 @@ impl Decoder {
         let mut hidden = Tensor::from_vec(embedded, (layout.rows(), hidden_size), &Device::Cpu)?;
         for (index, layer) in self.layers.iter().enumerate() {
             let normed = self.normed(&hidden, &layer.input_layernorm)?;
-            let attention = self.attention(layer, index, &normed, layout, updates, caches.as_deref_mut())?;
+            let attention = self.attention(index, &normed, layout, updates, caches.as_deref_mut())?;
             hidden = (hidden + attention)?;
             let normed = self.normed(&hidden, &layer.post_attention_layernorm)?;
             let gate = layer.gate_proj.forward(&normed, layout, updates)?;
@@ -161,16 +161,8 @@ impl Decoder {
         Tensor::from_vec(rms_norm(&Values::of(x)?, weight.as_slice(), self.shape.rms_norm_eps), x.shape(), &Device::Cpu)
     }
 
-    fn attention(
-        &self,
-        layer: &Layer,
-        index: usize,
-        x: &Tensor,
-        layout: &Layout,
-        updates: &ViewUpdates,
-        caches: Option<&mut [&mut KvCache]>,
-    ) -> candle_core::Result<Tensor> {
-        let heads = self.shape.heads;
+    fn attention(&self, index: usize, x: &Tensor, layout: &Layout, updates: &ViewUpdates, caches: Option<&mut [&mut KvCache]>) -> candle_core::Result<Tensor> {
+        let (heads, layer) = (self.shape.heads, &self.layers[index]);
         let mut q = Values::of(&layer.q_proj.forward(x, layout, updates)?)?.to_vec();
         let mut k = Values::of(&layer.k_proj.forward(x, layout, updates)?)?.to_vec();
         let v = layer.v_proj.forward(x, layout, updates)?;

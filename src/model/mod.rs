@@ -1,6 +1,6 @@
 //! The model: base and adapter from one copy of the weights, answering jobs of any view side by side.
 //!
-//! The only room that names candle, tokenizers and hf_hub. What goes in and comes out is plain: token ids, f32 and f64.
+//! The only room that names candle, tokenizers and `hf_hub`. What goes in and comes out is plain: token ids, f32 and f64.
 //!
 //! - [`hub`], [`source`]: where files come from; [`config`], [`architecture`], [`rope`]: what they say of the mathematics.
 //! - [`weights`], [`tokenizer`]: what they hold. [`site`]: a linear layer; [`lora`]: what an adapter adds to it.
@@ -43,6 +43,9 @@ use tokenizer::Tokenizer;
 use weights::Tensors;
 
 use crate::request::View;
+
+/// Makes a view's update of one site from the adapter's.
+type Make<'a> = Box<dyn Fn(usize, &Update) -> Update + 'a>;
 
 /// The updates of one view by site; `None` where the view leaves the base as it is.
 type Updates = Option<Arc<Vec<Option<Update>>>>;
@@ -165,7 +168,7 @@ impl Model {
     }
 
     fn make_updates(&self, adapter: &Adapter, view: View) -> Updates {
-        let make: Box<dyn Fn(usize, &Update) -> Update> = match view {
+        let make: Make<'_> = match view {
             View::Base => return None,
             View::Ft => Box::new(|_, update| update.clone()),
             View::Scaled(lambda) => Box::new(move |_, update| Update { scale: update.scale * lambda.value(), ..update.clone() }),
@@ -181,14 +184,16 @@ impl Model {
     }
 }
 
+/// Most positions of a context. The rope table is the one allocation that follows from the config alone: a million positions of
+/// 128 dimensions are 512 MB.
+const MOST_POSITIONS: usize = 1 << 22;
+
 /// Refuses a config whose sizes the checkpoint can't hold, before anything is allocated for them.
 fn check_size(shape: &Shape, tensors: &Tensors) -> Result<(), ModelError> {
     let rows = tensors.shape("model.embed_tokens.weight").map_or(0, |shape| shape[0]);
     if rows != 0 && rows != shape.vocab {
         return Err(ModelError::invalid(&tensors.path, format!("the embedding has {rows} rows, and config.json gives a `vocab_size` of {}", shape.vocab)));
     }
-    // The rope table is the one allocation that follows from the config alone: a million positions of 128 dimensions are 512 MB.
-    const MOST_POSITIONS: usize = 1 << 22;
     if shape.positions > MOST_POSITIONS {
         return Err(ModelError::invalid(&tensors.path, format!("config.json gives {} positions, more than sway reads ({MOST_POSITIONS})", shape.positions)));
     }

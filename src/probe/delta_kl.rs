@@ -112,7 +112,7 @@ impl Probe for DeltaKl {
         let moved = format!("the next token's distribution moved by {} nats of {name} on average", shown(&criteria[0].estimate));
         let message = match verdict {
             Verdict::Pass => format!("{moved}{}", court.null_clause()),
-            Verdict::Fail if court.drowned() => format!("{moved}{}", court.null_clause()),
+            Verdict::Fail if court.only_drowned(&criteria) => format!("{moved}{}", court.null_clause()),
             Verdict::Fail => format!("{moved}, short of the {} asked for", self.threshold),
             _ => format!("{moved}, which may lie on either side of {}{}", self.threshold, settle_clause(&criteria, court)),
         };

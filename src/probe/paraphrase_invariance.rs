@@ -129,7 +129,7 @@ impl Probe for ParaphraseInvariance {
     fn judge(&self, fold: &Fold, court: &Court<'_>) -> Judgement {
         let lift_rule = Rule { name: "verbatim_lift", worst: 0.0, threshold: self.min_lift, best: self.min_lift + 1.0 };
         let ratio_rule = match self.intent {
-            Intent::Generalize => Rule { name: "paraphrase_ratio", worst: 0.0, threshold: self.ratio, best: self.ratio.max(1.0) + f64::EPSILON },
+            Intent::Generalize => Rule { name: "paraphrase_ratio", worst: 0.0, threshold: self.ratio, best: (2.0 * self.ratio).max(1.0) },
             Intent::Memorize => Rule { name: "paraphrase_ratio", worst: 1.0, threshold: self.ratio, best: 0.0 },
         };
         let Some(lift) = court.decide_mean(lift_rule, &fold.verbatim) else {
@@ -152,7 +152,7 @@ impl Probe for ParaphraseInvariance {
         let verdict = court.effect(&criteria);
         let ratio_failed = criteria.get(1).is_some_and(|criterion| criterion.verdict == Verdict::Fail);
         let message = match (verdict, self.intent) {
-            (Verdict::Fail, _) if court.drowned() => format!("{lifts}{}", court.null_clause()),
+            (Verdict::Fail, _) if court.only_drowned(&criteria) => format!("{lifts}{}", court.null_clause()),
             (Verdict::Fail, Intent::Generalize) if ratio_failed => format!("{lifts}{carried}: it learned the phrasing, not the fact"),
             (Verdict::Fail, Intent::Memorize) if ratio_failed => format!("{lifts}{carried}: it generalises where it was meant to memorise"),
             (Verdict::Fail, _) => format!("{lifts}, short of the {} asked for: it did not learn them", self.min_lift),

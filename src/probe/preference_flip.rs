@@ -148,7 +148,7 @@ impl Probe for PreferenceFlip {
         let found = format!("of {wrong} triples that the base got wrong, the adapter gets {fixed} right ({})", shown(&criteria[0].estimate));
         let broke = if broken > 0 { format!(", and it broke {broken} that were right") } else { String::new() };
         let message = match verdict {
-            Verdict::Fail if court.drowned() => format!("{found}{broke}{}", court.null_clause()),
+            Verdict::Fail if court.only_drowned(&criteria) => format!("{found}{broke}{}", court.null_clause()),
             Verdict::Fail => format!("{found}{broke}: fewer than the {} asked for", self.min_share),
             Verdict::Pass => format!("{found}{broke}{}", court.null_clause()),
             _ => format!("{found}{broke}, which may lie on either side of {}{}", self.min_share, settle_clause(&criteria, court)),

@@ -51,6 +51,10 @@ pub struct Judgement {
     pub values: Vec<f64>,
 }
 
+/// The upper end of the healthy band: what is as good as it can plainly be scores this, and only what is better than that looks
+/// too good.
+const SOUND: f64 = 0.85;
+
 /// What a figure is held against.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rule {
@@ -59,7 +63,7 @@ pub struct Rule {
     pub worst: f64,
     /// The figure that scores 0.5.
     pub threshold: f64,
-    /// The figure that scores 1: on the good side of the threshold.
+    /// The figure that scores [`SOUND`]: plainly good, on the good side of the threshold.
     pub best: f64,
 }
 
@@ -72,10 +76,15 @@ impl Rule {
         if self.best > self.threshold { value > self.threshold } else { value < self.threshold }
     }
 
-    /// Monotone in the figure: 0 at the worst, 0.5 at the threshold, 1 at the best, straight lines between.
+    /// Monotone in the figure: 0 at the worst, 0.5 at the threshold, [`SOUND`] at the best, straight lines between; beyond the
+    /// best it nears 1.
     pub fn score(&self, value: f64) -> f64 {
-        let along = |from: f64, to: f64| if from == to { 1.0 } else { ((value - from) / (to - from)).clamp(0.0, 1.0) };
-        if self.is_good(value) { 0.5 + 0.5 * along(self.threshold, self.best) } else { 0.5 * along(self.worst, self.threshold) }
+        let along = |from: f64, to: f64| if (to - from).abs() < f64::EPSILON { 1.0 } else { ((value - from) / (to - from)).max(0.0) };
+        if !self.is_good(value) {
+            return 0.5 * along(self.worst, self.threshold).min(1.0);
+        }
+        let good = along(self.threshold, self.best);
+        if good <= 1.0 { 0.5 + (SOUND - 0.5) * good } else { SOUND + (1.0 - SOUND) * (1.0 - (1.0 - good).exp()) }
     }
 
     /// Holds an estimate against the threshold; `settle` tells how many items would settle an open verdict.
@@ -161,8 +170,13 @@ impl Court<'_> {
     }
 
     /// Whether the nulls move the metric as much as the adapter does.
-    pub fn drowned(&self) -> bool {
+    fn drowned(&self) -> bool {
         self.q.is_some_and(|q| q > self.fdr)
+    }
+
+    /// Whether the nulls alone are what makes an effect fail: the criteria themselves would let it pass.
+    pub fn only_drowned(&self, criteria: &[Criterion]) -> bool {
+        self.drowned() && all_of(criteria) != Verdict::Fail
     }
 
     /// What the nulls say, as the end of a finding.
@@ -237,7 +251,93 @@ pub fn score_of(verdict: Verdict, score: f64) -> Option<f64> {
 /// An estimate with its interval, for findings: `0.31 [0.26, 0.36]`.
 pub fn shown(estimate: &Estimate) -> String {
     match estimate.interval {
-        Some([low, high]) => format!("{:.3} [{low:.3}, {high:.3}]", estimate.value),
-        None => format!("{:.3}", estimate.value),
+        Some([low, high]) => format!("{} [{}, {}]", number(estimate.value), number(low), number(high)),
+        None => number(estimate.value),
+    }
+}
+
+/// Three decimals with a real minus sign, and no minus before a zero.
+fn number(value: f64) -> String {
+    let digits = format!("{:.3}", value.abs());
+    if value < 0.0 && digits != "0.000" { format!("−{digits}") } else { digits }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn court() -> Court<'static> {
+        Court { name: "t", seed: 0, decide: Decide::Interval, min_items: MIN_ITEMS, fdr: 0.05, calibration: None, q: None }
+    }
+
+    const ABOVE: Rule = Rule { name: "up", worst: 0.0, threshold: 0.2, best: 1.0 };
+    const BELOW: Rule = Rule { name: "down", worst: 1.0, threshold: 0.5, best: 0.0 };
+
+    fn estimate(value: f64, low: f64, high: f64, n: usize) -> Estimate {
+        Estimate { value, interval: Some([low, high]), n }
+    }
+
+    fn verdict(rule: Rule, estimate: Estimate) -> Verdict {
+        rule.decide(estimate, |_| None, &court()).verdict
+    }
+
+    #[test]
+    fn the_whole_interval_decides() {
+        assert_eq!(verdict(ABOVE, estimate(0.4, 0.3, 0.5, 9)), Verdict::Pass);
+        assert_eq!(verdict(ABOVE, estimate(0.4, 0.2, 0.5, 9)), Verdict::Inconclusive, "an end at the threshold is not beyond it");
+        assert_eq!(verdict(ABOVE, estimate(0.1, 0.0, 0.2, 9)), Verdict::Fail);
+        assert_eq!(verdict(BELOW, estimate(0.1, 0.0, 0.4, 9)), Verdict::Pass);
+        assert_eq!(verdict(BELOW, estimate(0.6, 0.5, 0.7, 9)), Verdict::Fail);
+        assert_eq!(verdict(BELOW, estimate(0.5, 0.4, 0.6, 9)), Verdict::Inconclusive);
+    }
+
+    #[test]
+    fn one_item_short_is_inconclusive_whatever_the_numbers() {
+        assert_eq!(verdict(ABOVE, estimate(0.9, 0.8, 1.0, MIN_ITEMS)), Verdict::Pass);
+        assert_eq!(verdict(ABOVE, estimate(0.9, 0.8, 1.0, MIN_ITEMS - 1)), Verdict::Inconclusive);
+    }
+
+    #[test]
+    fn no_items_one_item_and_equal_items() {
+        assert!(court().decide_mean(ABOVE, &[]).is_none());
+        assert_eq!(court().decide_mean(ABOVE, &[0.9]).unwrap().verdict, Verdict::Inconclusive);
+        assert_eq!(court().decide_mean(ABOVE, &[0.9, 0.9]).unwrap().verdict, Verdict::Inconclusive);
+        let equal = court().decide_mean(ABOVE, &[0.9; 6]).unwrap();
+        assert_eq!(equal.verdict, Verdict::Pass);
+        assert!(court().decide_mean(ABOVE, &[0.9, f64::NAN, 0.9, 0.9, 0.9, 0.9]).is_none());
+    }
+
+    #[test]
+    fn an_effect_no_larger_than_the_nulls_fails() {
+        let criteria = [ABOVE.decide(estimate(0.4, 0.3, 0.5, 9), |_| None, &court())];
+        assert_eq!(Court { q: Some(0.05), ..court() }.effect(&criteria), Verdict::Pass);
+        assert_eq!(Court { q: Some(0.051), ..court() }.effect(&criteria), Verdict::Fail);
+        let few = [ABOVE.decide(estimate(0.4, 0.3, 0.5, 4), |_| None, &court())];
+        assert_eq!(Court { q: Some(0.9), ..court() }.effect(&few), Verdict::Inconclusive);
+    }
+
+    #[test]
+    fn an_open_share_says_how_many_items_would_settle_it() {
+        let rule = Rule { name: "share", worst: 1.0, threshold: 0.15, best: 0.0 };
+        let criterion = court().decide_share(rule, 0, 12).unwrap();
+        assert_eq!(criterion.verdict, Verdict::Inconclusive);
+        // 1 − 0.025^(1/n) < 0.15 from n = 23 on.
+        let items = criterion.items_to_settle.unwrap();
+        assert!((23..=24).contains(&items), "{items}");
+    }
+
+    proptest! {
+        #[test]
+        fn a_score_is_monotone_and_half_at_the_threshold(a in -3.0f64..3.0, b in -3.0f64..3.0) {
+            for rule in [ABOVE, BELOW] {
+                let (bad, good) = if (a < b) == (rule.good_side() == "above") { (a, b) } else { (b, a) };
+                prop_assert!(rule.score(bad) <= rule.score(good));
+                prop_assert!((0.0..=1.0).contains(&rule.score(a)));
+                prop_assert!((rule.score(rule.threshold) - 0.5).abs() < 1e-12);
+                prop_assert!((rule.score(rule.best) - SOUND).abs() < 1e-12);
+            }
+        }
     }
 }

@@ -22,13 +22,11 @@ const BUILDERS: &[(&str, Build)] = &[
 /// Builds a probe from its table; an unknown kind and every mistake in its keys are diagnostics.
 pub fn build(table: &ProbeTable) -> Result<Box<dyn AnyProbe>, Vec<Diagnostic>> {
     let kind = table.kind.get_ref().as_str();
-    match BUILDERS.iter().find(|(name, _)| *name == kind) {
-        Some((_, build)) => build(table),
-        None => {
-            let known: Vec<&str> = BUILDERS.iter().map(|(name, _)| *name).collect();
-            Err(vec![Diagnostic::unknown(table.kind.span(), "kind", kind, &known)])
-        }
+    if let Some((_, build)) = BUILDERS.iter().find(|(name, _)| *name == kind) {
+        return build(table);
     }
+    let known: Vec<&str> = BUILDERS.iter().map(|(name, _)| *name).collect();
+    Err(vec![Diagnostic::unknown(table.kind.span(), "kind", kind, &known)])
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::plan::Plan;
 use crate::engine::{Engine, EngineError, Loaded, Question, Reply};
-use crate::record::{Liveness, ModuleLiveness};
+use crate::record::Liveness;
 use crate::request::{Answer, NextTokenDist, Op, Request, RequestError, View};
 
 /// Texts that the adapter is looked at with: the first of the probes' own.
@@ -36,20 +36,13 @@ pub fn check(plan: &Plan, loaded: &mut Loaded) -> Result<Option<Liveness>, Engin
             liveness.noise_floor = Some(floor);
             liveness.live = largest > floor;
             liveness.message = if liveness.live {
-                summary(&liveness.modules, zero_modules)
+                format!("it moves the log-probabilities by up to {largest:.2} nats, where the noise floor is {floor:.0e}")
             } else {
                 format!("it moves no logit by more than {largest:.1e} nats, and the noise floor is {floor:.1e}: it answers as the base does")
             };
         }
     }
     Ok(Some(liveness))
-}
-
-fn summary(modules: &[ModuleLiveness], zero: usize) -> String {
-    let mut norms: Vec<f64> = modules.iter().map(|module| module.relative_norm).collect();
-    norms.sort_by(f64::total_cmp);
-    let dead = if zero == 0 { String::new() } else { format!(", {zero} of them exactly zero") };
-    format!("{} modules adapted{dead}; ‖ΔW‖/‖W‖ has the median {:.3} and the largest {:.3}", modules.len(), norms[norms.len() / 2], norms[norms.len() - 1])
 }
 
 fn next_token(view: View, versus: Option<View>, text: &str) -> Request {

@@ -82,9 +82,9 @@ fn read_common(fields: &mut Fields, default_theta: f64, head_dim_default: Option
     if layers > 4096 {
         return Err(fields.refused(format!("`num_hidden_layers` is {layers}")));
     }
-    fields.only("hidden_act", "silu".to_owned())?;
-    fields.only("pretraining_tp", 1u64)?;
-    fields.only("is_encoder_decoder", false)?;
+    fields.only("hidden_act", &"silu".to_owned())?;
+    fields.only("pretraining_tp", &1u64)?;
+    fields.only("is_encoder_decoder", &false)?;
     Ok(Shape {
         vocab: fields.size("vocab_size")?,
         hidden,

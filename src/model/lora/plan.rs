@@ -1,7 +1,7 @@
 //! An adapter matched against the model's sites: every tensor consumed, every targeted site filled, or refused by name.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::{LoraConfig, Update};
 use crate::model::error::{ModelError, some_of};
@@ -10,7 +10,6 @@ use crate::model::weights::{Tensors, Weight};
 
 /// A loaded adapter: an update for each site that it adapts.
 pub struct Adapter {
-    pub dir: PathBuf,
     pub tensors: usize,
     pub parameters: u64,
     pub digest: String,
@@ -60,7 +59,7 @@ impl Adapter {
         let mut hasher = blake3::Hasher::new();
         hasher.update(tensors.digest().as_bytes());
         hasher.update(&std::fs::read(&config_path).map_err(|e| ModelError::read(&config_path, e))?);
-        Ok(Self { dir: dir.to_owned(), tensors: tensors.len(), parameters: tensors.parameters(), digest: hasher.finalize().to_hex().to_string(), updates })
+        Ok(Self { tensors: tensors.len(), parameters: tensors.parameters(), digest: hasher.finalize().to_hex().to_string(), updates })
     }
 }
 

@@ -1,0 +1,78 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_sway_global_optspecs
+    string join \n threads= h/help V/version
+end
+
+function __fish_sway_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_sway_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_sway_using_subcommand
+    set -l cmd (__fish_sway_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c sway -n "__fish_sway_needs_command" -l threads -d 'Threads to compute with; as many as the machine has by default. No number depends on it' -r
+complete -c sway -n "__fish_sway_needs_command" -s h -l help -d 'Print help'
+complete -c sway -n "__fish_sway_needs_command" -s V -l version -d 'Print version'
+complete -c sway -n "__fish_sway_needs_command" -f -a "run" -d 'Run a suite of probes, and say pass, fail, or can\'t tell'
+complete -c sway -n "__fish_sway_needs_command" -f -a "score" -d 'Answer requests (JSONL in, JSONL out)'
+complete -c sway -n "__fish_sway_needs_command" -f -a "trace" -d 'Summarise a trace that `--trace` wrote'
+complete -c sway -n "__fish_sway_needs_command" -f -a "list-probes" -d 'List the kinds of probes'
+complete -c sway -n "__fish_sway_needs_command" -f -a "completions" -d 'Print the completions of a shell'
+complete -c sway -n "__fish_sway_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c sway -n "__fish_sway_using_subcommand run" -l base -d 'Probe this base instead of the suite\'s: a folder, or a hub id' -r
+complete -c sway -n "__fish_sway_using_subcommand run" -l adapter -d 'Probe this adapter instead of the suite\'s: a folder, or a hub id' -r
+complete -c sway -n "__fish_sway_using_subcommand run" -l format -d 'What goes to stdout' -r -f -a "human\t'A report to read'
+jsonl\t'A line a probe, then a summary'
+json\t'The record'"
+complete -c sway -n "__fish_sway_using_subcommand run" -l json -d 'Write the record as JSON (`-` is stdout)' -r -F
+complete -c sway -n "__fish_sway_using_subcommand run" -l jsonl -d 'Write a line a probe and a summary, as JSONL' -r -F
+complete -c sway -n "__fish_sway_using_subcommand run" -l markdown -d 'Write a report for a pull request' -r -F
+complete -c sway -n "__fish_sway_using_subcommand run" -l junit -d 'Write a report for CI, as JUnit XML' -r -F
+complete -c sway -n "__fish_sway_using_subcommand run" -l html -d 'Write a page for a browser' -r -F
+complete -c sway -n "__fish_sway_using_subcommand run" -l trace -d 'Write a line for every request that was answered' -r -F
+complete -c sway -n "__fish_sway_using_subcommand run" -l stats -d 'Write what the engine did, as JSON' -r -F
+complete -c sway -n "__fish_sway_using_subcommand run" -l filter -d 'Run only the probes whose name contains this' -r
+complete -c sway -n "__fish_sway_using_subcommand run" -l threads -d 'Threads to compute with; as many as the machine has by default. No number depends on it' -r
+complete -c sway -n "__fish_sway_using_subcommand run" -l dry-run -d 'List what would run, without touching a model'
+complete -c sway -n "__fish_sway_using_subcommand run" -l exit-zero -d 'Exit with 0 whatever the gate says'
+complete -c sway -n "__fish_sway_using_subcommand run" -s q -l quiet -d 'Show no progress and no report'
+complete -c sway -n "__fish_sway_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c sway -n "__fish_sway_using_subcommand score" -l base -d 'The base: a folder, or a hub id' -r
+complete -c sway -n "__fish_sway_using_subcommand score" -l adapter -d 'The adapter: a folder, or a hub id' -r
+complete -c sway -n "__fish_sway_using_subcommand score" -l dtype -d 'What to compute in' -r -f -a "f32\t'float32, whatever the checkpoint\'s'"
+complete -c sway -n "__fish_sway_using_subcommand score" -l trace -d 'Write a line for every request that was answered' -r -F
+complete -c sway -n "__fish_sway_using_subcommand score" -l stats -d 'Write what the engine did, as JSON' -r -F
+complete -c sway -n "__fish_sway_using_subcommand score" -l threads -d 'Threads to compute with; as many as the machine has by default. No number depends on it' -r
+complete -c sway -n "__fish_sway_using_subcommand score" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c sway -n "__fish_sway_using_subcommand trace" -l format -d 'How to show it' -r -f -a "human\t''
+markdown\t''
+json\t''"
+complete -c sway -n "__fish_sway_using_subcommand trace" -l slowest -d 'How many of the slowest requests to list' -r
+complete -c sway -n "__fish_sway_using_subcommand trace" -l threads -d 'Threads to compute with; as many as the machine has by default. No number depends on it' -r
+complete -c sway -n "__fish_sway_using_subcommand trace" -s h -l help -d 'Print help'
+complete -c sway -n "__fish_sway_using_subcommand list-probes" -l format -d 'How to list them' -r -f -a "human\t''
+json\t''"
+complete -c sway -n "__fish_sway_using_subcommand list-probes" -l threads -d 'Threads to compute with; as many as the machine has by default. No number depends on it' -r
+complete -c sway -n "__fish_sway_using_subcommand list-probes" -s h -l help -d 'Print help'
+complete -c sway -n "__fish_sway_using_subcommand completions" -l threads -d 'Threads to compute with; as many as the machine has by default. No number depends on it' -r
+complete -c sway -n "__fish_sway_using_subcommand completions" -s h -l help -d 'Print help'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace list-probes completions help" -f -a "run" -d 'Run a suite of probes, and say pass, fail, or can\'t tell'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace list-probes completions help" -f -a "score" -d 'Answer requests (JSONL in, JSONL out)'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace list-probes completions help" -f -a "trace" -d 'Summarise a trace that `--trace` wrote'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace list-probes completions help" -f -a "list-probes" -d 'List the kinds of probes'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace list-probes completions help" -f -a "completions" -d 'Print the completions of a shell'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace list-probes completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

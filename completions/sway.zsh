@@ -1,0 +1,225 @@
+#compdef sway
+
+autoload -U is-at-least
+
+_sway() {
+    typeset -A opt_args
+    typeset -a _arguments_options
+    local ret=1
+
+    if is-at-least 5.2; then
+        _arguments_options=(-s -S -C)
+    else
+        _arguments_options=(-s -C)
+    fi
+
+    local context curcontext="$curcontext" state line
+    _arguments "${_arguments_options[@]}" : \
+'--threads=[Threads to compute with; as many as the machine has by default. No number depends on it]:N:_default' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+":: :_sway_commands" \
+"*::: :->sway" \
+&& ret=0
+    case $state in
+    (sway)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:sway-command-$line[1]:"
+        case $line[1] in
+            (run)
+_arguments "${_arguments_options[@]}" : \
+'--base=[Probe this base instead of the suite'\''s\: a folder, or a hub id]:DIR_OR_ID:_default' \
+'--adapter=[Probe this adapter instead of the suite'\''s\: a folder, or a hub id]:DIR_OR_ID:_default' \
+'--format=[What goes to stdout]:FORMAT:((human\:"A report to read"
+jsonl\:"A line a probe, then a summary"
+json\:"The record"))' \
+'--json=[Write the record as JSON (\`-\` is stdout)]:FILE:_files' \
+'--jsonl=[Write a line a probe and a summary, as JSONL]:FILE:_files' \
+'--markdown=[Write a report for a pull request]:FILE:_files' \
+'--junit=[Write a report for CI, as JUnit XML]:FILE:_files' \
+'--html=[Write a page for a browser]:FILE:_files' \
+'--trace=[Write a line for every request that was answered]:FILE:_files' \
+'--stats=[Write what the engine did, as JSON]:FILE:_files' \
+'--filter=[Run only the probes whose name contains this]:TEXT:_default' \
+'--threads=[Threads to compute with; as many as the machine has by default. No number depends on it]:N:_default' \
+'--dry-run[List what would run, without touching a model]' \
+'--exit-zero[Exit with 0 whatever the gate says]' \
+'-q[Show no progress and no report]' \
+'--quiet[Show no progress and no report]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':suite -- The suite, a TOML file:_files' \
+&& ret=0
+;;
+(score)
+_arguments "${_arguments_options[@]}" : \
+'--base=[The base\: a folder, or a hub id]:DIR_OR_ID:_default' \
+'--adapter=[The adapter\: a folder, or a hub id]:DIR_OR_ID:_default' \
+'--dtype=[What to compute in]:DTYPE:((f32\:"float32, whatever the checkpoint'\''s"))' \
+'--trace=[Write a line for every request that was answered]:FILE:_files' \
+'--stats=[Write what the engine did, as JSON]:FILE:_files' \
+'--threads=[Threads to compute with; as many as the machine has by default. No number depends on it]:N:_default' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+'::requests -- The requests, a line each; stdin where it is left out, or `-`:_files' \
+&& ret=0
+;;
+(trace)
+_arguments "${_arguments_options[@]}" : \
+'--format=[How to show it]:FORMAT:(human markdown json)' \
+'--slowest=[How many of the slowest requests to list]:N:_default' \
+'--threads=[Threads to compute with; as many as the machine has by default. No number depends on it]:N:_default' \
+'-h[Print help]' \
+'--help[Print help]' \
+':file -- The trace; stdin where it is `-`:_files' \
+&& ret=0
+;;
+(list-probes)
+_arguments "${_arguments_options[@]}" : \
+'--format=[How to list them]:FORMAT:(human json)' \
+'--threads=[Threads to compute with; as many as the machine has by default. No number depends on it]:N:_default' \
+'-h[Print help]' \
+'--help[Print help]' \
+&& ret=0
+;;
+(completions)
+_arguments "${_arguments_options[@]}" : \
+'--threads=[Threads to compute with; as many as the machine has by default. No number depends on it]:N:_default' \
+'-h[Print help]' \
+'--help[Print help]' \
+':shell:(bash elvish fish powershell zsh)' \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+":: :_sway__subcmd__help_commands" \
+"*::: :->help" \
+&& ret=0
+
+    case $state in
+    (help)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:sway-help-command-$line[1]:"
+        case $line[1] in
+            (run)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(score)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(trace)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(list-probes)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(completions)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
+        esac
+    ;;
+esac
+}
+
+(( $+functions[_sway_commands] )) ||
+_sway_commands() {
+    local commands; commands=(
+'run:Run a suite of probes, and say pass, fail, or can'\''t tell' \
+'score:Answer requests (JSONL in, JSONL out)' \
+'trace:Summarise a trace that \`--trace\` wrote' \
+'list-probes:List the kinds of probes' \
+'completions:Print the completions of a shell' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'sway commands' commands "$@"
+}
+(( $+functions[_sway__subcmd__completions_commands] )) ||
+_sway__subcmd__completions_commands() {
+    local commands; commands=()
+    _describe -t commands 'sway completions commands' commands "$@"
+}
+(( $+functions[_sway__subcmd__help_commands] )) ||
+_sway__subcmd__help_commands() {
+    local commands; commands=(
+'run:Run a suite of probes, and say pass, fail, or can'\''t tell' \
+'score:Answer requests (JSONL in, JSONL out)' \
+'trace:Summarise a trace that \`--trace\` wrote' \
+'list-probes:List the kinds of probes' \
+'completions:Print the completions of a shell' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'sway help commands' commands "$@"
+}
+(( $+functions[_sway__subcmd__help__subcmd__completions_commands] )) ||
+_sway__subcmd__help__subcmd__completions_commands() {
+    local commands; commands=()
+    _describe -t commands 'sway help completions commands' commands "$@"
+}
+(( $+functions[_sway__subcmd__help__subcmd__help_commands] )) ||
+_sway__subcmd__help__subcmd__help_commands() {
+    local commands; commands=()
+    _describe -t commands 'sway help help commands' commands "$@"
+}
+(( $+functions[_sway__subcmd__help__subcmd__list-probes_commands] )) ||
+_sway__subcmd__help__subcmd__list-probes_commands() {
+    local commands; commands=()
+    _describe -t commands 'sway help list-probes commands' commands "$@"
+}
+(( $+functions[_sway__subcmd__help__subcmd__run_commands] )) ||
+_sway__subcmd__help__subcmd__run_commands() {
+    local commands; commands=()
+    _describe -t commands 'sway help run commands' commands "$@"
+}
+(( $+functions[_sway__subcmd__help__subcmd__score_commands] )) ||
+_sway__subcmd__help__subcmd__score_commands() {
+    local commands; commands=()
+    _describe -t commands 'sway help score commands' commands "$@"
+}
+(( $+functions[_sway__subcmd__help__subcmd__trace_commands] )) ||
+_sway__subcmd__help__subcmd__trace_commands() {
+    local commands; commands=()
+    _describe -t commands 'sway help trace commands' commands "$@"
+}
+(( $+functions[_sway__subcmd__list-probes_commands] )) ||
+_sway__subcmd__list-probes_commands() {
+    local commands; commands=()
+    _describe -t commands 'sway list-probes commands' commands "$@"
+}
+(( $+functions[_sway__subcmd__run_commands] )) ||
+_sway__subcmd__run_commands() {
+    local commands; commands=()
+    _describe -t commands 'sway run commands' commands "$@"
+}
+(( $+functions[_sway__subcmd__score_commands] )) ||
+_sway__subcmd__score_commands() {
+    local commands; commands=()
+    _describe -t commands 'sway score commands' commands "$@"
+}
+(( $+functions[_sway__subcmd__trace_commands] )) ||
+_sway__subcmd__trace_commands() {
+    local commands; commands=()
+    _describe -t commands 'sway trace commands' commands "$@"
+}
+
+if [ "$funcstack[1]" = "_sway" ]; then
+    _sway "$@"
+else
+    compdef _sway sway
+fi
