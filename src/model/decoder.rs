@@ -4,14 +4,16 @@
 //! asked-for rows into numbers. Activations are candle tensors of float32 rows; what candle has no fast CPU form for runs in
 //! [`kernel`](super::kernel).
 
+use std::ops::Range;
 use std::path::Path;
 
 use candle_core::{Device, Tensor};
+use rayon::prelude::*;
 
 use super::architecture::Shape;
 use super::error::ModelError;
 use super::kernel::Values;
-use super::kernel::attention::{Context, attend};
+use super::kernel::attention::{Attended, KeyValues, attend};
 use super::kernel::norm::rms_norm;
 use super::kernel::rope::RopeTable;
 use super::kernel::swiglu::swiglu;
@@ -48,14 +50,13 @@ struct Layer {
 
 /// Keys and values of one sequence, for every layer: what a generation adds to, token by token.
 pub struct KvCache {
-    /// By layer: keys and values, `(positions, key_values, dim)` each.
-    layers: Vec<(Vec<f32>, Vec<f32>)>,
+    layers: Vec<KeyValues>,
     pub positions: usize,
 }
 
 impl KvCache {
     pub fn new(decoder: &Decoder) -> Self {
-        Self { layers: decoder.layers.iter().map(|_| (Vec::new(), Vec::new())).collect(), positions: 0 }
+        Self { layers: decoder.layers.iter().map(|_| KeyValues::new(decoder.shape.heads)).collect(), positions: 0 }
     }
 }
 
@@ -167,6 +168,7 @@ impl Decoder {
         let mut k = Values::of(&layer.k_proj.forward(x, layout, updates)?)?.to_vec();
         let v = layer.v_proj.forward(x, layout, updates)?;
         let v = Values::of(&v)?;
+        let v: &[f32] = &v;
         if let (Some(q_norm), Some(k_norm)) = (&layer.q_norm, &layer.k_norm) {
             q = rms_norm(&q, q_norm.as_slice(), self.shape.rms_norm_eps);
             k = rms_norm(&k, k_norm.as_slice(), self.shape.rms_norm_eps);
@@ -174,29 +176,28 @@ impl Decoder {
         self.rope.rotate(&mut q, &layout.positions);
         self.rope.rotate(&mut k, &layout.positions);
         let stride = heads.key_values * heads.dim;
-        let mut contexts = vec![Context { keys: &[], values: &[], position: 0 }; layout.rows()];
-        let attended = if let Some(caches) = caches {
+        let of = |rows: &Range<usize>| rows.start * stride..rows.end * stride;
+        let fresh: Vec<KeyValues>;
+        let held: Vec<&KeyValues> = if let Some(caches) = caches {
             for (cache, rows) in caches.iter_mut().zip(&layout.sequences) {
-                let (keys, values) = &mut cache.layers[index];
-                keys.extend_from_slice(&k[rows.start * stride..rows.end * stride]);
-                values.extend_from_slice(&v[rows.start * stride..rows.end * stride]);
+                cache.layers[index].append(&k[of(rows)], &v[of(rows)], heads);
             }
-            for (cache, rows) in caches.iter().zip(&layout.sequences) {
-                let (keys, values) = &cache.layers[index];
-                for row in rows.clone() {
-                    contexts[row] = Context { keys, values, position: layout.positions[row] as usize };
-                }
-            }
-            attend(&q, &contexts, heads, layer.window)
+            caches.iter().map(|cache| &cache.layers[index]).collect()
         } else {
-            for rows in &layout.sequences {
-                let span = rows.start * stride..rows.end * stride;
-                for row in rows.clone() {
-                    contexts[row] = Context { keys: &k[span.clone()], values: &v[span.clone()], position: layout.positions[row] as usize };
-                }
-            }
-            attend(&q, &contexts, heads, layer.window)
+            fresh = layout
+                .sequences
+                .par_iter()
+                .map(|rows| {
+                    let mut key_values = KeyValues::new(heads);
+                    key_values.append(&k[of(rows)], &v[of(rows)], heads);
+                    key_values
+                })
+                .collect();
+            fresh.iter().collect()
         };
+        let sequences: Vec<Attended<'_>> =
+            layout.sequences.iter().zip(held).map(|(rows, key_values)| Attended { rows: rows.clone(), key_values }).collect();
+        let attended = attend(&q, &sequences, heads, layer.window);
         let attended = Tensor::from_vec(attended, (layout.rows(), heads.queries * heads.dim), &Device::Cpu)?;
         layer.o_proj.forward(&attended, layout, updates)
     }

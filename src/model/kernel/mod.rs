@@ -3,7 +3,10 @@
 //! Each computes a row from that row's inputs alone, in an order that does not depend on how many rows there are, on which
 //! thread runs it, or on what stands beside it. That is what makes an answer bit-identical alone and in any batch.
 
+#![expect(clippy::inline_always, reason = "loops are compiled anew for each instruction set, inside `dispatch`")]
+
 pub mod attention;
+mod exp;
 pub mod norm;
 pub mod product;
 pub mod rope;
@@ -46,7 +49,7 @@ impl Deref for Values<'_> {
     }
 }
 
-/// The vector instructions of this CPU, looked up once. Loops inside `dispatch` are compiled for each set and vectorised.
+/// The vector instructions of this CPU, looked up once. What `dispatch` is given is compiled for each set.
 pub(super) fn arch() -> pulp::Arch {
     static ARCH: OnceLock<pulp::Arch> = OnceLock::new();
     *ARCH.get_or_init(pulp::Arch::new)
@@ -56,7 +59,6 @@ pub(super) fn arch() -> pulp::Arch {
 const LANES: usize = 16;
 
 /// Dot product in 16 interleaved partial sums, added pairwise at the end: the same order whatever the instruction set.
-#[expect(clippy::inline_always, reason = "compiled anew for each instruction set inside `dispatch`")]
 #[inline(always)]
 pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
     let mut sums = [0f32; LANES];
@@ -70,6 +72,12 @@ pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
     for (lane, (x, y)) in a_rest.iter().zip(b_rest).enumerate() {
         sums[lane] += x * y;
     }
+    fold(sums)
+}
+
+/// The sum of partial sums, added pairwise.
+#[inline(always)]
+fn fold(mut sums: [f32; LANES]) -> f32 {
     let mut width = LANES / 2;
     while width > 0 {
         for lane in 0..width {
