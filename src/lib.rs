@@ -4,4 +4,5 @@ pub mod engine;
 pub mod math;
 pub mod model;
 pub mod record;
+pub mod report;
 pub mod request;
