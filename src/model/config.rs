@@ -32,10 +32,6 @@ impl Fields {
         }
     }
 
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// Takes a field; JSON's null counts as absent, as it does in transformers.
     pub fn take(&mut self, name: &str) -> Option<Value> {
         self.fields.remove(name).filter(|value| !value.is_null())

@@ -33,6 +33,8 @@ pub use job::{Done, Job, Work};
 pub use lora::NullKind;
 pub use source::{Located, Source};
 
+use serde_json::Value;
+
 use architecture::Shape;
 use config::Fields;
 use decoder::Decoder;
@@ -181,44 +183,30 @@ impl Model {
     }
 }
 
-/// Refuses a config whose sizes the checkpoint can't hold, before anything is allocated for them.
+/// The size that a config most often has wrong, told in its own words. The others show as a tensor of another shape.
 fn check_size(shape: &Shape, tensors: &Tensors) -> Result<(), ModelError> {
-    let rows = tensors.shape("model.embed_tokens.weight").map_or(0, |shape| shape[0]);
+    let rows = tensors.shape("model.embed_tokens.weight").and_then(|shape| shape.first().copied()).unwrap_or(0);
     if rows != 0 && rows != shape.vocab {
         return Err(ModelError::invalid(&tensors.path, format!("the embedding has {rows} rows, and config.json gives a `vocab_size` of {}", shape.vocab)));
-    }
-    // The rope table is the one allocation that follows from the config alone: a million positions of 128 dimensions are 512 MB.
-    const MOST_POSITIONS: usize = 1 << 22;
-    if shape.positions > MOST_POSITIONS {
-        return Err(ModelError::invalid(&tensors.path, format!("config.json gives {} positions, more than sway reads ({MOST_POSITIONS})", shape.positions)));
     }
     Ok(())
 }
 
 /// The tokens that end a continuation: `generation_config.json`'s, else `config.json`'s.
 fn end_tokens(dir: &Path, tokenizer: &Tokenizer) -> Result<Vec<u32>, ModelError> {
-    #[derive(serde::Deserialize)]
-    #[serde(untagged)]
-    enum Ids {
-        One(u32),
-        Many(Vec<u32>),
-    }
-    #[derive(serde::Deserialize)]
-    struct Ends {
-        eos_token_id: Option<Ids>,
-    }
     for file in ["generation_config.json", "config.json"] {
         let path = dir.join(file);
         if !path.exists() {
             continue;
         }
-        let text = std::fs::read(&path).map_err(|e| ModelError::read(&path, e))?;
-        let ends: Ends = serde_json::from_slice(&text).map_err(|e| ModelError::invalid(&path, e.to_string()))?;
-        match ends.eos_token_id {
-            Some(Ids::One(id)) => return Ok(vec![id]),
-            Some(Ids::Many(ids)) => return Ok(ids),
-            None => {}
-        }
+        let ids: Option<Value> = Fields::read(&path)?.take("eos_token_id");
+        let id = |value: &Value| value.as_u64().and_then(|id| u32::try_from(id).ok());
+        let ends = match &ids {
+            None => continue,
+            Some(Value::Array(ids)) => ids.iter().map(id).collect(),
+            Some(one) => id(one).map(|id| vec![id]),
+        };
+        return ends.ok_or_else(|| ModelError::invalid(&path, format!("`eos_token_id` is {}, which is no token id", ids.unwrap_or_default())));
     }
     Ok(["<|endoftext|>", "</s>", "<|im_end|>"].iter().filter_map(|token| tokenizer.id(token)).collect())
 }
