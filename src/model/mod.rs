@@ -112,7 +112,7 @@ impl Model {
         let facts = BaseFacts {
             architecture,
             parameters,
-            digest: tensors.digest().to_hex().to_string(),
+            digest: base_digest(&config_path, &tensors)?,
             tokenizer_digest: tokenizer.digest.clone(),
         };
         Ok(Self { decoder, tokenizer, adapter, null_kind, eos, updates: Mutex::default(), base: facts })
@@ -127,10 +127,10 @@ impl Model {
         })
     }
 
-    /// Content digest of all that can change a number: base, tokenizer, adapter, and how nulls are drawn.
+    /// Content digest of all that can change a number: base, tokenizer, adapter, the tokens that end a text, and how nulls are drawn.
     pub fn identity(&self) -> String {
         let adapter = self.adapter.as_ref().map_or("", |adapter| &adapter.digest);
-        let text = format!("{} {} {adapter} {:?}", self.base.digest, self.base.tokenizer_digest, self.null_kind);
+        let text = format!("{} {} {adapter} {:?} {:?}", self.base.digest, self.base.tokenizer_digest, self.eos, self.null_kind);
         blake3::hash(text.as_bytes()).to_hex().to_string()
     }
 
@@ -181,6 +181,14 @@ impl Model {
         }
         Some(Arc::new(sites))
     }
+}
+
+/// Content digest of the config and the weights: a rope changed in place is another base.
+fn base_digest(config: &Path, tensors: &Tensors) -> Result<String, ModelError> {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(tensors.digest().as_bytes());
+    hasher.update(&std::fs::read(config).map_err(|e| ModelError::read(config, e))?);
+    Ok(hasher.finalize().to_hex().to_string())
 }
 
 /// The size that a config most often has wrong, told in its own words. The others show as a tensor of another shape.
