@@ -356,7 +356,7 @@ fn tensors_with_other_names_are_named_with_what_was_looked_for() {
     let renamed = |from: &'static str, to: &'static str| {
         let copy = llama();
         copy.tensors(ADAPTER, |t| {
-            *t = std::mem::take(t).into_iter().map(|(name, tensor)| (name.replace(from, to), tensor)).collect()
+            *t = std::mem::take(t).into_iter().map(|(name, tensor)| (name.replace(from, to), tensor)).collect();
         });
         copy
     };

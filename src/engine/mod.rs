@@ -130,7 +130,7 @@ impl Engine {
                 self.meter.hit(cached.cost);
                 replies[index] = Some(Ok(cached.answer.clone()));
                 settled += 1;
-                self.write_trace(Event::hit(question))?;
+                self.write_trace(&Event::hit(question))?;
                 continue;
             }
             match pending.entry(key) {
@@ -170,10 +170,10 @@ impl Engine {
             for (twin, &index) in miss.waiting.iter().enumerate() {
                 if twin == 0 {
                     self.meter.miss(cost, done.tokens);
-                    self.write_trace(Event::computed(&questions[index], number, done.tokens, share(wall, done.tokens, tokens)))?;
+                    self.write_trace(&Event::computed(&questions[index], number, done.tokens, share(wall, done.tokens, tokens)))?;
                 } else {
                     self.meter.hit(cost);
-                    self.write_trace(Event::hit(&questions[index]))?;
+                    self.write_trace(&Event::hit(&questions[index]))?;
                 }
                 replies[index] = Some(done.answer.clone());
                 answered += 1;
@@ -182,10 +182,10 @@ impl Engine {
         Ok((answered, tokens))
     }
 
-    fn write_trace(&mut self, event: Event<'_>) -> Result<(), EngineError> {
+    fn write_trace(&mut self, event: &Event<'_>) -> Result<(), EngineError> {
         match &mut self.trace {
             None => Ok(()),
-            Some(trace) => trace.write(&event).map_err(|source| EngineError::Trace { path: trace.path.clone(), source }),
+            Some(trace) => trace.write(event).map_err(|source| EngineError::Trace { path: trace.path.clone(), source }),
         }
     }
 }

@@ -80,9 +80,9 @@ impl Fields {
     }
 
     /// Takes a field that is understood with one value only.
-    pub fn only<T: serde::de::DeserializeOwned + PartialEq + std::fmt::Debug>(&mut self, name: &str, understood: T) -> Result<(), ModelError> {
+    pub fn only<T: serde::de::DeserializeOwned + PartialEq + std::fmt::Debug>(&mut self, name: &str, understood: &T) -> Result<(), ModelError> {
         match self.optional::<T>(name)? {
-            Some(value) if value != understood => Err(self.refused(format!("`{name}` is {value:?}, and only {understood:?} is understood"))),
+            Some(value) if value != *understood => Err(self.refused(format!("`{name}` is {value:?}, and only {understood:?} is understood"))),
             _ => Ok(()),
         }
     }

@@ -32,6 +32,8 @@ pub struct Decoder {
 }
 
 struct Layer {
+    /// Its place in the stack, and in a cache.
+    index: usize,
     input_layernorm: Weight,
     q_proj: Linear,
     k_proj: Linear,
@@ -82,6 +84,7 @@ impl Loader<'_> {
         let (queries, key_values) = (shape.heads.queries * shape.heads.dim, shape.heads.key_values * shape.heads.dim);
         let (hidden, intermediate, biases) = (shape.hidden, shape.intermediate, shape.biases);
         Ok(Layer {
+            index,
             input_layernorm: self.tensors.take(&at("input_layernorm.weight"), &[hidden])?,
             q_proj: self.linear(at("self_attn.q_proj"), queries, hidden, biases.qkv)?,
             k_proj: self.linear(at("self_attn.k_proj"), key_values, hidden, biases.qkv)?,
@@ -134,9 +137,9 @@ impl Decoder {
             embedded.extend_from_slice(&table[at..at + hidden_size]);
         }
         let mut hidden = Tensor::from_vec(embedded, (layout.rows(), hidden_size), &Device::Cpu)?;
-        for (index, layer) in self.layers.iter().enumerate() {
+        for layer in &self.layers {
             let normed = self.normed(&hidden, &layer.input_layernorm)?;
-            let attention = self.attention(layer, index, &normed, layout, updates, caches.as_deref_mut())?;
+            let attention = self.attention(layer, &normed, layout, updates, caches.as_deref_mut())?;
             hidden = (hidden + attention)?;
             let normed = self.normed(&hidden, &layer.post_attention_layernorm)?;
             let gate = layer.gate_proj.forward(&normed, layout, updates)?;
@@ -164,7 +167,6 @@ impl Decoder {
     fn attention(
         &self,
         layer: &Layer,
-        index: usize,
         x: &Tensor,
         layout: &Layout,
         updates: &ViewUpdates,
@@ -185,12 +187,12 @@ impl Decoder {
         let mut contexts = vec![Context { keys: &[], values: &[], position: 0 }; layout.rows()];
         let attended = if let Some(caches) = caches {
             for (cache, rows) in caches.iter_mut().zip(&layout.sequences) {
-                let (keys, values) = &mut cache.layers[index];
+                let (keys, values) = &mut cache.layers[layer.index];
                 keys.extend_from_slice(&k[rows.start * stride..rows.end * stride]);
                 values.extend_from_slice(&v[rows.start * stride..rows.end * stride]);
             }
             for (cache, rows) in caches.iter().zip(&layout.sequences) {
-                let (keys, values) = &cache.layers[index];
+                let (keys, values) = &cache.layers[layer.index];
                 for row in rows.clone() {
                     contexts[row] = Context { keys, values, position: layout.positions[row] as usize };
                 }

@@ -1,5 +1,6 @@
 //! Why a model, an adapter or a tokenizer is refused.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 /// A model, adapter or tokenizer that can't be loaded, or is refused. Every message names the file or the tensor.
@@ -40,7 +41,7 @@ pub(super) fn some_of<S: AsRef<str>>(names: &[S]) -> String {
     const SHOWN: usize = 5;
     let mut text = names.iter().take(SHOWN).map(|name| format!("`{}`", name.as_ref())).collect::<Vec<_>>().join(", ");
     if names.len() > SHOWN {
-        text.push_str(&format!(" and {} more", names.len() - SHOWN));
+        let _ = write!(text, " and {} more", names.len() - SHOWN);
     }
     text
 }

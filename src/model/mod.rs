@@ -1,6 +1,6 @@
 //! The model: base and adapter from one copy of the weights, answering jobs of any view side by side.
 //!
-//! The only room that names candle, tokenizers and hf_hub. What goes in and comes out is plain: token ids, f32 and f64.
+//! The only room that names candle, tokenizers and `hf_hub`. What goes in and comes out is plain: token ids, f32 and f64.
 //!
 //! - [`hub`], [`source`]: where files come from; [`config`], [`architecture`], [`rope`]: what they say of the mathematics.
 //! - [`weights`], [`tokenizer`]: what they hold. [`site`]: a linear layer; [`lora`]: what an adapter adds to it.
@@ -167,15 +167,16 @@ impl Model {
     }
 
     fn make_updates(&self, adapter: &Adapter, view: View) -> Updates {
-        let make: Box<dyn Fn(usize, &Update) -> Update> = match view {
-            View::Base => return None,
-            View::Ft => Box::new(|_, update| update.clone()),
-            View::Scaled(lambda) => Box::new(move |_, update| Update { scale: update.scale * lambda.value(), ..update.clone() }),
-            View::Null(seed) => Box::new(move |site, update| lora::draw(update, seed, &self.decoder.sites[site].path, self.null_kind)),
-        };
+        if view == View::Base {
+            return None;
+        }
         let mut sites = vec![None; self.decoder.sites.len()];
         for (&site, update) in &adapter.updates {
-            let made = make(site, update);
+            let made = match view {
+                View::Base | View::Ft => update.clone(),
+                View::Scaled(lambda) => Update { scale: update.scale * lambda.value(), ..update.clone() },
+                View::Null(seed) => lora::draw(update, seed, &self.decoder.sites[site].path, self.null_kind),
+            };
             // A product with zero adds nothing and costs as much as any.
             sites[site] = (made.scale != 0.0).then_some(made);
         }

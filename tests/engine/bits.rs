@@ -143,11 +143,7 @@ proptest! {
     #[test]
     fn scaled_by_one_is_the_adapter_and_scaled_by_zero_is_the_base(op in op(), model in 0usize..3) {
         let (_, model) = &MODELS[model];
-        let of = |view: &str| {
-            // What is compared with stays the same.
-            let op = op.clone();
-            Request::new(view.parse().unwrap(), op)
-        };
+        let of = |view: &str| Request::new(view.parse().unwrap(), op.clone());
         let replies = model.ask(&["ft", "scaled_1.00", "base", "scaled_0.00"].map(of));
         prop_assert_eq!(&replies[0], &replies[1]);
         prop_assert_eq!(&replies[2], &replies[3]);

@@ -18,10 +18,10 @@ fn replace(path: &Path, from: &str, to: &str) {
     fs::write(path, text.replacen(from, to, 1)).unwrap();
 }
 
-/// Changes the last byte of a safetensors file's header's data: one weight.
+/// Changes one weight in its last bit.
 fn nudge(path: &Path) {
     let mut bytes = fs::read(path).unwrap();
-    // The lowest byte of the last value.
+    // The lowest byte of the last float32.
     let at = bytes.len() - 4;
     bytes[at] ^= 1;
     fs::write(path, bytes).unwrap();
@@ -37,7 +37,7 @@ fn whatever_can_change_an_answer_is_another_identity() {
         ("another weight of the base", |f| nudge(&f.base().join("model.safetensors"))),
         ("another rope", |f| replace(&f.base().join("config.json"), "10000.0", "20000.0")),
         ("another context", |f| {
-            replace(&f.base().join("config.json"), "\"max_position_embeddings\": 64", "\"max_position_embeddings\": 32")
+            replace(&f.base().join("config.json"), "\"max_position_embeddings\": 64", "\"max_position_embeddings\": 32");
         }),
         ("another end token", |f| fs::write(f.base().join("generation_config.json"), r#"{"eos_token_id": 7}"#).unwrap()),
         ("another tokenizer", |f| replace(&f.base().join("tokenizer.json"), "\"w0\": 3", "\"w0\": 4")),

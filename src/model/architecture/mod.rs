@@ -89,9 +89,9 @@ fn read_common(fields: &mut Fields, default_theta: f64, head_dim_default: Option
     if positions > MOST_POSITIONS {
         return Err(fields.refused(format!("`max_position_embeddings` is {positions}, more than sway reads ({MOST_POSITIONS})")));
     }
-    fields.only("hidden_act", "silu".to_owned())?;
-    fields.only("pretraining_tp", 1u64)?;
-    fields.only("is_encoder_decoder", false)?;
+    fields.only("hidden_act", &"silu".to_owned())?;
+    fields.only("pretraining_tp", &1u64)?;
+    fields.only("is_encoder_decoder", &false)?;
     Ok(Shape {
         vocab: fields.size("vocab_size")?,
         hidden,

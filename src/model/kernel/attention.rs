@@ -35,6 +35,7 @@ pub fn attend(q: &[f32], contexts: &[Context<'_>], heads: Heads, window: Option<
     out
 }
 
+#[expect(clippy::inline_always, reason = "compiled anew for each instruction set that `dispatch` chooses from")]
 #[inline(always)]
 fn attend_row(q: &[f32], context: Context<'_>, heads: Heads, window: Option<usize>, scores: &mut Vec<f32>, out: &mut [f32]) {
     let scale = 1.0 / (heads.dim as f32).sqrt();

@@ -56,6 +56,7 @@ pub(super) fn arch() -> pulp::Arch {
 const LANES: usize = 16;
 
 /// Dot product in 16 interleaved partial sums, added pairwise at the end: the same order whatever the instruction set.
+#[expect(clippy::inline_always, reason = "compiled anew for each instruction set that `dispatch` chooses from")]
 #[inline(always)]
 pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
     let mut sums = [0f32; LANES];

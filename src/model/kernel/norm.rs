@@ -11,6 +11,7 @@ pub fn rms_norm(x: &[f32], weight: &[f32], eps: f32) -> Vec<f32> {
     y
 }
 
+#[expect(clippy::inline_always, reason = "compiled anew for each instruction set that `dispatch` chooses from")]
 #[inline(always)]
 fn row(x: &[f32], weight: &[f32], eps: f32, y: &mut [f32]) {
     let scale = 1.0 / (dot(x, x) / x.len() as f32 + eps).sqrt();

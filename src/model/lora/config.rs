@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::model::config::Fields;
 use crate::model::error::ModelError;
 
-/// The options of a LoRA adapter.
+/// The options of a `LoRA` adapter.
 pub struct LoraConfig {
     base: Option<String>,
     rank: usize,
@@ -142,7 +142,7 @@ fn is_off(value: &Value) -> bool {
     }
 }
 
-/// Most initialisers are of no interest once the adapter is trained. Some (PiSSA, OLoRA, CorDA, LoftQ, LoRA-GA) take their start
+/// Most initialisers are of no interest once the adapter is trained. Some (`PiSSA`, `OLoRA`, `CorDA`, `LoftQ`, LoRA-GA) take their start
 /// out of the base's weights, and peft does so again when it loads the adapter.
 fn check_init(fields: &mut Fields) -> Result<(), ModelError> {
     match fields.take("init_lora_weights") {
