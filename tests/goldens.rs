@@ -1,7 +1,7 @@
-//! The model is right when PyTorch says so: every golden that `tests/goldens/make.py` wrote with transformers and peft, at every
+//! The model is right when `PyTorch` says so: every golden that `tests/goldens/make.py` wrote with transformers and peft, at every
 //! position, for the base, the adapter and a scaled adapter.
 
-#![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use sway::request::{Answer, NextTokenDist, Op, Request, View};
 /// Most that one log-probability may differ, in nats.
 const TOLERANCE: f64 = 1e-4;
 
-/// Where PyTorch's top two differ by more than this, in nats, the top one must be the same.
+/// Where `PyTorch`'s top two differ by more than this, in nats, the top one must be the same.
 const CLEAR_WIN: f64 = 1e-3;
 
 #[derive(serde::Deserialize)]
@@ -23,7 +23,7 @@ struct Golden {
     token_ids: Vec<Vec<u32>>,
 }
 
-/// Log-probabilities `(positions, vocab)` as PyTorch gave them.
+/// Log-probabilities `(positions, vocab)` as `PyTorch` gave them.
 struct Expected {
     vocab: usize,
     values: Vec<f32>,

@@ -34,6 +34,8 @@ pub struct Decoder {
 }
 
 struct Layer {
+    /// Its place in the stack, and in a cache.
+    index: usize,
     input_layernorm: Weight,
     q_proj: Linear,
     k_proj: Linear,
@@ -83,6 +85,7 @@ impl Loader<'_> {
         let (queries, key_values) = (shape.heads.queries * shape.heads.dim, shape.heads.key_values * shape.heads.dim);
         let (hidden, intermediate, biases) = (shape.hidden, shape.intermediate, shape.biases);
         Ok(Layer {
+            index,
             input_layernorm: self.tensors.take(&at("input_layernorm.weight"), &[hidden])?,
             q_proj: self.linear(at("self_attn.q_proj"), queries, hidden, biases.qkv)?,
             k_proj: self.linear(at("self_attn.k_proj"), key_values, hidden, biases.qkv)?,
@@ -135,9 +138,9 @@ impl Decoder {
             embedded.extend_from_slice(&table[at..at + hidden_size]);
         }
         let mut hidden = Tensor::from_vec(embedded, (layout.rows(), hidden_size), &Device::Cpu)?;
-        for (index, layer) in self.layers.iter().enumerate() {
+        for layer in &self.layers {
             let normed = self.normed(&hidden, &layer.input_layernorm)?;
-            let attention = self.attention(index, &normed, layout, updates, caches.as_deref_mut())?;
+            let attention = self.attention(layer, &normed, layout, updates, caches.as_deref_mut())?;
             hidden = (hidden + attention)?;
             let normed = self.normed(&hidden, &layer.post_attention_layernorm)?;
             let gate = layer.gate_proj.forward(&normed, layout, updates)?;
@@ -162,8 +165,15 @@ impl Decoder {
         Tensor::from_vec(rms_norm(&Values::of(x)?, weight.as_slice(), self.shape.rms_norm_eps), x.shape(), &Device::Cpu)
     }
 
-    fn attention(&self, index: usize, x: &Tensor, layout: &Layout, updates: &ViewUpdates, caches: Option<&mut [&mut KvCache]>) -> candle_core::Result<Tensor> {
-        let (heads, layer) = (self.shape.heads, &self.layers[index]);
+    fn attention(
+        &self,
+        layer: &Layer,
+        x: &Tensor,
+        layout: &Layout,
+        updates: &ViewUpdates,
+        caches: Option<&mut [&mut KvCache]>,
+    ) -> candle_core::Result<Tensor> {
+        let heads = self.shape.heads;
         let mut q = Values::of(&layer.q_proj.forward(x, layout, updates)?)?.to_vec();
         let mut k = Values::of(&layer.k_proj.forward(x, layout, updates)?)?.to_vec();
         let v = layer.v_proj.forward(x, layout, updates)?;
@@ -180,9 +190,9 @@ impl Decoder {
         let fresh: Vec<KeyValues>;
         let held: Vec<&KeyValues> = if let Some(caches) = caches {
             for (cache, rows) in caches.iter_mut().zip(&layout.sequences) {
-                cache.layers[index].append(&k[of(rows)], &v[of(rows)], heads);
+                cache.layers[layer.index].append(&k[of(rows)], &v[of(rows)], heads);
             }
-            caches.iter().map(|cache| &cache.layers[index]).collect()
+            caches.iter().map(|cache| &cache.layers[layer.index]).collect()
         } else {
             fresh = layout
                 .sequences

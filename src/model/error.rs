@@ -1,6 +1,6 @@
 //! Why a model, an adapter or a tokenizer is refused.
 
-use std::fmt::Write;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 /// A model, adapter or tokenizer that can't be loaded, or is refused. Every message names the file or the tensor.

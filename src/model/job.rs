@@ -221,3 +221,6 @@ fn check_sampling(max_new_tokens: usize, sampling: Sampling) -> Result<(), Reque
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

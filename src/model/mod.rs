@@ -33,6 +33,8 @@ pub use job::{Done, Job, Work};
 pub use lora::NullKind;
 pub use source::{Located, Source};
 
+use serde_json::Value;
+
 use architecture::Shape;
 use config::Fields;
 use decoder::Decoder;
@@ -43,9 +45,6 @@ use tokenizer::Tokenizer;
 use weights::Tensors;
 
 use crate::request::View;
-
-/// Makes a view's update of one site from the adapter's.
-type Make<'a> = Box<dyn Fn(usize, &Update) -> Update + 'a>;
 
 /// The updates of one view by site; `None` where the view leaves the base as it is.
 type Updates = Option<Arc<Vec<Option<Update>>>>;
@@ -113,7 +112,7 @@ impl Model {
         let facts = BaseFacts {
             architecture,
             parameters,
-            digest: tensors.digest().to_hex().to_string(),
+            digest: base_digest(&config_path, &tensors)?,
             tokenizer_digest: tokenizer.digest.clone(),
         };
         Ok(Self { decoder, tokenizer, adapter, null_kind, eos, updates: Mutex::default(), base: facts })
@@ -128,10 +127,10 @@ impl Model {
         })
     }
 
-    /// Content digest of all that can change a number: base, tokenizer, adapter, and how nulls are drawn.
+    /// Content digest of all that can change a number: base, tokenizer, adapter, the tokens that end a text, and how nulls are drawn.
     pub fn identity(&self) -> String {
         let adapter = self.adapter.as_ref().map_or("", |adapter| &adapter.digest);
-        let text = format!("{} {} {adapter} {:?}", self.base.digest, self.base.tokenizer_digest, self.null_kind);
+        let text = format!("{} {} {adapter} {:?} {:?}", self.base.digest, self.base.tokenizer_digest, self.eos, self.null_kind);
         blake3::hash(text.as_bytes()).to_hex().to_string()
     }
 
@@ -168,15 +167,16 @@ impl Model {
     }
 
     fn make_updates(&self, adapter: &Adapter, view: View) -> Updates {
-        let make: Make<'_> = match view {
-            View::Base => return None,
-            View::Ft => Box::new(|_, update| update.clone()),
-            View::Scaled(lambda) => Box::new(move |_, update| Update { scale: update.scale * lambda.value(), ..update.clone() }),
-            View::Null(seed) => Box::new(move |site, update| lora::draw(update, seed, &self.decoder.sites[site].path, self.null_kind)),
-        };
+        if view == View::Base {
+            return None;
+        }
         let mut sites = vec![None; self.decoder.sites.len()];
         for (&site, update) in &adapter.updates {
-            let made = make(site, update);
+            let made = match view {
+                View::Base | View::Ft => update.clone(),
+                View::Scaled(lambda) => Update { scale: update.scale * lambda.value(), ..update.clone() },
+                View::Null(seed) => lora::draw(update, seed, &self.decoder.sites[site].path, self.null_kind),
+            };
             // A product with zero adds nothing and costs as much as any.
             sites[site] = (made.scale != 0.0).then_some(made);
         }
@@ -184,46 +184,38 @@ impl Model {
     }
 }
 
-/// Most positions of a context. The rope table is the one allocation that follows from the config alone: a million positions of
-/// 128 dimensions are 512 MB.
-const MOST_POSITIONS: usize = 1 << 22;
+/// Content digest of the config and the weights: a rope changed in place is another base.
+fn base_digest(config: &Path, tensors: &Tensors) -> Result<String, ModelError> {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(tensors.digest().as_bytes());
+    hasher.update(&std::fs::read(config).map_err(|e| ModelError::read(config, e))?);
+    Ok(hasher.finalize().to_hex().to_string())
+}
 
-/// Refuses a config whose sizes the checkpoint can't hold, before anything is allocated for them.
+/// The size that a config most often has wrong, told in its own words. The others show as a tensor of another shape.
 fn check_size(shape: &Shape, tensors: &Tensors) -> Result<(), ModelError> {
-    let rows = tensors.shape("model.embed_tokens.weight").map_or(0, |shape| shape[0]);
+    let rows = tensors.shape("model.embed_tokens.weight").and_then(|shape| shape.first().copied()).unwrap_or(0);
     if rows != 0 && rows != shape.vocab {
         return Err(ModelError::invalid(&tensors.path, format!("the embedding has {rows} rows, and config.json gives a `vocab_size` of {}", shape.vocab)));
-    }
-    if shape.positions > MOST_POSITIONS {
-        return Err(ModelError::invalid(&tensors.path, format!("config.json gives {} positions, more than sway reads ({MOST_POSITIONS})", shape.positions)));
     }
     Ok(())
 }
 
 /// The tokens that end a continuation: `generation_config.json`'s, else `config.json`'s.
 fn end_tokens(dir: &Path, tokenizer: &Tokenizer) -> Result<Vec<u32>, ModelError> {
-    #[derive(serde::Deserialize)]
-    #[serde(untagged)]
-    enum Ids {
-        One(u32),
-        Many(Vec<u32>),
-    }
-    #[derive(serde::Deserialize)]
-    struct Ends {
-        eos_token_id: Option<Ids>,
-    }
     for file in ["generation_config.json", "config.json"] {
         let path = dir.join(file);
         if !path.exists() {
             continue;
         }
-        let text = std::fs::read(&path).map_err(|e| ModelError::read(&path, e))?;
-        let ends: Ends = serde_json::from_slice(&text).map_err(|e| ModelError::invalid(&path, e.to_string()))?;
-        match ends.eos_token_id {
-            Some(Ids::One(id)) => return Ok(vec![id]),
-            Some(Ids::Many(ids)) => return Ok(ids),
-            None => {}
-        }
+        let ids: Option<Value> = Fields::read(&path)?.take("eos_token_id");
+        let id = |value: &Value| value.as_u64().and_then(|id| u32::try_from(id).ok());
+        let ends = match &ids {
+            None => continue,
+            Some(Value::Array(ids)) => ids.iter().map(id).collect(),
+            Some(one) => id(one).map(|id| vec![id]),
+        };
+        return ends.ok_or_else(|| ModelError::invalid(&path, format!("`eos_token_id` is {}, which is no token id", ids.unwrap_or_default())));
     }
     Ok(["<|endoftext|>", "</s>", "<|im_end|>"].iter().filter_map(|token| tokenizer.id(token)).collect())
 }

@@ -26,6 +26,7 @@ impl Rope {
     /// Reads `rope_theta` and `rope_scaling` (transformers 4) or `rope_parameters` (transformers 5).
     ///
     /// A loader that knows only the first spelling silently uses theta = 10,000 for a file in the second.
+    #[expect(clippy::float_cmp, reason = "numbers as the config writes them, not computed")]
     pub fn read(fields: &mut Fields, default_theta: f64) -> Result<Self, ModelError> {
         let top: Option<f64> = fields.optional("rope_theta")?;
         let partial: Option<f64> = fields.optional("partial_rotary_factor")?;
@@ -37,12 +38,12 @@ impl Rope {
         let mut section = Section { fields, values: nested.or(scaling).unwrap_or_default() };
         let inner = section.number("rope_theta")?;
         if let (Some(top), Some(inner)) = (top, inner)
-            && (top - inner).abs() > f64::EPSILON
+            && top != inner
         {
             return Err(section.fields.refused(format!("`rope_theta` is {top} at the top and {inner} in the rope section")));
         }
         for factor in [partial, section.number("partial_rotary_factor")?].into_iter().flatten() {
-            if (factor - 1.0).abs() > f64::EPSILON {
+            if factor != 1.0 {
                 return Err(section.fields.refused(format!("`partial_rotary_factor` is {factor}, and only 1.0 is understood")));
             }
         }
@@ -58,7 +59,7 @@ impl Rope {
     }
 
     /// The angle that a position adds for each pair of dimensions, computed in float32 as transformers does:
-    /// `theta^(−2i / head_dim)` for `i in 0..head_dim/2`, then scaled.
+    /// `theta^(−2i / head_dim)` for i in `0..head_dim/2`, then scaled.
     pub fn inverse_frequencies(&self, head_dim: usize) -> Vec<f32> {
         (0..head_dim / 2).map(|i| 1.0 / (self.theta as f32).powf((2 * i) as f32 / head_dim as f32)).map(|f| self.scale(f)).collect()
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use memmap2::Mmap;
-use safetensors::tensor::{Dtype, SafeTensors};
+use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorInfo};
 
 use super::error::{ModelError, some_of};
 
@@ -105,6 +105,9 @@ impl Tensors {
         }
         let text = std::fs::read(index).map_err(|e| ModelError::read(index, e))?;
         let parsed: Index = serde_json::from_slice(&text).map_err(|e| ModelError::invalid(index, e.to_string()))?;
+        if parsed.weight_map.is_empty() {
+            return Err(ModelError::invalid(index, "its `weight_map` names no shard"));
+        }
         let mut shards: Vec<&String> = parsed.weight_map.values().collect();
         shards.sort();
         shards.dedup();
@@ -138,7 +141,7 @@ impl Tensors {
         // SAFETY: the map is only read; see `MappedFile` for what a concurrent truncation does.
         #[expect(unsafe_code, reason = "mapping a file is unsafe because others can change it")]
         let map = unsafe { Mmap::map(&handle) }.map_err(|e| ModelError::read(path, e))?;
-        let (header, metadata) = SafeTensors::read_metadata(&map).map_err(|e| ModelError::invalid(path, describe(&e, length)))?;
+        let (header, metadata) = SafeTensors::read_metadata(&map).map_err(|e| ModelError::invalid(path, describe(&e, &map)))?;
         let infos = metadata.tensors();
         let file = Arc::new(MappedFile { path: path.to_owned(), map, data_start: header + 8 });
         for (name, info) in infos {
@@ -233,16 +236,31 @@ impl Tensors {
 }
 
 /// A safetensors error in the words of somebody who has the file and not its reader.
-fn describe(error: &safetensors::SafeTensorError, length: u64) -> String {
-    use safetensors::SafeTensorError as E;
+fn describe(error: &SafeTensorError, file: &[u8]) -> String {
+    use SafeTensorError as E;
+    let length = file.len();
     match error {
         E::HeaderTooLarge => "its header claims more than 100 MB: it is damaged, or no safetensors file".to_owned(),
         E::HeaderTooSmall | E::InvalidHeaderLength => format!("its header claims more bytes than the file's {length}: it is truncated, or no safetensors file"),
         E::InvalidHeader(e) => format!("its header is not UTF-8 ({e})"),
         E::InvalidHeaderDeserialization(e) => format!("its header is not what safetensors writes ({e})"),
         E::MetadataIncompleteBuffer => format!("its tensors do not fill the file's {length} bytes: it is truncated or was appended to"),
-        E::InvalidOffset(name) => format!("the byte range of the tensor `{name}` overlaps another or leaves the file"),
-        E::TensorInvalidInfo => "a tensor's byte range does not fit its shape and dtype".to_owned(),
+        E::InvalidOffset(name) => format!("the byte range of the tensor `{name}` overlaps another, leaves a gap or leaves the file"),
+        E::TensorInvalidInfo | E::ValidationOverflow => match misfit(file) {
+            Some((name, info)) => format!("the tensor `{name}` of shape {:?} and dtype {:?} does not fit its byte range", info.shape, info.dtype),
+            None => "a tensor's byte range does not fit its shape and dtype".to_owned(),
+        },
         other => other.to_string(),
     }
+}
+
+/// The first tensor whose bytes are not those of its shape: the reader tells that there is one, and not which.
+fn misfit(file: &[u8]) -> Option<(String, TensorInfo)> {
+    let length = u64::from_le_bytes(*file.first_chunk()?) as usize;
+    let header: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(file.get(8..)?.get(..length)?).ok()?;
+    header.into_iter().filter_map(|(name, info)| Some((name, serde_json::from_value::<TensorInfo>(info).ok()?))).find(|(_, info)| {
+        let values = info.shape.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
+        let bits = values.and_then(|values| values.checked_mul(info.dtype.bitsize()));
+        bits.map(|bits| bits / 8) != info.data_offsets.1.checked_sub(info.data_offsets.0)
+    })
 }

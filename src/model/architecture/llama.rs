@@ -1,4 +1,4 @@
-//! Llama 1 to 3.x, and what shares its `model_type`: SmolLM, TinyLlama, Yi, DeepSeek-LLM.
+//! Llama 1 to 3.x, and what shares its `model_type`: `SmolLM`, `TinyLlama`, Yi, DeepSeek-LLM.
 
 use super::{Architecture, Biases, Fields, ModelError, Shape, read_common};
 

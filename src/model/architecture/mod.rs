@@ -62,6 +62,9 @@ pub fn read(mut fields: Fields) -> Result<(String, Shape), ModelError> {
     Ok((model_type, shape))
 }
 
+/// The rope table is the one allocation that follows from the config alone: a million positions of 128 dimensions are 512 MB.
+const MOST_POSITIONS: usize = 1 << 22;
+
 /// The fields that all architectures of the Llama family share. What differs between them is filled in by their own files.
 fn read_common(fields: &mut Fields, default_theta: f64, head_dim_default: Option<usize>) -> Result<Shape, ModelError> {
     let hidden = fields.size("hidden_size")?;
@@ -82,6 +85,10 @@ fn read_common(fields: &mut Fields, default_theta: f64, head_dim_default: Option
     if layers > 4096 {
         return Err(fields.refused(format!("`num_hidden_layers` is {layers}")));
     }
+    let positions = fields.size("max_position_embeddings")?;
+    if positions > MOST_POSITIONS {
+        return Err(fields.refused(format!("`max_position_embeddings` is {positions}, more than sway reads ({MOST_POSITIONS})")));
+    }
     fields.only("hidden_act", &"silu".to_owned())?;
     fields.only("pretraining_tp", &1u64)?;
     fields.only("is_encoder_decoder", &false)?;
@@ -90,7 +97,7 @@ fn read_common(fields: &mut Fields, default_theta: f64, head_dim_default: Option
         hidden,
         intermediate: fields.size("intermediate_size")?,
         heads: Heads { queries, key_values, dim },
-        positions: fields.size("max_position_embeddings")?,
+        positions,
         rms_norm_eps: fields.or("rms_norm_eps", 1e-6f32)?,
         rope: Rope::read(fields, default_theta)?,
         tied_head: fields.or("tie_word_embeddings", false)?,

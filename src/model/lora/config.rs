@@ -8,9 +8,9 @@ use serde_json::{Map, Value};
 use crate::model::config::Fields;
 use crate::model::error::ModelError;
 
-/// The options of a LoRA adapter.
+/// The options of a `LoRA` adapter.
 pub struct LoraConfig {
-    pub base: Option<String>,
+    base: Option<String>,
     rank: usize,
     alpha: f64,
     rslora: bool,
@@ -36,7 +36,7 @@ pub struct ModuleRank {
 
 /// Fields that say how the adapter was trained, or that mean nothing while the option that they belong to is off.
 const WITHOUT_EFFECT: &[&str] = &[
-    "auto_mapping", "corda_config", "ensure_weight_tying", "eva_config", "inference_mode", "init_lora_weights", "loftq_config", "lora_dropout",
+    "auto_mapping", "corda_config", "ensure_weight_tying", "eva_config", "inference_mode", "loftq_config", "lora_dropout",
     "lora_ga_config", "megatron_core", "peft_version", "qalora_group_size", "revision", "runtime_config", "task_type",
 ];
 
@@ -59,6 +59,7 @@ impl LoraConfig {
                 return Err(fields.refused(format!("the option `{name}` ({value}) is not implemented; sway would score an adapter without it, which is another adapter")));
             }
         }
+        check_init(&mut fields)?;
         for name in WITHOUT_EFFECT {
             fields.take(name);
         }
@@ -80,6 +81,11 @@ impl LoraConfig {
         }
         fields.finish()?;
         Ok(config)
+    }
+
+    /// `; it was made for …`, where the config tells, to end a message about what does not fit.
+    pub fn made_for(&self) -> String {
+        self.base.as_deref().map_or(String::new(), |base| format!("; it was made for `{base}`"))
     }
 
     /// Whether peft would adapt the module at `path` (without `base_model.model.`); `head` marks the vocabulary projection,
@@ -133,6 +139,18 @@ fn is_off(value: &Value) -> bool {
         Value::Array(items) => items.is_empty(),
         Value::Object(items) => items.is_empty(),
         _ => false,
+    }
+}
+
+/// Most initialisers are of no interest once the adapter is trained. Some (`PiSSA`, `OLoRA`, `CorDA`, `LoftQ`, LoRA-GA) take their start
+/// out of the base's weights, and peft does so again when it loads the adapter.
+fn check_init(fields: &mut Fields) -> Result<(), ModelError> {
+    match fields.take("init_lora_weights") {
+        None | Some(Value::Bool(_)) => Ok(()),
+        Some(Value::String(name)) if ["gaussian", "orthogonal", "eva"].contains(&name.to_lowercase().as_str()) => Ok(()),
+        Some(other) => Err(fields.refused(format!(
+            "`init_lora_weights` is {other}, which may change the base's own weights, and that is not implemented\nhint: save the adapter converted to a plain LoRA (peft's `path_initial_model_for_weight_conversion`)"
+        ))),
     }
 }
 

@@ -21,7 +21,7 @@ pub struct Update {
 }
 
 impl Update {
-    /// ‖ΔW‖, Frobenius, without forming ΔW: `‖BA‖² = Σ (BᵀB ∘ AAᵀ)`, both rank × rank.
+    /// ‖ΔW‖, Frobenius, without forming ΔW: ‖BA‖² = Σ (`BᵀB` ∘ `AAᵀ`), both rank × rank.
     pub fn norm(&self) -> f64 {
         let rank = self.a.rows;
         let a_gram = |i: usize, j: usize| inner(&self.a.as_slice()[i * self.a.cols..], &self.a.as_slice()[j * self.a.cols..], self.a.cols, 1);

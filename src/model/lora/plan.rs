@@ -42,14 +42,17 @@ impl Adapter {
             return Err(ModelError::Missing { what: "the adapter", file: "adapter_model.safetensors", dir: dir.to_owned(), hint: hint.to_owned() });
         }
         let mut tensors = Tensors::open_file(&weights)?;
-        let pairs = pair(&tensors, sites)?;
+        let pairs = pair(&tensors, sites, &config)?;
         check_targets(&config, &tensors.path, &pairs, sites)?;
         let mut updates = BTreeMap::new();
         for (site, names) in pairs {
             let place = &sites[site];
             let rank = config.rank_of(&place.path);
-            let a = tensors.take(&names[&Half::A], &[rank.rank, place.inputs]).map_err(|e| other_base(e, &config, place))?;
-            let b = tensors.take(&names[&Half::B], &[place.outputs, rank.rank]).map_err(|e| other_base(e, &config, place))?;
+            let (a_shape, b_shape) = ([rank.rank, place.inputs], [place.outputs, rank.rank]);
+            check_shape(&tensors, &names[&Half::A], a_shape, &config, place)?;
+            check_shape(&tensors, &names[&Half::B], b_shape, &config, place)?;
+            let a = tensors.take(&names[&Half::A], &a_shape)?;
+            let b = tensors.take(&names[&Half::B], &b_shape)?;
             for (name, weight) in [(&names[&Half::A], &a), (&names[&Half::B], &b)] {
                 check_finite(&tensors.path, name, weight)?;
             }
@@ -64,7 +67,7 @@ impl Adapter {
 }
 
 /// Sorts the adapter's tensors into pairs by site. Refuses names that are no half of a pair, and sites that do not exist.
-fn pair(tensors: &Tensors, sites: &[Site]) -> Result<BTreeMap<usize, BTreeMap<Half, String>>, ModelError> {
+fn pair(tensors: &Tensors, sites: &[Site], config: &LoraConfig) -> Result<BTreeMap<usize, BTreeMap<Half, String>>, ModelError> {
     let by_path: BTreeMap<&str, usize> = sites.iter().enumerate().map(|(index, site)| (site.path.as_str(), index)).collect();
     let mut pairs: BTreeMap<usize, BTreeMap<Half, String>> = BTreeMap::new();
     let mut unmatched = Vec::new();
@@ -80,7 +83,7 @@ fn pair(tensors: &Tensors, sites: &[Site]) -> Result<BTreeMap<usize, BTreeMap<Ha
     }
     if !unmatched.is_empty() {
         let example = sites.first().map_or(String::new(), |site| format!("\nhint: sway looks for names such as `base_model.model.{}.lora_A.weight`", site.path));
-        return Err(ModelError::refused(&tensors.path, format!("{} of its {} tensors match no linear layer of the base: {}{example}", unmatched.len(), tensors.len(), some_of(&unmatched))));
+        return Err(ModelError::refused(&tensors.path, format!("{} of its {} tensors match no linear layer of the base: {}{}{example}", unmatched.len(), tensors.len(), some_of(&unmatched), config.made_for())));
     }
     let halves: Vec<&String> = pairs.values().filter(|names| names.len() == 1).flat_map(BTreeMap::values).collect();
     if !halves.is_empty() {
@@ -121,15 +124,16 @@ fn check_targets(config: &LoraConfig, path: &Path, pairs: &BTreeMap<usize, BTree
     Ok(())
 }
 
-/// A shape that does not fit most often means another base.
-fn other_base(error: ModelError, config: &LoraConfig, site: &Site) -> ModelError {
-    match error {
-        ModelError::Invalid { path, message } if message.contains("has the shape") => {
-            let made_for = config.base.as_deref().map_or(String::new(), |base| format!("; it was made for `{base}`"));
-            ModelError::Refused { path, message: format!("{message}: `{}` of this base is ({}, {}){made_for}", site.path, site.outputs, site.inputs) }
-        }
-        other => other,
-    }
+/// A shape that does not fit most often means another base; one that fits with another rank, another `adapter_config.json`.
+fn check_shape(tensors: &Tensors, name: &str, expected: [usize; 2], config: &LoraConfig, site: &Site) -> Result<(), ModelError> {
+    let Some(shape) = tensors.shape(name).filter(|shape| *shape != expected) else { return Ok(()) };
+    let rank = config.rank_of(&site.path).rank;
+    let why = if shape.len() == 2 && (shape[1] == site.inputs || shape[0] == site.outputs) {
+        format!("adapter_config.json gives `{}` the rank {rank}", site.path)
+    } else {
+        format!("`{}` of this base is ({}, {}){}", site.path, site.outputs, site.inputs, config.made_for())
+    };
+    Err(ModelError::refused(&tensors.path, format!("the tensor `{name}` has the shape {shape:?}, and {expected:?} was expected: {why}")))
 }
 
 fn check_finite(path: &Path, name: &str, weight: &Weight) -> Result<(), ModelError> {

@@ -1,0 +1,168 @@
+//! Which files make up a base model or an adapter.
+
+use std::collections::BTreeSet;
+
+/// What a repository is read as, and so which of its files are fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// `config.json`, the tokenizer, and the weights: `model.safetensors`, or else the shards that
+    /// `model.safetensors.index.json` names.
+    Base,
+    /// `adapter_config.json`, `adapter_model.safetensors`, and a tokenizer where the adapter brings its own.
+    Adapter,
+}
+
+/// The files that make up a base model or an adapter.
+pub struct Layout {
+    config: &'static str,
+    /// Besides config and weights.
+    required: &'static [&'static str],
+    optional: &'static [&'static str],
+    pub weights: &'static str,
+    index: Option<&'static str>,
+    pickles: &'static [&'static str],
+    /// Its presence, where `config` is missing, shows a repository of the other kind.
+    config_of_the_other: &'static str,
+    hint_for_the_other: &'static str,
+}
+
+const BASE: Layout = Layout {
+    config: "config.json",
+    required: &["tokenizer.json"],
+    optional: &["tokenizer_config.json", "generation_config.json", "chat_template.jinja"],
+    weights: "model.safetensors",
+    index: Some("model.safetensors.index.json"),
+    pickles: &["pytorch_model.bin", "pytorch_model.bin.index.json"],
+    config_of_the_other: "adapter_config.json",
+    hint_for_the_other: "this is a peft adapter; give it as the adapter, and the model it was trained on as the base",
+};
+
+const ADAPTER: Layout = Layout {
+    config: "adapter_config.json",
+    required: &[],
+    optional: &["tokenizer.json", "tokenizer_config.json", "chat_template.jinja"],
+    weights: "adapter_model.safetensors",
+    index: None,
+    pickles: &["adapter_model.bin"],
+    config_of_the_other: "config.json",
+    hint_for_the_other: "this looks like a whole model; give it as the base, or name a peft adapter",
+};
+
+/// What a listing lacks to be a base model or an adapter.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Lack {
+    File(&'static str, &'static str),
+    /// Only this pickle holds the weights.
+    Pickle(&'static str),
+}
+
+/// Files to fetch; where the weights are sharded, the index is among them and names the shards.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Plan {
+    pub files: Vec<String>,
+    pub index: Option<&'static str>,
+}
+
+impl Wanted {
+    pub fn layout(self) -> &'static Layout {
+        match self {
+            Self::Base => &BASE,
+            Self::Adapter => &ADAPTER,
+        }
+    }
+
+    pub fn plan(self, listing: &BTreeSet<String>) -> Result<Plan, Lack> {
+        let layout = self.layout();
+        let has = |file: &str| listing.contains(file);
+        if !has(layout.config) {
+            let hint = if has(layout.config_of_the_other) {
+                layout.hint_for_the_other
+            } else {
+                "a model is read from safetensors beside its config; other formats, such as gguf, are not"
+            };
+            return Err(Lack::File(layout.config, hint));
+        }
+        let index = layout.index.filter(|index| has(index) && !has(layout.weights));
+        if index.is_none() && !has(layout.weights) {
+            return Err(match layout.pickles.iter().find(|pickle| has(pickle)) {
+                Some(pickle) => Lack::Pickle(pickle),
+                None => Lack::File(layout.weights, "the weights must be safetensors; other formats, such as gguf, are not read"),
+            });
+        }
+        if let Some(missing) = layout.required.iter().find(|file| !has(file)) {
+            let hint = "a fast tokenizer is needed; make one with `AutoTokenizer.from_pretrained(id).save_pretrained(folder)`";
+            return Err(Lack::File(missing, hint));
+        }
+        let optional = layout.optional.iter().filter(|file| has(file));
+        let weights = index.unwrap_or(layout.weights);
+        let files = [&layout.config].into_iter().chain(layout.required).chain(optional).chain([&weights]);
+        Ok(Plan { files: files.map(|&file| file.to_owned()).collect(), index })
+    }
+}
+
+/// The file names in an index's `weight_map`, each once.
+pub fn shards(index: &[u8]) -> Result<BTreeSet<String>, String> {
+    let json: serde_json::Value = serde_json::from_slice(index).map_err(|e| format!("it is not json: {e}"))?;
+    let map = json.get("weight_map").and_then(|map| map.as_object()).ok_or("it has no `weight_map`")?;
+    let names: Result<BTreeSet<String>, String> = map
+        .iter()
+        .map(|(tensor, file)| {
+            let name = file.as_str().ok_or_else(|| format!("`weight_map` names no file for `{tensor}`"))?;
+            // A bare file name: anything else could point out of the snapshot's folder.
+            let bare = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)) && !name.starts_with('.');
+            if bare && name.ends_with(".safetensors") {
+                Ok(name.to_owned())
+            } else {
+                Err(format!("`weight_map` names `{name}`, which is not a safetensors file beside it"))
+            }
+        })
+        .collect();
+    names.and_then(|names| if names.is_empty() { Err("its `weight_map` is empty".to_owned()) } else { Ok(names) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listing(files: &[&str]) -> BTreeSet<String> {
+        files.iter().map(|&file| file.to_owned()).collect()
+    }
+
+    #[test]
+    fn whole_weights_are_preferred_to_shards_and_nothing_else_is_fetched() {
+        let all = listing(&[
+            "README.md",
+            "config.json",
+            "model-00001-of-00001.safetensors",
+            "model.gguf",
+            "model.safetensors",
+            "model.safetensors.index.json",
+            "onnx",
+            "pytorch_model.bin",
+            "tokenizer.json",
+            "tokenizer_config.json",
+        ]);
+        let files = ["config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"].map(str::to_owned).to_vec();
+        assert_eq!(Wanted::Base.plan(&all), Ok(Plan { files, index: None }));
+    }
+
+    #[test]
+    fn a_repository_of_the_other_kind_is_told_by_its_config() {
+        let adapter = listing(&["adapter_config.json", "adapter_model.safetensors"]);
+        assert_eq!(Wanted::Base.plan(&adapter), Err(Lack::File("config.json", BASE.hint_for_the_other)));
+        let base = listing(&["config.json", "model.safetensors"]);
+        assert_eq!(Wanted::Adapter.plan(&base), Err(Lack::File("adapter_config.json", ADAPTER.hint_for_the_other)));
+    }
+
+    #[test]
+    fn an_index_may_only_name_safetensors_beside_it() {
+        let of = |name: &str| shards(format!(r#"{{"weight_map":{{"w":"{name}"}}}}"#).as_bytes());
+        assert_eq!(of("model-1.safetensors"), Ok(listing(&["model-1.safetensors"])));
+        for bad in ["../model.safetensors", "/model.safetensors", "a/b.safetensors", ".safetensors", "model.bin", ""] {
+            assert!(of(bad).is_err(), "{bad}");
+        }
+        for bad in ["", "[]", "{}", r#"{"weight_map":{}}"#, r#"{"weight_map":{"w":1}}"#] {
+            assert!(shards(bad.as_bytes()).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! The engine's contract (section 4 of the design), each sentence a test: with a stub for a model, and with the goldens' models.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod bits;
+mod cache;
+mod identity;
+mod planning;
+mod stub;
+mod trace;
