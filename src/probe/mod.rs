@@ -13,6 +13,8 @@ mod items;
 mod leakage;
 mod paraphrase_invariance;
 mod preference_flip;
+#[cfg(test)]
+mod tests;
 mod verdict;
 
 pub use adapter_ablation::AdapterAblation;

@@ -11,7 +11,8 @@ pub fn judge(probes: &[ProbeRecord], spec: &GateSpec) -> Gate {
     let low = score.filter(|score| *score < spec.min_score);
     let errors = named(Verdict::Error);
     let open = named(Verdict::Inconclusive);
-    let low_clause = low.map(|score| format!("the score {score:.2} is below {:.2}", spec.min_score));
+    // Rounded down: a score just under the minimum must not read as if it reached it.
+    let low_clause = low.map(|score| format!("the score {:.2} is below {:.2}", (score * 100.0).floor() / 100.0, spec.min_score));
     let (verdict, message) = if !failed.is_empty() || low.is_some() {
         let failed = (!failed.is_empty()).then(|| format!("{} failed", list(&failed)));
         (Verdict::Fail, failed.into_iter().chain(low_clause).collect::<Vec<_>>().join(", and "))
@@ -58,5 +59,74 @@ fn list(names: &[String]) -> String {
         [] => String::new(),
         [one] => one.clone(),
         [rest @ .., last] => format!("{} and {last}", rest.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec() -> GateSpec {
+        GateSpec { min_score: 0.6, fdr: 0.05, decide: crate::suite::Decide::Interval }
+    }
+
+    fn probe(category: Category, verdict: Verdict, score: Option<f64>, weight: f64) -> ProbeRecord {
+        ProbeRecord {
+            name: verdict.name().to_owned(),
+            kind: String::new(),
+            category,
+            verdict,
+            score,
+            weight,
+            n: 0,
+            metric: String::new(),
+            estimate: None,
+            criteria: Vec::new(),
+            p_paired: None,
+            calibration: None,
+            q: None,
+            message: String::new(),
+            evidence: serde_json::Map::new(),
+            values: Vec::new(),
+            item_errors: Vec::new(),
+        }
+    }
+
+    fn passing(score: f64) -> ProbeRecord {
+        probe(Category::Adherence, Verdict::Pass, Some(score), 1.0)
+    }
+
+    #[test]
+    fn the_score_weighs_probes_in_their_category_and_categories_in_the_whole() {
+        let probes = [
+            probe(Category::Adherence, Verdict::Pass, Some(0.8), 3.0),
+            probe(Category::Adherence, Verdict::Pass, Some(0.4), 1.0),
+            probe(Category::Attribution, Verdict::Pass, Some(0.6), 1.0),
+        ];
+        assert!((overall(&probes).unwrap() - (0.30 * 0.7 + 0.35 * 0.6) / 0.65).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_score_at_the_minimum_holds_and_one_below_fails() {
+        assert_eq!(judge(&[passing(0.6)], &spec()).verdict, Verdict::Pass);
+        let low = judge(&[passing(0.599)], &spec());
+        assert_eq!(low.verdict, Verdict::Fail);
+        assert_eq!(low.message, "the score 0.59 is below 0.60");
+    }
+
+    #[test]
+    fn a_failure_outweighs_what_can_not_be_told_and_that_outweighs_a_pass() {
+        let open = || probe(Category::Attribution, Verdict::Inconclusive, None, 1.0);
+        let failed = || probe(Category::Attribution, Verdict::Fail, Some(0.4), 1.0);
+        assert_eq!(judge(&[passing(0.9), open()], &spec()).verdict, Verdict::Inconclusive);
+        assert_eq!(judge(&[passing(0.9), open(), failed()], &spec()).verdict, Verdict::Fail);
+        assert_eq!(judge(&[passing(0.9), probe(Category::Ablation, Verdict::Error, None, 1.0)], &spec()).verdict, Verdict::Inconclusive);
+        assert_eq!(judge(&[passing(0.9), probe(Category::Ablation, Verdict::Warn, Some(0.9), 1.0)], &spec()).verdict, Verdict::Pass);
+    }
+
+    #[test]
+    fn without_a_score_nothing_can_be_told() {
+        assert_eq!(judge(&[], &spec()).verdict, Verdict::Inconclusive);
+        assert_eq!(judge(&[probe(Category::Baseline, Verdict::Pass, Some(1.0), 1.0)], &spec()).verdict, Verdict::Inconclusive);
     }
 }
