@@ -38,12 +38,24 @@ pub trait Item: DeserializeOwned + Clone + Send + Sync + 'static {
     fn check(&self) -> Result<(), String>;
 }
 
-/// The rows of a file, each a value or what is wrong with it and where.
-pub type RowIterator = Box<dyn Iterator<Item = Result<Value, String>> + Send>;
+/// One row of a file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ItemRow {
+    /// Counted from 1.
+    pub line: usize,
+    pub value: Value,
+}
+
+/// The rows of a file, each with its line, or what is wrong with it and where.
+pub struct ItemRows {
+    /// The file as messages name it.
+    pub path: String,
+    pub rows: Box<dyn Iterator<Item = Result<ItemRow, String>> + Send>,
+}
 
 /// Opens the files that items are in.
 pub trait OpenRows {
-    fn open(&self, items: &FileItems) -> Result<RowIterator, String>;
+    fn open(&self, items: &FileItems) -> Result<ItemRows, String>;
 }
 
 impl<T: Item> Items<T> {
@@ -55,13 +67,15 @@ impl<T: Item> Items<T> {
                 Err(message) => Err(format!("item {}: {message}", index + 1)),
             }))),
             Self::File(file) => {
-                let (place, field) = (file.file.clone(), file.field.clone());
+                let field = file.field.clone();
                 if field.is_some() && T::TEXT_FIELD.is_none() {
-                    return Err(format!("{place}: `field` goes with items that are plain texts, not with {}", T::PLURAL));
+                    return Err(format!("{}: `field` goes with items that are plain texts, not with {}", file.file, T::PLURAL));
                 }
-                let items = rows.open(file)?.enumerate().map(move |(row, value)| {
-                    let item = parse_row::<T>(value?, field.as_deref()).and_then(|item| item.check().map(|()| item));
-                    item.map_err(|message| format!("{place}: row {}: {message}", row + 1))
+                let ItemRows { path, rows } = rows.open(file)?;
+                let items = rows.map(move |row| {
+                    let ItemRow { line, value } = row?;
+                    let item = parse_row::<T>(value, field.as_deref()).and_then(|item| item.check().map(|()| item));
+                    item.map_err(|message| format!("{path}:{line}: {message}"))
                 });
                 Ok(Box::new(items))
             }

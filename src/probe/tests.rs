@@ -10,7 +10,7 @@ use crate::request::{CompletionLogprob, Divergence, Finish, Generation, NextToke
 struct NoFiles;
 
 impl OpenRows for NoFiles {
-    fn open(&self, items: &FileItems) -> Result<RowIterator, String> {
+    fn open(&self, items: &FileItems) -> Result<ItemRows, String> {
         Err(format!("{} was opened", items.file))
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::kinds;
 use crate::engine::{NullDraws, Source as ModelSource, Sources};
 use crate::math::derive_seed;
-use crate::probe::{AnyProbe, CoursePlan, Decide, FileItems, OpenRows, RowIterator, Survey};
+use crate::probe::{AnyProbe, CoursePlan, Decide, FileItems, ItemRow, ItemRows, OpenRows, Survey};
 use crate::stream::Rows;
 use crate::suite::{self, Diagnostic, Diagnostics, Dtype, GateSpec, NullSpec, ProbeTable, Source, Suite, SuiteError};
 
@@ -182,9 +182,11 @@ pub struct Files {
 }
 
 impl OpenRows for Files {
-    fn open(&self, items: &FileItems) -> Result<RowIterator, String> {
-        let rows = Rows::open(&self.dir.join(&items.file), items.limit).map_err(|e| e.to_string())?;
-        Ok(Box::new(rows.map(|row| row.map(|row| row.value).map_err(|e| e.to_string()))))
+    fn open(&self, items: &FileItems) -> Result<ItemRows, String> {
+        let path = self.dir.join(&items.file);
+        let rows = Rows::open(&path, items.limit).map_err(|e| e.to_string())?;
+        let rows = rows.map(|row| row.map(|row| ItemRow { line: row.line, value: row.value }).map_err(|e| e.to_string()));
+        Ok(ItemRows { path: path.display().to_string(), rows: Box::new(rows) })
     }
 }
 

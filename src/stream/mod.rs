@@ -2,4 +2,4 @@
 
 mod rows;
 
-pub use rows::{Row, RowError, Rows};
+pub use rows::{Row, RowError, Rows, in_one_line};

@@ -98,11 +98,25 @@ impl Rows {
             }
             let value = match self.format {
                 Format::Text => Value::String(text),
-                Format::Jsonl => serde_json::from_str(&text).map_err(|e| self.error(self.line, format!("not JSON: {e}")))?,
+                Format::Jsonl => serde_json::from_str(&text).map_err(|e| self.error(self.line, format!("not JSON: {}", in_one_line(&e))))?,
             };
             return Ok(Some(Row { line: self.line, value }));
         }
         Ok(None)
+    }
+}
+
+/// What is wrong with one line of JSON: a text of one line has no line numbers.
+pub fn in_one_line(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    let cause = message.strip_suffix(&format!(" at line {} column {}", error.line(), error.column()));
+    match cause {
+        Some(cause) if cause.contains("surrogate") || cause.contains("hex escape") => {
+            format!("half of a surrogate pair stands for no character, at column {}", error.column())
+        }
+        Some(cause) if error.column() > 0 => format!("{cause} at column {}", error.column()),
+        Some(cause) => cause.to_owned(),
+        None => message,
     }
 }
 
@@ -146,7 +160,7 @@ mod tests {
         let rows: Vec<_> = Rows::open(file.path(), None).unwrap().collect();
         assert_eq!(rows.len(), 2);
         let message = rows[1].as_ref().unwrap_err().to_string();
-        assert!(message.contains(":2: not JSON"), "{message}");
+        assert!(message.ends_with(":2: not JSON: EOF while parsing a value at column 5"), "{message}");
     }
 
     #[test]
