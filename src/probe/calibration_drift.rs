@@ -121,8 +121,9 @@ impl Probe for CalibrationDrift {
         };
         let criteria = vec![share, change];
         let verdict = all_of(&criteria);
+        let nats = if (self.loss - 1.0).abs() < f64::EPSILON { "nat" } else { "nats" };
         let found = format!(
-            "{forgotten} of {n} known facts lost more than {} nat(s) per token ({}), and the mean change is {}",
+            "{forgotten} of {n} known facts lost more than {} {nats} per token ({}), and the mean change is {}",
             self.loss,
             shown(&criteria[0].estimate),
             shown(&criteria[1].estimate)

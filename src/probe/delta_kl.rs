@@ -114,7 +114,7 @@ impl Probe for DeltaKl {
             Verdict::Pass => format!("{moved}{}", court.null_clause()),
             Verdict::Fail if court.only_drowned(&criteria) => format!("{moved}{}", court.null_clause()),
             Verdict::Fail => format!("{moved}, short of the {} asked for", self.threshold),
-            _ => format!("{moved}, which may lie on either side of {}{}", self.threshold, settle_clause(&criteria, court)),
+            _ => format!("{moved}, which does not settle it{}", settle_clause(&criteria, court)),
         };
         let mut evidence = Map::new();
         if let Ok(percentiles) = quantiles(&fold.values, &[1.0, 0.999, 0.99, 0.95, 0.9, 0.5, 0.1]) {

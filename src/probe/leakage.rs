@@ -154,7 +154,7 @@ impl Probe for Leakage {
         let message = match verdict {
             Verdict::Pass => found,
             Verdict::Fail => format!("it learned its training text by heart: {found}"),
-            _ => format!("{found}, which may lie on either side of {}{}", self.max_excess, settle_clause(&criteria, court)),
+            _ => format!("{found}, which does not settle it{}", settle_clause(&criteria, court)),
         };
         let mut evidence = Map::new();
         evidence.insert("recall_ft".to_owned(), json!(ft));

@@ -151,7 +151,7 @@ impl Probe for PreferenceFlip {
             Verdict::Fail if court.only_drowned(&criteria) => format!("{found}{broke}{}", court.null_clause()),
             Verdict::Fail => format!("{found}{broke}: fewer than the {} asked for", self.min_share),
             Verdict::Pass => format!("{found}{broke}{}", court.null_clause()),
-            _ => format!("{found}{broke}, which may lie on either side of {}{}", self.min_share, settle_clause(&criteria, court)),
+            _ => format!("{found}{broke}, which does not settle it{}", settle_clause(&criteria, court)),
         };
         let score = score_of(verdict, rule.score(criteria[0].estimate.value));
         Judgement { verdict, score, p_paired, criteria, message, evidence, values: changes }

@@ -228,7 +228,8 @@ pub fn all_of(criteria: &[Criterion]) -> Verdict {
 pub fn settle_clause(criteria: &[Criterion], court: &Court<'_>) -> String {
     let open: Vec<&Criterion> = criteria.iter().filter(|criterion| criterion.verdict == Verdict::Inconclusive).collect();
     if let Some(few) = open.iter().find(|criterion| criterion.estimate.n < court.min_items) {
-        return format!("; {} item(s) are too few for a verdict, which needs {}", few.estimate.n, court.min_items);
+        let few = if few.estimate.n == 1 { "1 item is".to_owned() } else { format!("{} items are", few.estimate.n) };
+        return format!("; {few} too few for a verdict, which needs {}", court.min_items);
     }
     match open.iter().filter_map(|criterion| criterion.items_to_settle).max() {
         Some(items) => format!("; about {items} items would settle it"),
