@@ -30,7 +30,11 @@ pub fn check(plan: &Plan, loaded: &mut Loaded) -> Result<Option<Liveness>, Engin
     let engine = &mut loaded.engine;
     match largest_move(engine, &texts)? {
         Err(error) => liveness.message = format!("it can't be computed: {error}"),
-        Ok(largest) => {
+        Ok(None) => {
+            liveness.live = true;
+            liveness.message.push_str("its update is not zero, and no probe has a text that it could be asked about");
+        }
+        Ok(Some(largest)) => {
             let floor = noise_floor(engine, &texts)?;
             liveness.largest_move = Some(largest);
             liveness.noise_floor = Some(floor);
@@ -50,13 +54,13 @@ fn next_token(view: View, versus: Option<View>, text: &str) -> Request {
 }
 
 /// The largest change of a centred log-probability from `base` to `ft`; an input that is too long is passed over, and a logit
-/// that is not finite is the finding.
-fn largest_move(engine: &mut Engine, texts: &[&str]) -> Result<Result<f64, RequestError>, EngineError> {
+/// that is not finite is the finding. `None` where no text could be asked about.
+fn largest_move(engine: &mut Engine, texts: &[&str]) -> Result<Result<Option<f64>, RequestError>, EngineError> {
     let requests: Vec<Request> = texts.iter().map(|text| next_token(View::Ft, Some(View::Base), text)).collect();
-    let mut largest = 0f64;
+    let mut largest: Option<f64> = None;
     for reply in engine.answer(&questions(&requests), &mut |_, _| {})? {
         match reply {
-            Ok(Answer::NextTokenDist(NextTokenDist { divergence: Some(divergence), .. })) => largest = largest.max(divergence.max_change),
+            Ok(Answer::NextTokenDist(NextTokenDist { divergence: Some(divergence), .. })) => largest = Some(largest.unwrap_or(0.0).max(divergence.max_change)),
             Err(error @ RequestError::NonFinite { .. }) => return Ok(Err(error)),
             _ => {}
         }

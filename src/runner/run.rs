@@ -37,7 +37,7 @@ pub fn run(mut plan: Plan, loaded: &mut Loaded, emit: &mut dyn FnMut(&Event<'_>)
     let header = Header { suite: plan.suite.clone(), digest: plan.digest.clone(), gate: plan.gate.clone() };
     emit(&Event::Started { probes: plan.entries.len(), items: plan.items(), requests: plan.requests() });
     let found = match liveness::check(&plan, loaded) {
-        Err(EngineError::Interrupted) => return Ok(record(&header, loaded, None, Vec::new(), true)),
+        Err(EngineError::Interrupted) => return Ok(finish(record(&header, loaded, None, Vec::new(), true), emit)),
         found => found?,
     };
     if let Some(liveness) = &found {
