@@ -41,7 +41,7 @@ json\t'The record'"
 complete -c sway -n "__fish_sway_using_subcommand run" -l json -d 'Write the record as JSON (`-` is stdout)' -r -F
 complete -c sway -n "__fish_sway_using_subcommand run" -l jsonl -d 'Write a line a probe and a summary, as JSONL' -r -F
 complete -c sway -n "__fish_sway_using_subcommand run" -l markdown -d 'Write a report for a pull request' -r -F
-complete -c sway -n "__fish_sway_using_subcommand run" -l junit -d 'Write a report for CI, as JUnit XML' -r -F
+complete -c sway -n "__fish_sway_using_subcommand run" -l junit -d 'Write a report for CI, as `JUnit` XML' -r -F
 complete -c sway -n "__fish_sway_using_subcommand run" -l html -d 'Write a page for a browser' -r -F
 complete -c sway -n "__fish_sway_using_subcommand run" -l trace -d 'Write a line for every request that was answered' -r -F
 complete -c sway -n "__fish_sway_using_subcommand run" -l stats -d 'Write what the engine did, as JSON' -r -F

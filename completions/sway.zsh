@@ -39,7 +39,7 @@ json\:"The record"))' \
 '--json=[Write the record as JSON (\`-\` is stdout)]:FILE:_files' \
 '--jsonl=[Write a line a probe and a summary, as JSONL]:FILE:_files' \
 '--markdown=[Write a report for a pull request]:FILE:_files' \
-'--junit=[Write a report for CI, as JUnit XML]:FILE:_files' \
+'--junit=[Write a report for CI, as \`JUnit\` XML]:FILE:_files' \
 '--html=[Write a page for a browser]:FILE:_files' \
 '--trace=[Write a line for every request that was answered]:FILE:_files' \
 '--stats=[Write what the engine did, as JSON]:FILE:_files' \

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// Which rooms each room may import. `request`, `record` and `math` are leaves: words and formulas without behaviour.
 const ARROWS: &[(&str, &[&str])] = &[
-    ("cli", &["engine", "model", "probe", "record", "report", "request", "runner", "suite"]),
+    ("cli", &["engine", "model", "probe", "record", "report", "request", "runner", "stream", "suite"]),
     ("runner", &["engine", "math", "probe", "record", "request", "stream", "suite"]),
     ("report", &["record"]),
     ("probe", &["math", "record", "request"]),

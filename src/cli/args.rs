@@ -13,7 +13,7 @@ pub struct Args {
     pub command: Command,
 
     /// Threads to compute with; as many as the machine has by default. No number depends on it
-    #[arg(long, global = true, value_name = "N")]
+    #[arg(long, global = true, value_name = "N", display_order = 100)]
     pub threads: Option<NonZeroUsize>,
 }
 

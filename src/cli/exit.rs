@@ -62,6 +62,10 @@ impl Failure {
         let mut hints = Vec::new();
         for (index, cause) in self.error.chain().enumerate() {
             let message = cause.to_string();
+            // An error that tells its cause itself does not need the cause to tell it again.
+            if index > 0 && text.ends_with(message.as_str()) {
+                continue;
+            }
             let mut lines = message.lines();
             if index > 0 {
                 text.push_str(": ");

@@ -29,7 +29,8 @@ impl Bars {
         let loading = ProgressBar::with_draw_target(None, target(quiet)).with_style(style("{spinner} loading {msg}")).with_message(what.to_owned());
         loading.enable_steady_tick(Duration::from_millis(120));
         let requests = ProgressBar::with_draw_target(Some(0), target(quiet))
-            .with_style(style("{bar:24} {pos}/{len} requests · {msg} · {elapsed} gone, {eta} left"));
+            .with_style(style("{bar:24} {pos}/{len} requests · {msg} · {elapsed} gone, {eta} left"))
+            .with_message("first batch");
         Self { loading, requests, tokens: 0 }
     }
 
@@ -40,10 +41,7 @@ impl Bars {
 
     pub fn see(&mut self, event: &Event<'_>) {
         match event {
-            Event::Started { requests, .. } => {
-                self.requests.set_length(*requests as u64);
-                self.requests.set_message("first batch");
-            }
+            Event::Started { requests, .. } => self.requests.set_length(*requests as u64),
             Event::Answered { requests, tokens } => {
                 self.tokens += tokens;
                 self.requests.inc(*requests as u64);

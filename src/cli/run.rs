@@ -1,5 +1,6 @@
 //! `sway run SUITE`
 
+use std::error::Error;
 use std::fmt::Write;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -10,12 +11,12 @@ use anyhow::Context;
 use super::args::{Format, RunArgs};
 use super::exit::{Exit, Failure, OrExit};
 use super::interrupt_flag;
-use super::output::{Output, create_trace, write_stdout};
+use super::output::{Output, TraceOutput, spelling, stdout_style, width, write_stdout};
 use super::progress::{Bars, Downloads};
 use crate::engine::{self, EngineError, Loaded, Source};
 use crate::model::hub::Progress;
 use crate::record::{Event, RunRecord, Verdict};
-use crate::report::{Style, html, json, jsonl, junit, markdown, terminal};
+use crate::report::{html, json, jsonl, junit, markdown, terminal};
 use crate::runner::{self, Plan, PlanError, RunError};
 
 /// A report as a fold over the record.
@@ -34,10 +35,9 @@ pub fn run(args: &RunArgs) -> Result<Exit, Failure> {
         write_stdout(dry_run(&plan).as_bytes())?;
         return Ok(Exit::Ok);
     }
-    let wanted = outputs(args)?;
-    let to_stdout = args_outputs(args).iter().any(|(path, _)| *path == Path::new("-")) || args.stats.as_deref() == Some(Path::new("-"));
-    let stats = args.stats.as_deref().map(Output::create).transpose()?;
-    let trace = args.trace.as_deref().map(create_trace).transpose()?;
+    let to_stdout = check_paths(args)?;
+    let mut wanted = outputs(args)?;
+    let trace = args.trace.as_deref().map(TraceOutput::create).transpose()?;
     let interrupted = interrupt_flag()?;
 
     let mut bars = Bars::new(&plan.sources.base.name, args.quiet);
@@ -46,7 +46,7 @@ pub fn run(args: &RunArgs) -> Result<Exit, Failure> {
     bars.loaded();
     loaded.engine.set_interrupt(interrupted);
     if let Some(trace) = trace {
-        loaded.engine.set_trace(trace);
+        loaded.engine.set_trace(trace.start()?);
     }
     let stream = args.format == Format::Jsonl && !args.quiet && !to_stdout;
     let mut streamed = Ok(());
@@ -57,26 +57,35 @@ pub fn run(args: &RunArgs) -> Result<Exit, Failure> {
         }
     })
     .map_err(run_failure)?;
-    streamed?;
     drop(bars);
-
-    for report in wanted {
-        let text = (report.render)(&record).or_exit(Exit::Internal)?;
-        report.output.write(text.as_bytes())?;
-    }
-    if let Some(output) = stats {
-        let text = serde_json::to_string_pretty(&record.stats).or_exit(Exit::Internal)?;
-        output.write(format!("{text}\n").as_bytes())?;
+    // One output that can't be written does not take the others with it; the first failure is told.
+    let mut told = streamed;
+    for report in wanted.drain(..) {
+        told = told.and(write_report(report, &record));
     }
     if !args.quiet && !to_stdout {
-        match args.format {
-            Format::Human => print_human(&record)?,
-            Format::Json => write_stdout(json::render(&record).or_exit(Exit::Internal)?.as_bytes())?,
-            Format::Jsonl if record.interrupted => write_stdout(jsonl::render(&record).or_exit(Exit::Internal)?.as_bytes())?,
-            Format::Jsonl => {}
-        }
+        told = told.and(print(&record, args.format));
     }
+    told?;
     Ok(exit_of(&record, args.exit_zero))
+}
+
+fn write_report(report: Wanted, record: &RunRecord) -> Result<(), Failure> {
+    let text = (report.render)(record).or_exit(Exit::Internal)?;
+    report.output.write(text.as_bytes())
+}
+
+/// What goes to stdout; JSON lines went there as their probes were judged.
+fn print(record: &RunRecord, format: Format) -> Result<(), Failure> {
+    match format {
+        Format::Human => print_human(record),
+        Format::Json => write_stdout(json::render(record).or_exit(Exit::Internal)?.as_bytes()),
+        Format::Jsonl => Ok(()),
+    }
+}
+
+fn stats_json(record: &RunRecord) -> serde_json::Result<String> {
+    Ok(serde_json::to_string_pretty(&record.stats)? + "\n")
 }
 
 fn load(plan: &Plan, progress: &Arc<dyn Progress>) -> Result<Loaded, Failure> {
@@ -111,7 +120,8 @@ fn plan_failure(error: PlanError) -> Failure {
         }
         PlanError::Read(error) => {
             let hint = error.hint().map_or(String::new(), |hint| format!("\nhint: {hint}"));
-            Failure::new(Exit::Usage, anyhow::anyhow!("{error}{hint}"))
+            let cause = error.source().map_or(String::new(), |cause| format!(": {cause}"));
+            Failure::new(Exit::Usage, anyhow::anyhow!("{error}{cause}{hint}"))
         }
         error @ PlanError::Data { .. } => Failure::new(Exit::Input, error.into()),
         error @ PlanError::Filter { .. } => Failure::new(Exit::Usage, error.into()),
@@ -129,22 +139,31 @@ fn run_failure(error: RunError) -> Failure {
 
 /// The files that were asked for, with what goes into each.
 fn args_outputs(args: &RunArgs) -> Vec<(&Path, Render)> {
-    let reports: [(&Option<PathBuf>, Render); 5] = [
+    let reports: [(&Option<PathBuf>, Render); 6] = [
         (&args.json, json::render),
         (&args.jsonl, jsonl::render),
         (&args.markdown, |record| Ok(markdown::render(record))),
         (&args.junit, |record| Ok(junit::render(record))),
         (&args.html, |record| Ok(html::render(record))),
+        (&args.stats, stats_json),
     ];
     reports.into_iter().filter_map(|(path, render)| Some((path.as_deref()?, render))).collect()
 }
 
-fn outputs(args: &RunArgs) -> Result<Vec<Wanted>, Failure> {
-    let mut paths: Vec<&Path> = args_outputs(args).into_iter().map(|(path, _)| path).chain(args.stats.as_deref()).chain(args.trace.as_deref()).collect();
+/// Refuses two outputs on one path, and one on the suite's; tells whether one of them takes stdout for itself.
+fn check_paths(args: &RunArgs) -> Result<bool, Failure> {
+    let mut paths: Vec<PathBuf> = args_outputs(args).into_iter().map(|(path, _)| path).chain(args.trace.as_deref()).map(spelling).collect();
+    if paths.contains(&spelling(&args.suite)) {
+        return Err(Failure::new(Exit::Usage, anyhow::anyhow!("an output would replace the suite {}", args.suite.display())));
+    }
     paths.sort_unstable();
     if let Some(twice) = paths.windows(2).find(|pair| pair[0] == pair[1]) {
         return Err(Failure::new(Exit::Usage, anyhow::anyhow!("two outputs go to {}", twice[0].display())));
     }
+    Ok(paths.iter().any(|path| path == Path::new("-")))
+}
+
+fn outputs(args: &RunArgs) -> Result<Vec<Wanted>, Failure> {
     args_outputs(args).into_iter().map(|(path, render)| Ok(Wanted { output: Output::create(path)?, render })).collect()
 }
 
@@ -158,14 +177,7 @@ fn stream_event(event: &Event<'_>) -> Result<(), Failure> {
 }
 
 fn print_human(record: &RunRecord) -> Result<(), Failure> {
-    let color = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    write_stdout(terminal::render(record, Style { color, width: width() }).as_bytes())
-}
-
-/// Columns of the terminal; 80 where there is none.
-fn width() -> usize {
-    const WIDEST: usize = 120;
-    terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0)).clamp(60, WIDEST)
+    write_stdout(terminal::render(record, stdout_style()).as_bytes())
 }
 
 fn exit_of(record: &RunRecord, exit_zero: bool) -> Exit {
@@ -193,6 +205,7 @@ fn dry_run(plan: &Plan) -> String {
             let _ = writeln!(text, "{:name_width$}  {kind:22}  not enabled", entry.name);
         }
     }
-    let _ = writeln!(text, "\n{} items, {} requests in their first rounds", plan.items(), plan.requests());
+    let count = |count: usize, noun: &str| if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") };
+    let _ = writeln!(text, "\n{}, {} in their first rounds", count(plan.items(), "item"), count(plan.requests(), "request"));
     text
 }

@@ -4,15 +4,16 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::time::Duration;
 
 use anyhow::Context;
 
 use super::args::ScoreArgs;
 use super::exit::{Exit, Failure, OrExit};
 use super::interrupt_flag;
-use super::output::{Output, create_trace};
+use super::output::{Output, TraceOutput, spelling};
 use super::progress::{Bars, Downloads};
 use super::score_line::{Line, answer_line, error_line, read_line};
 use crate::engine::{self, Engine, EngineError, NullDraws, Question, Source, Sources};
@@ -31,23 +32,22 @@ const LONGEST_LINE: usize = 4 << 20;
 const ASKER: &str = "score";
 
 pub fn score(args: &ScoreArgs) -> Result<Exit, Failure> {
+    check_paths(args)?;
     let input = open(args.requests.as_deref())?;
     let stats = args.stats.as_deref().map(Output::create).transpose()?;
-    let trace = args.trace.as_deref().map(create_trace).transpose()?;
+    let trace = args.trace.as_deref().map(TraceOutput::create).transpose()?;
     let interrupted = interrupt_flag()?;
     let mut engine = load(args)?;
     engine.set_interrupt(Arc::clone(&interrupted));
     if let Some(trace) = trace {
-        engine.set_trace(trace);
+        engine.set_trace(trace.start()?);
     }
     let lines = read_in_background(input);
     let mut out = io::stdout().lock();
     let mut all_answered = true;
     let exit = loop {
-        if interrupted.load(Ordering::Relaxed) {
-            break Exit::Interrupted;
-        }
-        let window = match next_window(&lines) {
+        let window = match next_window(&lines, &interrupted) {
+            _ if interrupted.load(Ordering::Relaxed) => break Exit::Interrupted,
             Ok(window) if window.is_empty() => break if all_answered { Exit::Ok } else { Exit::Failed },
             Ok(window) => window,
             Err(error) => return Err(Failure::new(Exit::Input, anyhow::Error::new(error).context("can't read the requests"))),
@@ -72,12 +72,28 @@ pub fn score(args: &ScoreArgs) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
+/// Stdout is for the answers alone, and a file for one output alone.
+fn check_paths(args: &ScoreArgs) -> Result<(), Failure> {
+    let paths: Vec<PathBuf> = args.stats.iter().chain(&args.trace).map(|path| spelling(path)).collect();
+    let wrong = match paths.as_slice() {
+        paths if paths.iter().any(|path| path == Path::new("-")) => "stdout is for the answers: name a file".to_owned(),
+        [a, b] if a == b => format!("two outputs go to {}", a.display()),
+        paths if args.requests.as_deref().is_some_and(|requests| paths.contains(&spelling(requests))) => "an output would replace the requests".to_owned(),
+        _ => return Ok(()),
+    };
+    Err(Failure::new(Exit::Usage, anyhow::anyhow!(wrong)))
+}
+
 fn open(path: Option<&Path>) -> Result<Box<dyn BufRead + Send>, Failure> {
     match path {
         None => Ok(Box::new(BufReader::new(io::stdin()))),
         Some(path) if path == Path::new("-") => Ok(Box::new(BufReader::new(io::stdin()))),
         Some(path) => {
-            let file = File::open(path).with_context(|| format!("can't read {}", path.display())).or_exit(Exit::Input)?;
+            let opened = File::open(path).and_then(|file| {
+                let folder = file.metadata()?.is_dir();
+                if folder { Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a folder")) } else { Ok(file) }
+            });
+            let file = opened.with_context(|| format!("can't read {}", path.display())).or_exit(Exit::Input)?;
             Ok(Box::new(BufReader::new(file)))
         }
     }
@@ -141,12 +157,27 @@ fn read_bounded(input: &mut dyn BufRead) -> io::Result<Option<Input>> {
     }
 }
 
+/// How often a wait for input looks whether it was interrupted.
+const GLANCE: Duration = Duration::from_millis(50);
+
+/// The next line of input; none at its end, or once interrupted.
+fn wait(lines: &Receiver<io::Result<Input>>, interrupted: &AtomicBool) -> Option<io::Result<Input>> {
+    while !interrupted.load(Ordering::Relaxed) {
+        match lines.recv_timeout(GLANCE) {
+            Ok(line) => return Some(line),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return None,
+        }
+    }
+    None
+}
+
 /// Waits for a line, and takes what else is there.
-fn next_window(lines: &Receiver<io::Result<Input>>) -> io::Result<Vec<Line>> {
+fn next_window(lines: &Receiver<io::Result<Input>>, interrupted: &AtomicBool) -> io::Result<Vec<Line>> {
     let mut window = Vec::new();
     let mut bytes = 0;
     while window.len() < WINDOW_LINES && bytes < WINDOW_BYTES {
-        let next = if window.is_empty() { lines.recv().ok() } else { lines.try_recv().ok() };
+        let next = if window.is_empty() { wait(lines, interrupted) } else { lines.try_recv().ok() };
         match next.transpose()? {
             None => break,
             Some(Input::TooLong(length)) => window.push(Line::too_long(length, LONGEST_LINE)),

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::request::{Answer, ErrorBody, Op, Overflow, Request, Sampling, View};
+use crate::stream::in_one_line;
 use crate::suite::nearest;
 
 /// A line that was read: its id, and its request or what is wrong with it.
@@ -33,7 +34,7 @@ pub fn read_line(bytes: &[u8]) -> Option<Line> {
             let id = fields.remove("id").unwrap_or(Value::Null);
             Some(Line { id, request: Fields(fields).request() })
         }
-        Err(error) => Some(Line { id: id_of(bytes), request: Err(bad(format!("not a JSON object: {error}"))) }),
+        Err(error) => Some(Line { id: id_of(bytes), request: Err(bad(format!("not a JSON object: {}", in_one_line(&error)))) }),
     }
 }
 
@@ -189,7 +190,8 @@ mod tests {
     fn a_line_with_a_lone_surrogate_keeps_its_id() {
         let line = read_line(br#"{"id":"x","op":"rolling_logprob","text":"\ud800"}"#).unwrap();
         assert_eq!(line.id, "x");
-        assert!(line.request.is_err());
+        let message = line.request.unwrap_err().message;
+        assert!(message.contains("half of a surrogate pair stands for no character, at column 48"), "{message}");
     }
 
     #[test]

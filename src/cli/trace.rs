@@ -1,15 +1,15 @@
 //! `sway trace FILE`
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, IsTerminal};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use anyhow::Context;
 
 use super::args::{TraceArgs, TraceFormat};
 use super::exit::{Exit, Failure, OrExit};
-use super::output::write_stdout;
-use crate::report::{Style, trace as report};
+use super::output::{stdout_style, write_stdout};
+use crate::report::trace as report;
 
 pub fn trace(args: &TraceArgs) -> Result<Exit, Failure> {
     let doing = || format!("can't summarise {}", args.file.display());
@@ -20,7 +20,7 @@ pub fn trace(args: &TraceArgs) -> Result<Exit, Failure> {
     };
     let summary = report::summarize(input, args.slowest).with_context(doing).or_exit(Exit::Input)?;
     let text = match args.format {
-        TraceFormat::Human => report::human::render(&summary, Style { color: std::io::stdout().is_terminal(), width: 80 }),
+        TraceFormat::Human => report::human::render(&summary, stdout_style()),
         TraceFormat::Markdown => report::markdown::render(&summary),
         TraceFormat::Json => report::json::render(&summary).or_exit(Exit::Internal)?,
     };
