@@ -1,0 +1,18 @@
+//! The binary as its users meet it: exit codes, what is written where, and what it says. All on the demo's models, offline.
+
+#![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
+
+mod bad_suites;
+mod demo;
+mod items;
+mod outputs;
+mod plain;
+mod refused_adapters;
+mod score;
+mod traces;
+mod world;
+
+#[cfg(unix)]
+mod interrupts;
+#[cfg(unix)]
+mod pipes;
