@@ -85,7 +85,8 @@ fn rooms_import_only_what_the_arrows_allow() {
     let rooms = rooms();
     let known: BTreeSet<String> = rooms.keys().cloned().collect();
     for (room, allowed) in ARROWS {
-        let extra: Vec<String> = named(&rooms[*room], &known).into_iter().filter(|name| name != room && !allowed.contains(&name.as_str())).collect();
+        let extra: Vec<String> =
+            named(&rooms[*room], &known).into_iter().filter(|name| name != room && !allowed.contains(&name.as_str())).collect();
         assert!(extra.is_empty(), "{room} imports {extra:?}, which no arrow allows");
     }
 }
@@ -94,7 +95,9 @@ fn rooms_import_only_what_the_arrows_allow() {
 fn a_crate_that_belongs_to_one_room_is_named_in_no_other() {
     for (room, code) in rooms() {
         for (owned, owner) in OWNED {
-            let named = code.match_indices(&format!("{owned}::")).any(|(at, _)| !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':'));
+            let named = code
+                .match_indices(&format!("{owned}::"))
+                .any(|(at, _)| !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':'));
             assert!(!named || room == *owner, "{room} names {owned}, which belongs to {owner}");
         }
     }
@@ -103,7 +106,9 @@ fn a_crate_that_belongs_to_one_room_is_named_in_no_other() {
 #[test]
 fn only_the_command_line_prints() {
     for (room, code) in rooms() {
-        let prints = ["println!", "print!(", "eprintln!", "io::stdout", "io::stderr", "process::exit"].iter().any(|word| code.contains(word));
+        let prints = ["println!", "print!(", "eprintln!", "io::stdout", "io::stderr", "process::exit"]
+            .iter()
+            .any(|word| code.contains(word));
         assert!(!prints || room == "cli", "{room} prints or exits");
     }
 }

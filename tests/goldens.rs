@@ -37,19 +37,24 @@ impl Expected {
 
 fn goldens() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens");
-    let mut found: Vec<PathBuf> = std::fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.join("golden.json").exists()).collect();
+    let mut found: Vec<PathBuf> = std::fs::read_dir(root)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.join("golden.json").exists())
+        .collect();
     found.sort();
     found
 }
 
 fn engine(golden: &Path) -> Engine {
-    let model = Model::load(&golden.join("base"), Some(&golden.join("adapter")), NullKind::Matched).unwrap_or_else(|e| panic!("{}: {e}", golden.display()));
+    let model = Model::load(&golden.join("base"), Some(&golden.join("adapter")), NullKind::Matched)
+        .unwrap_or_else(|e| panic!("{}: {e}", golden.display()));
     Engine::new(Box::new(model), CacheLimits::default(), Duration::ZERO).unwrap()
 }
 
 fn ask(engine: &mut Engine, requests: &[Request]) -> Vec<Answer> {
     let questions: Vec<Question<'_>> = requests.iter().map(|request| Question { asker: "golden", request }).collect();
-    engine.answer(&questions, &mut |_, _| {}).unwrap().into_iter().map(|reply| reply.unwrap()).collect()
+    engine.answer(&questions, &mut |_| {}).unwrap().into_iter().map(|reply| reply.unwrap()).collect()
 }
 
 /// The whole distribution by token id.
@@ -81,12 +86,17 @@ fn check_text(engine: &mut Engine, view: View, text: &str, ids: &[u32], expected
     // A post-processor may put tokens before the words; the positions of those alone can't be asked for with a prompt.
     let lead = ids.len() - words.len();
     let prompts: Vec<String> = (1..=words.len()).map(|end| words[..end].join(" ")).collect();
-    let requests: Vec<Request> = prompts.iter().map(|prompt| Request::new(view, Op::NextTokenDist { prompt: prompt.clone(), top_k: expected.vocab, versus: None })).collect();
+    let requests: Vec<Request> = prompts
+        .iter()
+        .map(|prompt| Request::new(view, Op::NextTokenDist { prompt: prompt.clone(), top_k: expected.vocab, versus: None }))
+        .collect();
     for (index, answer) in ask(engine, &requests).into_iter().enumerate() {
         let Answer::NextTokenDist(dist) = answer else { panic!("an answer of another op") };
         let (got, want) = (by_token(&dist), expected.at(lead + index));
         for (token, (got, want)) in got.iter().zip(want).enumerate() {
-            worst.see((got - f64::from(*want)).abs(), || format!("{view}, position {}, token {token}: {got} where PyTorch has {want}", lead + index));
+            worst.see((got - f64::from(*want)).abs(), || {
+                format!("{view}, position {}, token {token}: {got} where PyTorch has {want}", lead + index)
+            });
         }
         let mut ranked: Vec<usize> = (0..want.len()).collect();
         ranked.sort_by(|a, b| want[*b].total_cmp(&want[*a]));
@@ -102,7 +112,9 @@ fn check_text(engine: &mut Engine, view: View, text: &str, ids: &[u32], expected
     assert_eq!(rolling.num_tokens, ids.len() - 1);
     for (index, got) in rolling.logprobs.iter().enumerate() {
         let want = expected.at(index)[ids[index + 1] as usize];
-        worst.see(f64::from((got - want).abs()), || format!("{view}, rolling, token {}: {got} where PyTorch has {want}", index + 1));
+        worst.see(f64::from((got - want).abs()), || {
+            format!("{view}, rolling, token {}: {got} where PyTorch has {want}", index + 1)
+        });
     }
 }
 

@@ -7,7 +7,12 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 /// Did the adapter change the model the way its maker meant, and in no other way?
 #[derive(Debug, Parser)]
-#[command(name = "sway", version, max_term_width = 100, after_help = "Exit codes: 0 the gate holds · 1 it failed · 2 usage, or the suite has errors · 3 can't tell\n4 an input is refused · 5 an output can't be written · 130 interrupted")]
+#[command(
+    name = "sway",
+    version,
+    max_term_width = 100,
+    after_help = "Exit codes: 0 the gate holds · 1 it failed · 2 usage, or the suite has errors · 3 can't tell\n4 an input is refused · 5 an output can't be written · 130 interrupted"
+)]
 pub struct Args {
     #[command(subcommand)]
     pub command: Command,

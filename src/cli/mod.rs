@@ -38,7 +38,10 @@ pub fn main() -> ExitCode {
 
 fn dispatch(args: Args) -> Result<Exit, Failure> {
     if let Some(threads) = args.threads {
-        rayon::ThreadPoolBuilder::new().num_threads(threads.get()).build_global().map_err(|e| Failure::new(Exit::Internal, anyhow::anyhow!("starting {threads} threads: {e}")))?;
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(threads.get())
+            .build_global()
+            .map_err(|e| Failure::new(Exit::Internal, anyhow::anyhow!("starting {threads} threads: {e}")))?;
     }
     match args.command {
         Command::Run(args) => run::run(&args),

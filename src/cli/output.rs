@@ -21,7 +21,10 @@ pub struct Output {
 enum Target {
     Stdout,
     /// A new file beside the wanted one, which takes its name when it is whole.
-    File { new: NamedTempFile, name: PathBuf },
+    File {
+        new: NamedTempFile,
+        name: PathBuf,
+    },
     /// What is there and is no plain file (a pipe, a device) is written to, never replaced.
     Special(File),
 }
@@ -89,7 +92,9 @@ pub fn width() -> usize {
 pub fn write_stdout(bytes: &[u8]) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::new(Exit::Internal, anyhow::Error::new(error).context("can't write to stdout"))),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::new(Exit::Internal, anyhow::Error::new(error).context("can't write to stdout")))
+        }
         _ => Ok(()),
     }
 }
@@ -113,7 +118,9 @@ fn check_folder(dir: &Path) -> io::Result<()> {
     match dir.metadata() {
         Ok(there) if there.is_dir() => Ok(()),
         Ok(_) => Err(io::Error::new(io::ErrorKind::NotADirectory, format!("{} is no folder", dir.display()))),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(io::Error::new(error.kind(), format!("there is no folder {}", dir.display()))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(io::Error::new(error.kind(), format!("there is no folder {}", dir.display())))
+        }
         Err(error) => Err(error),
     }
 }
@@ -161,7 +168,9 @@ impl TraceOutput {
     pub fn start(mut self) -> Result<Trace, Failure> {
         let path = self.path.display().to_string();
         let failed = || format!("can't write {path}");
-        let Some(file) = self.file.take() else { return Err(Failure::new(Exit::Internal, anyhow::anyhow!("the trace {path} was started twice"))) };
+        let Some(file) = self.file.take() else {
+            return Err(Failure::new(Exit::Internal, anyhow::anyhow!("the trace {path} was started twice")));
+        };
         if file.metadata().with_context(failed).or_exit(Exit::Internal)?.is_file() && self.path != Path::new("-") {
             file.set_len(0).with_context(failed).or_exit(Exit::Internal)?;
         }

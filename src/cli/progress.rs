@@ -26,7 +26,9 @@ fn target(quiet: bool) -> ProgressDrawTarget {
 
 impl Bars {
     pub fn new(what: &str, quiet: bool) -> Self {
-        let loading = ProgressBar::with_draw_target(None, target(quiet)).with_style(style("{spinner} loading {msg}")).with_message(what.to_owned());
+        let loading = ProgressBar::with_draw_target(None, target(quiet))
+            .with_style(style("{spinner} loading {msg}"))
+            .with_message(what.to_owned());
         loading.enable_steady_tick(Duration::from_millis(120));
         let requests = ProgressBar::with_draw_target(Some(0), target(quiet))
             .with_style(style("{bar:24} {pos}/{len} requests · {msg} · {elapsed} gone, {eta} left"))

@@ -106,7 +106,8 @@ fn replace_models(args: &RunArgs, plan: &mut Plan) -> Result<(), Failure> {
         plan.sources.adapter = Some(source(adapter));
     }
     if plan.sources.adapter.is_none() {
-        let message = format!("{} names no adapter to probe\nhint: write `adapter = …` under [model], or give --adapter", plan.suite);
+        let message =
+            format!("{} names no adapter to probe\nhint: write `adapter = …` under [model], or give --adapter", plan.suite);
         return Err(Failure::new(Exit::Usage, anyhow::anyhow!(message)));
     }
     Ok(())
@@ -130,7 +131,7 @@ fn plan_failure(error: PlanError) -> Failure {
 
 fn run_failure(error: RunError) -> Failure {
     let exit = match &error {
-        RunError::Engine(EngineError::Interrupted) => Exit::Interrupted,
+        RunError::Engine(EngineError::Interrupted { .. }) => Exit::Interrupted,
         RunError::Data { .. } => Exit::Input,
         RunError::Engine(_) => Exit::Internal,
     };
@@ -152,7 +153,8 @@ fn args_outputs(args: &RunArgs) -> Vec<(&Path, Render)> {
 
 /// Refuses two outputs on one path, and one on the suite's; tells whether one of them takes stdout for itself.
 fn check_paths(args: &RunArgs) -> Result<bool, Failure> {
-    let mut paths: Vec<PathBuf> = args_outputs(args).into_iter().map(|(path, _)| path).chain(args.trace.as_deref()).map(spelling).collect();
+    let mut paths: Vec<PathBuf> =
+        args_outputs(args).into_iter().map(|(path, _)| path).chain(args.trace.as_deref()).map(spelling).collect();
     if paths.contains(&spelling(&args.suite)) {
         return Err(Failure::new(Exit::Usage, anyhow::anyhow!("an output would replace the suite {}", args.suite.display())));
     }
@@ -200,7 +202,13 @@ fn dry_run(plan: &Plan) -> String {
     for entry in &plan.entries {
         let kind = entry.probe.kind().name;
         if entry.enabled {
-            let _ = writeln!(text, "{:name_width$}  {kind:22}  {:>6}  {:>8}", entry.name, entry.survey.items, plan.requests_of(entry));
+            let _ = writeln!(
+                text,
+                "{:name_width$}  {kind:22}  {:>6}  {:>8}",
+                entry.name,
+                entry.survey.items,
+                plan.requests_of(entry)
+            );
         } else {
             let _ = writeln!(text, "{:name_width$}  {kind:22}  not enabled", entry.name);
         }

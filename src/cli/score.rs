@@ -16,7 +16,7 @@ use super::interrupt_flag;
 use super::output::{Output, TraceOutput, spelling};
 use super::progress::{Bars, Downloads};
 use super::score_line::{Line, answer_line, error_line, read_line};
-use crate::engine::{self, Engine, EngineError, NullDraws, Question, Source, Sources};
+use crate::engine::{self, Engine, EngineError, NullDraws, Question, Reply, Source, Sources};
 use crate::model::hub::Progress;
 
 /// Lines of one window: what is answered together, and so can share its work.
@@ -52,17 +52,17 @@ pub fn score(args: &ScoreArgs) -> Result<Exit, Failure> {
             Ok(window) => window,
             Err(error) => return Err(Failure::new(Exit::Input, anyhow::Error::new(error).context("can't read the requests"))),
         };
-        let answered = match answer(&mut engine, &window) {
-            Err(EngineError::Interrupted) => break Exit::Interrupted,
+        let mut answers = Answers::new(&window, &mut out);
+        match answer(&mut engine, &window, &mut answers, &interrupted) {
+            _ if answers.closed => break Exit::Ok,
+            Err(EngineError::Interrupted { replies }) => {
+                answers.write_rest(&replies);
+                break Exit::Interrupted;
+            }
             answered => answered.or_exit(Exit::Internal)?,
-        };
-        all_answered &= answered.complete;
-        match out.write_all(&answered.bytes).and_then(|()| out.flush()) {
-            Ok(()) => {}
-            // The reader has what it wanted.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => break Exit::Ok,
-            Err(error) => return Err(Failure::new(Exit::Internal, anyhow::Error::new(error).context("can't write to stdout"))),
         }
+        all_answered &= answers.complete;
+        answers.finish().context("can't write to stdout").or_exit(Exit::Internal)?;
     };
     drop(out);
     if let Some(output) = stats {
@@ -78,7 +78,9 @@ fn check_paths(args: &ScoreArgs) -> Result<(), Failure> {
     let wrong = match paths.as_slice() {
         paths if paths.iter().any(|path| path == Path::new("-")) => "stdout is for the answers: name a file".to_owned(),
         [a, b] if a == b => format!("two outputs go to {}", a.display()),
-        paths if args.requests.as_deref().is_some_and(|requests| paths.contains(&spelling(requests))) => "an output would replace the requests".to_owned(),
+        paths if args.requests.as_deref().is_some_and(|requests| paths.contains(&spelling(requests))) => {
+            "an output would replace the requests".to_owned()
+        }
         _ => return Ok(()),
     };
     Err(Failure::new(Exit::Usage, anyhow::anyhow!(wrong)))
@@ -190,28 +192,91 @@ fn next_window(lines: &Receiver<io::Result<Input>>, interrupted: &AtomicBool) ->
     Ok(window)
 }
 
-/// The lines of one window's answers.
-struct Answered {
-    bytes: Vec<u8>,
-    complete: bool,
+/// Answers one window, and writes each answer as soon as those before it are there.
+fn answer(engine: &mut Engine, window: &[Line], answers: &mut Answers<'_>, interrupted: &AtomicBool) -> Result<(), EngineError> {
+    let requests = window.iter().filter_map(|line| line.request.as_ref().ok());
+    let questions: Vec<Question<'_>> = requests.map(|request| Question { asker: ASKER, request }).collect();
+    engine.answer(&questions, &mut |step| {
+        answers.write_ready(step.replies);
+        if answers.error.is_some() || answers.closed {
+            // Nobody reads what else would be computed.
+            interrupted.store(true, Ordering::Relaxed);
+        }
+    })?;
+    Ok(())
 }
 
-fn answer(engine: &mut Engine, window: &[Line]) -> Result<Answered, EngineError> {
-    let questions: Vec<Question<'_>> =
-        window.iter().filter_map(|line| line.request.as_ref().ok()).map(|request| Question { asker: ASKER, request }).collect();
-    let mut replies = engine.answer(&questions, &mut |_, _| {})?.into_iter();
-    let mut answered = Answered { bytes: Vec::new(), complete: true };
-    for line in window {
-        let written = match &line.request {
-            Err(error) => Err(error.clone()),
-            Ok(request) => match replies.next() {
-                Some(Ok(answer)) => Ok(answer_line(&line.id, request, &answer)),
-                Some(Err(error)) => Err((&error).into()),
-                None => continue,
-            },
-        };
-        answered.complete &= written.is_ok();
-        answered.bytes.extend(written.unwrap_or_else(|error| error_line(&line.id, &error)));
+/// The answers of one window on their way out.
+struct Answers<'a> {
+    window: &'a [Line],
+    out: &'a mut dyn Write,
+    /// The first line that is not written, and the number of its question.
+    line: usize,
+    question: usize,
+    /// Every line so far has its answer.
+    complete: bool,
+    /// The reader went away: it has what it wanted.
+    closed: bool,
+    error: Option<io::Error>,
+}
+
+impl<'a> Answers<'a> {
+    fn new(window: &'a [Line], out: &'a mut dyn Write) -> Self {
+        Self { window, out, line: 0, question: 0, complete: true, closed: false, error: None }
     }
-    Ok(answered)
+
+    /// Writes the lines that are ready, in order, up to the first that is not.
+    fn write_ready(&mut self, replies: &[Option<Reply>]) {
+        let mut bytes = Vec::new();
+        while let Some(line) = self.window.get(self.line) {
+            let waits = line.request.is_ok() && replies.get(self.question).is_none_or(Option::is_none);
+            if waits {
+                break;
+            }
+            self.render_next(replies, &mut bytes);
+        }
+        self.write(&bytes);
+    }
+
+    /// Writes what is ready beyond the first line that is not: of an interrupted window, everything that was finished.
+    fn write_rest(&mut self, replies: &[Option<Reply>]) {
+        let mut bytes = Vec::new();
+        while self.line < self.window.len() {
+            self.render_next(replies, &mut bytes);
+        }
+        self.write(&bytes);
+    }
+
+    fn render_next(&mut self, replies: &[Option<Reply>], bytes: &mut Vec<u8>) {
+        let line = &self.window[self.line];
+        self.line += 1;
+        let error = match &line.request {
+            Err(error) => error.clone(),
+            Ok(request) => {
+                self.question += 1;
+                match replies.get(self.question - 1) {
+                    Some(Some(Ok(answer))) => return bytes.extend(answer_line(&line.id, request, answer)),
+                    Some(Some(Err(error))) => error.into(),
+                    _ => return,
+                }
+            }
+        };
+        self.complete = false;
+        bytes.extend(error_line(&line.id, &error));
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        if bytes.is_empty() || self.closed || self.error.is_some() {
+            return;
+        }
+        match self.out.write_all(bytes).and_then(|()| self.out.flush()) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => self.closed = true,
+            Err(error) => self.error = Some(error),
+        }
+    }
+
+    fn finish(self) -> io::Result<()> {
+        self.error.map_or(Ok(()), Err)
+    }
 }

@@ -53,7 +53,19 @@ struct Fields(Map<String, Value>);
 
 /// Keys that requests may have, whatever their op.
 const KEYS: [&str; 13] = [
-    "id", "op", "view", "prompt", "completion", "text", "top_k", "versus", "max_new_tokens", "temperature", "top_p", "seed", "truncate",
+    "id",
+    "op",
+    "view",
+    "prompt",
+    "completion",
+    "text",
+    "top_k",
+    "versus",
+    "max_new_tokens",
+    "temperature",
+    "top_p",
+    "seed",
+    "truncate",
 ];
 
 /// Tokens listed where `top_k` is left out.
@@ -65,14 +77,18 @@ impl Fields {
         let view = self.view("view")?.unwrap_or(View::Base);
         let overflow = if self.optional("truncate")?.unwrap_or(false) { Overflow::KeepLast } else { Overflow::Refuse };
         let op = match op.as_str() {
-            "next_token_dist" => {
-                Op::NextTokenDist { prompt: self.required("prompt")?, top_k: self.optional("top_k")?.unwrap_or(DEFAULT_TOP_K), versus: self.view("versus")? }
-            }
+            "next_token_dist" => Op::NextTokenDist {
+                prompt: self.required("prompt")?,
+                top_k: self.optional("top_k")?.unwrap_or(DEFAULT_TOP_K),
+                versus: self.view("versus")?,
+            },
             "logprob_of" => Op::LogprobOf { prompt: self.required("prompt")?, completion: self.required("completion")? },
             "rolling_logprob" => Op::RollingLogprob { text: self.required("text")? },
-            "generate" => {
-                Op::Generate { prompt: self.required("prompt")?, max_new_tokens: self.required("max_new_tokens")?, sampling: self.sampling()? }
-            }
+            "generate" => Op::Generate {
+                prompt: self.required("prompt")?,
+                max_new_tokens: self.required("max_new_tokens")?,
+                sampling: self.sampling()?,
+            },
             other => return Err(bad(format!("unknown op `{other}`{}", hint(other, &Op::NAMES)))),
         };
         match self.0.keys().next() {
@@ -88,7 +104,9 @@ impl Fields {
         let top_p: Option<f32> = self.optional("top_p")?;
         let seed: Option<u64> = self.optional("seed")?;
         match temperature {
-            None if top_p.is_some() || seed.is_some() => Err(bad("`top_p` and `seed` go with a `temperature`; without one the choice is greedy")),
+            None if top_p.is_some() || seed.is_some() => {
+                Err(bad("`top_p` and `seed` go with a `temperature`; without one the choice is greedy"))
+            }
             None => Ok(Sampling::Greedy),
             Some(temperature) => Ok(Sampling::Sample { temperature, top_p: top_p.unwrap_or(1.0), seed: seed.unwrap_or(0) }),
         }
@@ -154,7 +172,8 @@ pub fn error_line(id: &Value, error: &ErrorBody) -> Vec<u8> {
 
 fn line(value: &impl Serialize) -> Vec<u8> {
     // Maps with string keys and finite numbers always have a JSON form; what has none would be a fault worth seeing.
-    let mut bytes = serde_json::to_vec(value).unwrap_or_else(|error| format!("{{\"error\":{{\"code\":\"internal\",\"message\":\"{error}\"}}}}").into_bytes());
+    let mut bytes = serde_json::to_vec(value)
+        .unwrap_or_else(|error| format!("{{\"error\":{{\"code\":\"internal\",\"message\":\"{error}\"}}}}").into_bytes());
     bytes.push(b'\n');
     bytes
 }
@@ -183,7 +202,11 @@ mod tests {
 
     #[test]
     fn a_key_of_another_op_is_refused() {
-        assert!(request(r#"{"op":"rolling_logprob","text":"p","completion":"c"}"#).unwrap_err().contains("does not go with rolling_logprob"));
+        assert!(
+            request(r#"{"op":"rolling_logprob","text":"p","completion":"c"}"#)
+                .unwrap_err()
+                .contains("does not go with rolling_logprob")
+        );
     }
 
     #[test]

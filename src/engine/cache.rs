@@ -90,7 +90,8 @@ mod tests {
     }
 
     fn cached(tokens: usize) -> Cached {
-        let answer = CompletionLogprob { logprob: 0.0, num_tokens: tokens, logprobs: vec![0.0; tokens], token_ids: vec![0; tokens] };
+        let answer =
+            CompletionLogprob { logprob: 0.0, num_tokens: tokens, logprobs: vec![0.0; tokens], token_ids: vec![0; tokens] };
         Cached { answer: Answer::LogprobOf(answer), cost: tokens as u64 }
     }
 

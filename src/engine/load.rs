@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::{CacheLimits, Engine};
+pub use crate::model::Source;
 use crate::model::hub::{Progress, Wanted};
 use crate::model::{Located, Model, ModelError, NullKind};
-pub use crate::model::Source;
 use crate::record::{AdapterInfo, BaseInfo, ModuleLiveness};
 
 /// How null adapters are drawn.
@@ -42,7 +42,8 @@ pub struct Loaded {
 pub fn load(sources: &Sources, progress: &Arc<dyn Progress>) -> Result<Loaded, ModelError> {
     let start = Instant::now();
     let base = sources.base.locate(Wanted::Base, progress)?;
-    let adapter: Option<Located> = sources.adapter.as_ref().map(|adapter| adapter.locate(Wanted::Adapter, progress)).transpose()?;
+    let adapter: Option<Located> =
+        sources.adapter.as_ref().map(|adapter| adapter.locate(Wanted::Adapter, progress)).transpose()?;
     let nulls = match sources.nulls {
         NullDraws::Matched => NullKind::Matched,
         NullDraws::Init => NullKind::Init,
@@ -65,7 +66,12 @@ pub fn load(sources: &Sources, progress: &Arc<dyn Progress>) -> Result<Loaded, M
         parameters: facts.parameters,
         digest: facts.digest,
     });
-    let modules = model.module_norms().into_iter().map(|norm| ModuleLiveness { module: norm.module, relative_norm: norm.relative }).collect();
-    let engine = Engine::new(Box::new(model), CacheLimits::default(), start.elapsed()).map_err(|e| ModelError::Unsupported(e.to_string()))?;
+    let modules = model
+        .module_norms()
+        .into_iter()
+        .map(|norm| ModuleLiveness { module: norm.module, relative_norm: norm.relative })
+        .collect();
+    let engine = Engine::new(Box::new(model), CacheLimits::default(), start.elapsed())
+        .map_err(|e| ModelError::Unsupported(e.to_string()))?;
     Ok(Loaded { engine, base, adapter, adapter_tensors, modules })
 }

@@ -33,8 +33,9 @@ use crate::request::{Answer, Request, RequestError};
 /// Tokens of one batch: bounds the memory of its activations. One request longer than this is a batch of its own.
 const BATCH_TOKENS: usize = 2048;
 
-/// Generations given to the model at once; it runs them in a continuous batch of its own.
-const BATCH_GENERATIONS: usize = 256;
+/// Generations given to the model at once; it runs them in a continuous batch of its own. No more, since an interrupt waits for
+/// them to end.
+const BATCH_GENERATIONS: usize = 64;
 
 /// A request with the name of who asked, for traces.
 #[derive(Clone, Copy, Debug)]
@@ -55,8 +56,19 @@ pub enum EngineError {
     WrongCount { asked: usize, answered: usize },
     #[error("can't write the trace {path}: {source}")]
     Trace { path: String, source: std::io::Error },
+    /// The call's questions have the replies that were there by then.
     #[error("interrupted")]
-    Interrupted,
+    Interrupted { replies: Vec<Option<Reply>> },
+}
+
+/// How far a call is, told after its look-up and after each batch.
+pub struct Step<'a> {
+    /// Questions settled by this step.
+    pub answered: usize,
+    /// Tokens that went through the model for them.
+    pub tokens: u64,
+    /// The replies so far, one place a question.
+    pub replies: &'a [Option<Reply>],
 }
 
 /// Answers requests of any view, from its cache or through its backend.
@@ -82,7 +94,14 @@ impl Engine {
     /// `load` is the time that loading the backend took.
     pub fn new(backend: Box<dyn Backend>, limits: CacheLimits, load: Duration) -> Result<Self, CacheError> {
         let keys = Keys::new(&backend.identity());
-        Ok(Self { backend, keys, cache: ResponseCache::new(limits)?, meter: Meter::new(load), trace: None, interrupted: Arc::default() })
+        Ok(Self {
+            backend,
+            keys,
+            cache: ResponseCache::new(limits)?,
+            meter: Meter::new(load),
+            trace: None,
+            interrupted: Arc::default(),
+        })
     }
 
     /// Writes a line for every request answered from now on.
@@ -99,22 +118,21 @@ impl Engine {
         self.meter.stats()
     }
 
-    /// Answers a call's questions, in their order. `progress` is told after each batch how many questions were answered and how
-    /// many tokens went through the model for them.
-    pub fn answer(&mut self, questions: &[Question<'_>], progress: &mut dyn FnMut(usize, u64)) -> Result<Vec<Reply>, EngineError> {
+    /// Answers a call's questions, in their order; `told` hears of each step.
+    pub fn answer(&mut self, questions: &[Question<'_>], told: &mut dyn FnMut(&Step<'_>)) -> Result<Vec<Reply>, EngineError> {
         let mut replies: Vec<Option<Reply>> = questions.iter().map(|_| None).collect();
         let (mut misses, answered) = self.look_up(questions, &mut replies)?;
-        progress(answered, 0);
+        told(&Step { answered, tokens: 0, replies: &replies });
         // Scoring first: a batch that computes one prompt twice is cheaper than a generation that waits.
         misses.sort_by_key(|miss| matches!(miss.job.work, Work::Generate { .. }));
         let mut rest = misses.as_slice();
         while !rest.is_empty() {
             if self.interrupted.load(Ordering::Relaxed) {
-                return Err(EngineError::Interrupted);
+                return Err(EngineError::Interrupted { replies });
             }
             let (batch, later) = rest.split_at(batch_length(rest));
             let (answered, tokens) = self.compute(batch, questions, &mut replies)?;
-            progress(answered, tokens);
+            told(&Step { answered, tokens, replies: &replies });
             rest = later;
         }
         // Every question was a hit, refused, or waits for a miss that was computed.
@@ -169,7 +187,12 @@ impl Engine {
     }
 
     /// Computes one batch; gives how many questions it answered and the tokens that went through the model.
-    fn compute(&mut self, batch: &[Miss], questions: &[Question<'_>], replies: &mut [Option<Reply>]) -> Result<(usize, u64), EngineError> {
+    fn compute(
+        &mut self,
+        batch: &[Miss],
+        questions: &[Question<'_>],
+        replies: &mut [Option<Reply>],
+    ) -> Result<(usize, u64), EngineError> {
         let jobs: Vec<Job> = batch.iter().map(|miss| miss.job.clone()).collect();
         let start = Instant::now();
         let done: Vec<Done> = self.backend.compute(&jobs)?;

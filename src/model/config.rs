@@ -14,12 +14,46 @@ pub struct Fields {
 
 /// Fields that do not change what a causal decoder computes at inference.
 const WITHOUT_EFFECT: &[&str] = &[
-    "_name_or_path", "_attn_implementation", "_attn_implementation_autoset", "architectures", "attention_dropout", "attn_implementation",
-    "auto_map", "begin_suppress_tokens", "bos_token_id", "chunk_size_feed_forward", "dtype", "eos_token_id", "finetuning_task",
-    "hidden_dropout", "id2label", "initializer_range", "is_llama_config", "keys_to_ignore_at_inference", "label2id", "max_length",
-    "name_or_path", "num_labels", "output_attentions", "output_hidden_states", "output_router_logits", "pad_token_id", "problem_type",
-    "return_dict", "rope_interleaved", "sep_token_id", "task_specific_params", "tokenizer_class", "torch_dtype", "torchscript",
-    "transformers.js_config", "transformers_version", "unsloth_fixed", "unsloth_version", "use_cache", "vocab_file",
+    "_name_or_path",
+    "_attn_implementation",
+    "_attn_implementation_autoset",
+    "architectures",
+    "attention_dropout",
+    "attn_implementation",
+    "auto_map",
+    "begin_suppress_tokens",
+    "bos_token_id",
+    "chunk_size_feed_forward",
+    "dtype",
+    "eos_token_id",
+    "finetuning_task",
+    "hidden_dropout",
+    "id2label",
+    "initializer_range",
+    "is_llama_config",
+    "keys_to_ignore_at_inference",
+    "label2id",
+    "max_length",
+    "name_or_path",
+    "num_labels",
+    "output_attentions",
+    "output_hidden_states",
+    "output_router_logits",
+    "pad_token_id",
+    "problem_type",
+    "return_dict",
+    "rope_interleaved",
+    "sep_token_id",
+    "task_specific_params",
+    "tokenizer_class",
+    "torch_dtype",
+    "torchscript",
+    "transformers.js_config",
+    "transformers_version",
+    "unsloth_fixed",
+    "unsloth_version",
+    "use_cache",
+    "vocab_file",
 ];
 
 impl Fields {
@@ -80,9 +114,15 @@ impl Fields {
     }
 
     /// Takes a field that is understood with one value only.
-    pub fn only<T: serde::de::DeserializeOwned + PartialEq + std::fmt::Debug>(&mut self, name: &str, understood: &T) -> Result<(), ModelError> {
+    pub fn only<T: serde::de::DeserializeOwned + PartialEq + std::fmt::Debug>(
+        &mut self,
+        name: &str,
+        understood: &T,
+    ) -> Result<(), ModelError> {
         match self.optional::<T>(name)? {
-            Some(value) if value != *understood => Err(self.refused(format!("`{name}` is {value:?}, and only {understood:?} is understood"))),
+            Some(value) if value != *understood => {
+                Err(self.refused(format!("`{name}` is {value:?}, and only {understood:?} is understood")))
+            }
             _ => Ok(()),
         }
     }
@@ -93,7 +133,8 @@ impl Fields {
 
     /// Refuses what nobody took, unless it is known to have no effect or says "off".
     pub fn finish(self) -> Result<(), ModelError> {
-        let without_effect = |name: &str, value: &Value| WITHOUT_EFFECT.contains(&name) || value.is_null() || *value == Value::Bool(false);
+        let without_effect =
+            |name: &str, value: &Value| WITHOUT_EFFECT.contains(&name) || value.is_null() || *value == Value::Bool(false);
         match self.fields.iter().find(|(name, value)| !without_effect(name, value)) {
             None => Ok(()),
             Some((name, value)) => {
@@ -104,7 +145,9 @@ impl Fields {
                 }
                 Err(ModelError::refused(
                     &self.path,
-                    format!("the field `{name}` ({shown}) is not understood, and it may change what the model computes\nhint: remove it if you know that it does not"),
+                    format!(
+                        "the field `{name}` ({shown}) is not understood, and it may change what the model computes\nhint: remove it if you know that it does not"
+                    ),
                 ))
             }
         }

@@ -109,14 +109,19 @@ impl Decoder {
         let embed_tokens = loader.tensors.take("model.embed_tokens.weight", &[shape.vocab, shape.hidden])?;
         let layers = (0..shape.windows.len()).map(|index| loader.layer(index, &shape)).collect::<Result<Vec<_>, _>>()?;
         let norm = loader.tensors.take("model.norm.weight", &[shape.hidden])?;
-        let head = if shape.tied_head { embed_tokens.clone() } else { loader.tensors.take("lm_head.weight", &[shape.vocab, shape.hidden])? };
+        let head = if shape.tied_head {
+            embed_tokens.clone()
+        } else {
+            loader.tensors.take("lm_head.weight", &[shape.vocab, shape.hidden])?
+        };
         let lm_head = loader.site("lm_head".to_owned(), head, None, true);
         let sites = loader.sites;
         if shape.tied_head {
             check_tied_copy(tensors, &embed_tokens)?;
         }
         // Buffers that old checkpoints saved; they are computed from the config.
-        let buffers: Vec<String> = tensors.names().filter(|name| name.ends_with("rotary_emb.inv_freq")).map(str::to_owned).collect();
+        let buffers: Vec<String> =
+            tensors.names().filter(|name| name.ends_with("rotary_emb.inv_freq")).map(str::to_owned).collect();
         for name in buffers {
             tensors.ignore(&name);
         }
@@ -129,7 +134,12 @@ impl Decoder {
     ///
     /// With caches (one a sequence of the layout), each sequence's keys and values are added to its cache, and its rows see all
     /// that the cache holds.
-    pub fn forward(&self, layout: &Layout, updates: &ViewUpdates, mut caches: Option<&mut [&mut KvCache]>) -> Result<Tensor, ModelError> {
+    pub fn forward(
+        &self,
+        layout: &Layout,
+        updates: &ViewUpdates,
+        mut caches: Option<&mut [&mut KvCache]>,
+    ) -> Result<Tensor, ModelError> {
         let hidden_size = self.shape.hidden;
         let table = self.embed_tokens.as_slice();
         let mut embedded = Vec::with_capacity(layout.rows() * hidden_size);
@@ -232,5 +242,8 @@ fn check_tied_copy(tensors: &mut Tensors, embed_tokens: &Weight) -> Result<(), M
     if head.as_slice() == embed_tokens.as_slice() {
         return Ok(());
     }
-    Err(ModelError::refused(path, "`tie_word_embeddings` is true, and the checkpoint's lm_head.weight differs from its embedding"))
+    Err(ModelError::refused(
+        path,
+        "`tie_word_embeddings` is true, and the checkpoint's lm_head.weight differs from its embedding",
+    ))
 }

@@ -35,7 +35,8 @@ pub fn run(model: &Model, jobs: &[Job], indices: &[usize]) -> Result<Vec<Done>, 
     loop {
         let mut tokens: usize = active.iter().map(|one| one.pending.len()).sum();
         while active.len() < MOST_ACTIVE
-            && let Some((place, &index)) = waiting.next_if(|&(_, &index)| tokens == 0 || tokens + jobs[index].tokens.len() <= MOST_TOKENS)
+            && let Some((place, &index)) =
+                waiting.next_if(|&(_, &index)| tokens == 0 || tokens + jobs[index].tokens.len() <= MOST_TOKENS)
         {
             let job = &jobs[index];
             let Work::Generate { max_new_tokens, sampling } = job.work else { continue };

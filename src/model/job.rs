@@ -19,10 +19,19 @@ pub struct Job {
 /// What is to be done with a job's tokens.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Work {
-    Next { top_k: usize, versus: Option<View> },
+    Next {
+        top_k: usize,
+        versus: Option<View>,
+    },
     /// Score the tokens from index `from` on, each after those before it; `rolling` tells which op asked.
-    Score { from: usize, rolling: bool },
-    Generate { max_new_tokens: usize, sampling: Sampling },
+    Score {
+        from: usize,
+        rolling: bool,
+    },
+    Generate {
+        max_new_tokens: usize,
+        sampling: Sampling,
+    },
 }
 
 impl Job {
@@ -82,16 +91,18 @@ impl Model {
         // A continuation may run until the context is full; its prompt must leave room for one token.
         let room = if matches!(work, Work::Generate { .. }) { self.context() - 1 } else { self.context() };
         if tokens.len() > room {
-            match request.overflow {
-                Overflow::Refuse => return Err(RequestError::TooLong { tokens: tokens.len(), context: self.context() }),
-                Overflow::KeepLast => {
-                    let dropped = tokens.len() - room;
-                    tokens.drain(..dropped);
-                    if let Work::Score { from, .. } = &mut work {
-                        *from = from.saturating_sub(dropped).max(1);
-                    }
+            let (context, dropped) = (self.context(), tokens.len() - room);
+            match (request.overflow, &mut work) {
+                (Overflow::Refuse, _) if tokens.len() == context => return Err(RequestError::NoRoom { context }),
+                (Overflow::Refuse, _) => return Err(RequestError::TooLong { tokens: tokens.len(), context }),
+                (Overflow::KeepLast, Work::Score { from, rolling: false }) => {
+                    // A completion scored by half would be another completion's number.
+                    *from =
+                        from.checked_sub(dropped).filter(|from| *from > 0).ok_or(RequestError::CompletionTooLong { context })?;
                 }
+                (Overflow::KeepLast, _) => {}
             }
+            tokens.drain(..dropped);
         }
         Ok(Job { view: request.view, tokens, work })
     }
@@ -101,7 +112,10 @@ impl Model {
         match encoded.ids.iter().find(|&&id| id as usize >= self.decoder.shape.vocab) {
             None => Ok(encoded),
             Some(id) => Err(RequestError::Tokenizer {
-                message: format!("it gives the token {id}, and the model's vocabulary ends at {}\nhint: the tokenizer belongs to another model, or tokens were added without resizing the embedding", self.decoder.shape.vocab - 1),
+                message: format!(
+                    "it gives the token {id}, and the model's vocabulary ends at {}\nhint: the tokenizer belongs to another model, or tokens were added without resizing the embedding",
+                    self.decoder.shape.vocab - 1
+                ),
             }),
         }
     }
@@ -138,9 +152,12 @@ impl Model {
 
     /// Answers a batch of jobs, in their order.
     pub fn compute(&self, jobs: &[Job]) -> Result<Vec<Done>, ModelError> {
-        let (generations, scorings): (Vec<usize>, Vec<usize>) = (0..jobs.len()).partition(|&i| matches!(jobs[i].work, Work::Generate { .. }));
+        let (generations, scorings): (Vec<usize>, Vec<usize>) =
+            (0..jobs.len()).partition(|&i| matches!(jobs[i].work, Work::Generate { .. }));
         let mut done: Vec<Option<Done>> = jobs.iter().map(|_| None).collect();
-        for (indices, answers) in [(&scorings, self.score(jobs, &scorings)?), (&generations, generate::run(self, jobs, &generations)?)] {
+        for (indices, answers) in
+            [(&scorings, self.score(jobs, &scorings)?), (&generations, generate::run(self, jobs, &generations)?)]
+        {
             for (&index, answer) in indices.iter().zip(answers) {
                 done[index] = Some(answer);
             }
@@ -213,7 +230,11 @@ fn check_sampling(max_new_tokens: usize, sampling: Sampling) -> Result<(), Reque
     }
     if let Sampling::Sample { temperature, top_p, .. } = sampling {
         if !(temperature.is_finite() && temperature > 0.0) {
-            return Err(RequestError::Parameter { what: "temperature", must: "above 0 (leave it out to be greedy)", got: temperature.to_string() });
+            return Err(RequestError::Parameter {
+                what: "temperature",
+                must: "above 0 (leave it out to be greedy)",
+                got: temperature.to_string(),
+            });
         }
         if !(top_p > 0.0 && top_p <= 1.0) {
             return Err(RequestError::Parameter { what: "top_p", must: "above 0 and at most 1", got: top_p.to_string() });

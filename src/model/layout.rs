@@ -35,7 +35,8 @@ impl Layout {
         let sequences: Vec<(View, &[u32])> = sequences.collect();
         let mut order: Vec<usize> = (0..sequences.len()).collect();
         order.sort_by_key(|&i| sequences[i].0);
-        let mut layout = Self { tokens: Vec::new(), positions: Vec::new(), views: Vec::new(), sequences: vec![0..0; sequences.len()] };
+        let mut layout =
+            Self { tokens: Vec::new(), positions: Vec::new(), views: Vec::new(), sequences: vec![0..0; sequences.len()] };
         for i in order {
             let (view, tokens) = sequences[i];
             let start = layout.tokens.len();

@@ -24,7 +24,7 @@ mod source;
 mod tokenizer;
 mod weights;
 
-use std::collections::HashMap;
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -33,6 +33,7 @@ pub use job::{Done, Job, Work};
 pub use lora::NullKind;
 pub use source::{Located, Source};
 
+use lru::LruCache;
 use serde_json::Value;
 
 use architecture::Shape;
@@ -46,6 +47,9 @@ use weights::Tensors;
 
 use crate::request::View;
 
+/// Views whose updates are kept: each null adapter is as large as the real one.
+const VIEWS_KEPT: NonZeroUsize = NonZeroUsize::new(32).unwrap();
+
 /// The updates of one view by site; `None` where the view leaves the base as it is.
 type Updates = Option<Arc<Vec<Option<Update>>>>;
 
@@ -56,8 +60,8 @@ pub struct Model {
     adapter: Option<Adapter>,
     null_kind: NullKind,
     eos: Vec<u32>,
-    /// Updates by view, made when a view is first asked for.
-    updates: Mutex<HashMap<View, Updates>>,
+    /// Updates by view, made when a view is asked for; those asked for last are kept.
+    updates: Mutex<LruCache<View, Updates>>,
     pub base: BaseFacts,
 }
 
@@ -98,8 +102,17 @@ impl Model {
         }
         let config_path = base.join("config.json");
         if !config_path.exists() {
-            let hint = if base.join("adapter_config.json").exists() { "\nhint: this folder holds an adapter; name the model that it was trained on as the base" } else { "" };
-            return Err(ModelError::Missing { what: "the model", file: "config.json", dir: base.to_owned(), hint: hint.to_owned() });
+            let hint = if base.join("adapter_config.json").exists() {
+                "\nhint: this folder holds an adapter; name the model that it was trained on as the base"
+            } else {
+                ""
+            };
+            return Err(ModelError::Missing {
+                what: "the model",
+                file: "config.json",
+                dir: base.to_owned(),
+                hint: hint.to_owned(),
+            });
         }
         let (architecture, shape) = architecture::read(Fields::read(&config_path)?)?;
         let mut tensors = Tensors::open_model(base)?;
@@ -115,7 +128,7 @@ impl Model {
             digest: base_digest(&config_path, &tensors)?,
             tokenizer_digest: tokenizer.digest.clone(),
         };
-        Ok(Self { decoder, tokenizer, adapter, null_kind, eos, updates: Mutex::default(), base: facts })
+        Ok(Self { decoder, tokenizer, adapter, null_kind, eos, updates: Mutex::new(LruCache::new(VIEWS_KEPT)), base: facts })
     }
 
     pub fn adapter(&self) -> Option<AdapterFacts> {
@@ -144,7 +157,10 @@ impl Model {
             .map(|(&site, update)| {
                 let weight = linears[site].weight.norm();
                 let norm = update.norm();
-                ModuleNorm { module: self.decoder.sites[site].path.clone(), relative: if weight > 0.0 { norm / weight } else { norm } }
+                ModuleNorm {
+                    module: self.decoder.sites[site].path.clone(),
+                    relative: if weight > 0.0 { norm / weight } else { norm },
+                }
             })
             .collect()
     }
@@ -163,7 +179,7 @@ impl Model {
         let adapter = self.adapter.as_ref()?;
         // A panic elsewhere leaves the map as it was: entries are inserted whole.
         let mut known = self.updates.lock().unwrap_or_else(PoisonError::into_inner);
-        known.entry(view).or_insert_with(|| self.make_updates(adapter, view)).clone()
+        known.get_or_insert(view, || self.make_updates(adapter, view)).clone()
     }
 
     fn make_updates(&self, adapter: &Adapter, view: View) -> Updates {
@@ -196,7 +212,10 @@ fn base_digest(config: &Path, tensors: &Tensors) -> Result<String, ModelError> {
 fn check_size(shape: &Shape, tensors: &Tensors) -> Result<(), ModelError> {
     let rows = tensors.shape("model.embed_tokens.weight").and_then(|shape| shape.first().copied()).unwrap_or(0);
     if rows != 0 && rows != shape.vocab {
-        return Err(ModelError::invalid(&tensors.path, format!("the embedding has {rows} rows, and config.json gives a `vocab_size` of {}", shape.vocab)));
+        return Err(ModelError::invalid(
+            &tensors.path,
+            format!("the embedding has {rows} rows, and config.json gives a `vocab_size` of {}", shape.vocab),
+        ));
     }
     Ok(())
 }
@@ -215,7 +234,9 @@ fn end_tokens(dir: &Path, tokenizer: &Tokenizer) -> Result<Vec<u32>, ModelError>
             Some(Value::Array(ids)) => ids.iter().map(id).collect(),
             Some(one) => id(one).map(|id| vec![id]),
         };
-        return ends.ok_or_else(|| ModelError::invalid(&path, format!("`eos_token_id` is {}, which is no token id", ids.unwrap_or_default())));
+        return ends.ok_or_else(|| {
+            ModelError::invalid(&path, format!("`eos_token_id` is {}, which is no token id", ids.unwrap_or_default()))
+        });
     }
     Ok(["<|endoftext|>", "</s>", "<|im_end|>"].iter().filter_map(|token| tokenizer.id(token)).collect())
 }

@@ -39,7 +39,13 @@ struct Asked {
 }
 
 /// Answers every read. A logit that is not finite is that read's error; the others have their numbers.
-pub fn read(decoder: &Decoder, hidden: &Tensor, layout: &Layout, updates: &ViewUpdates, reads: &[Read]) -> Result<Vec<Result<Reading, RequestError>>, ModelError> {
+pub fn read(
+    decoder: &Decoder,
+    hidden: &Tensor,
+    layout: &Layout,
+    updates: &ViewUpdates,
+    reads: &[Read],
+) -> Result<Vec<Result<Reading, RequestError>>, ModelError> {
     let mut readings: Vec<Result<Reading, RequestError>> = reads.iter().map(|_| Ok(Reading::Targets(Vec::new()))).collect();
     let block_rows = (BLOCK_VALUES / decoder.shape.vocab).max(2);
     let mut block: Vec<Asked> = Vec::new();
@@ -151,7 +157,13 @@ impl Reader<'_> {
 }
 
 /// Logits `(rows.len(), vocab)` of some rows, which must be in ascending order.
-pub fn project(decoder: &Decoder, hidden: &Tensor, rows: &[usize], layout: &Layout, updates: &ViewUpdates) -> Result<Vec<f32>, ModelError> {
+pub fn project(
+    decoder: &Decoder,
+    hidden: &Tensor,
+    rows: &[usize],
+    layout: &Layout,
+    updates: &ViewUpdates,
+) -> Result<Vec<f32>, ModelError> {
     let index = Tensor::from_vec(rows.iter().map(|&row| row as u32).collect::<Vec<_>>(), rows.len(), hidden.device())?;
     let picked = decoder.final_norm(&hidden.index_select(&index, 0)?)?;
     let logits = decoder.lm_head.forward(&picked, &layout.picked(rows), updates)?;

@@ -17,9 +17,16 @@ pub struct Rope {
 pub enum Scaling {
     Default,
     /// Positions divided by a factor.
-    Linear { factor: f64 },
+    Linear {
+        factor: f64,
+    },
     /// Low frequencies divided by a factor, high ones kept, smoothly in between (Llama 3.1).
-    Llama3 { factor: f64, low_freq_factor: f64, high_freq_factor: f64, original_context: f64 },
+    Llama3 {
+        factor: f64,
+        low_freq_factor: f64,
+        high_freq_factor: f64,
+        original_context: f64,
+    },
 }
 
 impl Rope {
@@ -61,7 +68,10 @@ impl Rope {
     /// The angle that a position adds for each pair of dimensions, computed in float32 as transformers does:
     /// `theta^(−2i / head_dim)` for i in `0..head_dim/2`, then scaled.
     pub fn inverse_frequencies(&self, head_dim: usize) -> Vec<f32> {
-        (0..head_dim / 2).map(|i| 1.0 / (self.theta as f32).powf((2 * i) as f32 / head_dim as f32)).map(|f| self.scale(f)).collect()
+        (0..head_dim / 2)
+            .map(|i| 1.0 / (self.theta as f32).powf((2 * i) as f32 / head_dim as f32))
+            .map(|f| self.scale(f))
+            .collect()
     }
 
     fn scale(&self, frequency: f32) -> f32 {
@@ -93,7 +103,10 @@ impl Section<'_> {
     fn number(&mut self, name: &str) -> Result<Option<f64>, ModelError> {
         match self.values.remove(name) {
             None | Some(Value::Null) => Ok(None),
-            Some(value) => value.as_f64().map(Some).ok_or_else(|| self.fields.refused(format!("the rope parameter `{name}` is {value}, not a number"))),
+            Some(value) => value
+                .as_f64()
+                .map(Some)
+                .ok_or_else(|| self.fields.refused(format!("the rope parameter `{name}` is {value}, not a number"))),
         }
     }
 
@@ -110,7 +123,9 @@ impl Section<'_> {
         let new = self.values.remove("rope_type");
         let old = self.values.remove("type");
         let kind = match (&new, &old) {
-            (Some(new), Some(old)) if new != old => return Err(self.fields.refused(format!("the rope's type is {new} and {old} at once"))),
+            (Some(new), Some(old)) if new != old => {
+                return Err(self.fields.refused(format!("the rope's type is {new} and {old} at once")));
+            }
             (Some(kind), _) | (None, Some(kind)) => kind.clone(),
             (None, None) if self.values.is_empty() => Value::from("default"),
             (None, None) => return Err(self.fields.refused("the rope section names no `rope_type`")),
@@ -132,7 +147,9 @@ impl Section<'_> {
                 }
                 Ok(scaling)
             }
-            _ => Err(self.fields.refused(format!("the rope type {kind} is not understood; known are \"default\", \"linear\", \"llama3\""))),
+            _ => Err(self
+                .fields
+                .refused(format!("the rope type {kind} is not understood; known are \"default\", \"linear\", \"llama3\""))),
         }
     }
 }

@@ -16,9 +16,11 @@ impl Sampler {
     pub fn new(sampling: Sampling) -> Self {
         match sampling {
             Sampling::Greedy => Self::Greedy,
-            Sampling::Sample { temperature, top_p, seed } => {
-                Self::Sample { temperature: f64::from(temperature), top_p: f64::from(top_p), rng: Box::new(ChaCha8Rng::seed_from_u64(seed)) }
-            }
+            Sampling::Sample { temperature, top_p, seed } => Self::Sample {
+                temperature: f64::from(temperature),
+                top_p: f64::from(top_p),
+                rng: Box::new(ChaCha8Rng::seed_from_u64(seed)),
+            },
         }
     }
 
@@ -34,7 +36,8 @@ impl Sampler {
 /// Nucleus sampling (Holtzman et al., 2020): the smallest set of most probable tokens whose mass reaches `top_p`.
 fn sample(logits: &[f32], temperature: f64, top_p: f64, rng: &mut impl Rng) -> u32 {
     let largest = f64::from(logits[argmax(logits)]);
-    let mut tokens: Vec<(u32, f64)> = (0..).zip(logits).map(|(id, logit)| (id, ((f64::from(*logit) - largest) / temperature).exp())).collect();
+    let mut tokens: Vec<(u32, f64)> =
+        (0..).zip(logits).map(|(id, logit)| (id, ((f64::from(*logit) - largest) / temperature).exp())).collect();
     tokens.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
     let total: f64 = tokens.iter().map(|(_, weight)| weight).sum();
     let mut kept = 0.0;

@@ -36,7 +36,7 @@ impl Source {
         }
         if !looks_like_hub_id(&self.name) {
             return Err(ModelError::Unsupported(format!(
-                "there is no folder {}, and `{}` is no hub id\nhint: a hub id is `org/name`; a path in a suite is relative to the suite's file",
+                "there is no folder {}, and `{}` is no hub id\nhint: a hub id is `org/name`; a relative path in a suite starts at the suite's folder, one of an option at the working folder",
                 dir.display(),
                 self.name
             )));
@@ -50,6 +50,10 @@ impl Source {
 /// `org/name`: what could be a path (`./x`, `../x`, `/x`, `a/b/c`, `~/x`) is not taken for an id.
 fn looks_like_hub_id(name: &str) -> bool {
     let parts: Vec<&str> = name.split('/').collect();
-    let plain = |part: &&str| !part.is_empty() && !part.starts_with(['.', '~']) && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+    let plain = |part: &&str| {
+        !part.is_empty()
+            && !part.starts_with(['.', '~'])
+            && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+    };
     parts.len() == 2 && parts.iter().all(plain)
 }

@@ -30,7 +30,12 @@ impl Tokenizer {
             } else {
                 ""
             };
-            return Err(ModelError::Missing { what: "the model", file: "tokenizer.json", dir: dir.to_owned(), hint: hint.to_owned() });
+            return Err(ModelError::Missing {
+                what: "the model",
+                file: "tokenizer.json",
+                dir: dir.to_owned(),
+                hint: hint.to_owned(),
+            });
         }
         let bytes = std::fs::read(&path).map_err(|e| ModelError::read(&path, e))?;
         let mut inner = tokenizers::Tokenizer::from_bytes(&bytes).map_err(|e| ModelError::invalid(&path, e.to_string()))?;

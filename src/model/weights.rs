@@ -68,7 +68,11 @@ impl Weight {
 
     /// Frobenius norm, accumulated in f64.
     pub fn norm(&self) -> f64 {
-        self.as_slice().chunks(4096).map(|chunk| chunk.iter().map(|v| f64::from(*v) * f64::from(*v)).sum::<f64>()).sum::<f64>().sqrt()
+        self.as_slice()
+            .chunks(4096)
+            .map(|chunk| chunk.iter().map(|v| f64::from(*v) * f64::from(*v)).sum::<f64>())
+            .sum::<f64>()
+            .sqrt()
     }
 }
 
@@ -93,7 +97,12 @@ impl Tensors {
             } else {
                 "\nhint: weights are read from model.safetensors, or from the shards that model.safetensors.index.json names"
             };
-            return Err(ModelError::Missing { what: "the model", file: "model.safetensors", dir: dir.to_owned(), hint: hint.to_owned() });
+            return Err(ModelError::Missing {
+                what: "the model",
+                file: "model.safetensors",
+                dir: dir.to_owned(),
+                hint: hint.to_owned(),
+            });
         }
         Self::open_shards(dir, &index)
     }
@@ -126,7 +135,12 @@ impl Tensors {
         for (name, shard) in &parsed.weight_map {
             match tensors.entries.get(name) {
                 Some(entry) if entry.file.path.file_name().is_some_and(|f| f == shard.as_str()) => {}
-                _ => return Err(ModelError::invalid(index, format!("it says that `{name}` is in {shard}, which does not hold it"))),
+                _ => {
+                    return Err(ModelError::invalid(
+                        index,
+                        format!("it says that `{name}` is in {shard}, which does not hold it"),
+                    ));
+                }
             }
         }
         Ok(tensors)
@@ -136,7 +150,12 @@ impl Tensors {
         let handle = File::open(path).map_err(|e| ModelError::read(path, e))?;
         let length = handle.metadata().map_err(|e| ModelError::read(path, e))?.len();
         if length < 8 {
-            return Err(ModelError::invalid(path, format!("{length} bytes are too few for a safetensors file: it is truncated, or a pointer that was never fetched")));
+            return Err(ModelError::invalid(
+                path,
+                format!(
+                    "{length} bytes are too few for a safetensors file: it is truncated, or a pointer that was never fetched"
+                ),
+            ));
         }
         // SAFETY: the map is only read; see `MappedFile` for what a concurrent truncation does.
         #[expect(unsafe_code, reason = "mapping a file is unsafe because others can change it")]
@@ -145,7 +164,13 @@ impl Tensors {
         let infos = metadata.tensors();
         let file = Arc::new(MappedFile { path: path.to_owned(), map, data_start: header + 8 });
         for (name, info) in infos {
-            let entry = Entry { file: Arc::clone(&file), dtype: info.dtype, shape: info.shape.clone(), range: info.data_offsets, taken: false };
+            let entry = Entry {
+                file: Arc::clone(&file),
+                dtype: info.dtype,
+                shape: info.shape.clone(),
+                range: info.data_offsets,
+                taken: false,
+            };
             if self.entries.insert(name.clone(), entry).is_some() {
                 return Err(ModelError::invalid(path, format!("the tensor `{name}` is in another shard too")));
             }
@@ -181,11 +206,17 @@ impl Tensors {
     /// A tensor that is missing, of another shape, or of a dtype that is not f32, f16 or bf16, by name.
     pub fn take(&mut self, name: &str, shape: &[usize]) -> Result<Weight, ModelError> {
         let Some(entry) = self.entries.get_mut(name) else {
-            return Err(ModelError::invalid(&self.path, format!("the tensor `{name}` is missing (shape {shape:?} was expected)")));
+            return Err(ModelError::invalid(
+                &self.path,
+                format!("the tensor `{name}` is missing (shape {shape:?} was expected)"),
+            ));
         };
         let path = entry.file.path.clone();
         if entry.shape != shape {
-            return Err(ModelError::invalid(&path, format!("the tensor `{name}` has the shape {:?}, and {shape:?} was expected", entry.shape)));
+            return Err(ModelError::invalid(
+                &path,
+                format!("the tensor `{name}` has the shape {:?}, and {shape:?} was expected", entry.shape),
+            ));
         }
         entry.taken = true;
         let (start, end) = (entry.file.data_start + entry.range.0, entry.file.data_start + entry.range.1);
@@ -196,12 +227,21 @@ impl Tensors {
             _ => return Err(ModelError::invalid(&path, format!("the tensor `{name}` has {} dimensions", shape.len()))),
         };
         let data = match entry.dtype {
-            Dtype::F32 if bytemuck::try_cast_slice::<u8, f32>(bytes).is_ok() => Data::Mapped { file: Arc::clone(&entry.file), start, end },
+            Dtype::F32 if bytemuck::try_cast_slice::<u8, f32>(bytes).is_ok() => {
+                Data::Mapped { file: Arc::clone(&entry.file), start, end }
+            }
             // A header of odd length leaves the data unaligned: rare, and worth a copy.
             Dtype::F32 => Data::Owned(bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect()),
             Dtype::BF16 => Data::Owned(bytes.as_chunks::<2>().0.iter().map(|b| half::bf16::from_le_bytes(*b).to_f32()).collect()),
             Dtype::F16 => Data::Owned(bytes.as_chunks::<2>().0.iter().map(|b| half::f16::from_le_bytes(*b).to_f32()).collect()),
-            other => return Err(ModelError::refused(&path, format!("the tensor `{name}` is of dtype {other:?}; f32, f16 and bf16 are read\nhint: quantized checkpoints must be saved dequantized"))),
+            other => {
+                return Err(ModelError::refused(
+                    &path,
+                    format!(
+                        "the tensor `{name}` is of dtype {other:?}; f32, f16 and bf16 are read\nhint: quantized checkpoints must be saved dequantized"
+                    ),
+                ));
+            }
         };
         Ok(Weight { rows, cols, data })
     }
@@ -219,7 +259,10 @@ impl Tensors {
         if left.is_empty() {
             return Ok(());
         }
-        Err(ModelError::refused(&self.path, format!("{} of its {} tensors {meaning}: {}", left.len(), self.entries.len(), some_of(&left))))
+        Err(ModelError::refused(
+            &self.path,
+            format!("{} of its {} tensors {meaning}: {}", left.len(), self.entries.len(), some_of(&left)),
+        ))
     }
 
     /// Digest of the files' whole content, in the order of their names.
@@ -241,13 +284,21 @@ fn describe(error: &SafeTensorError, file: &[u8]) -> String {
     let length = file.len();
     match error {
         E::HeaderTooLarge => "its header claims more than 100 MB: it is damaged, or no safetensors file".to_owned(),
-        E::HeaderTooSmall | E::InvalidHeaderLength => format!("its header claims more bytes than the file's {length}: it is truncated, or no safetensors file"),
+        E::HeaderTooSmall | E::InvalidHeaderLength => {
+            format!("its header claims more bytes than the file's {length}: it is truncated, or no safetensors file")
+        }
         E::InvalidHeader(e) => format!("its header is not UTF-8 ({e})"),
         E::InvalidHeaderDeserialization(e) => format!("its header is not what safetensors writes ({e})"),
-        E::MetadataIncompleteBuffer => format!("its tensors do not fill the file's {length} bytes: it is truncated or was appended to"),
-        E::InvalidOffset(name) => format!("the byte range of the tensor `{name}` overlaps another, leaves a gap or leaves the file"),
+        E::MetadataIncompleteBuffer => {
+            format!("its tensors do not fill the file's {length} bytes: it is truncated or was appended to")
+        }
+        E::InvalidOffset(name) => {
+            format!("the byte range of the tensor `{name}` overlaps another, leaves a gap or leaves the file")
+        }
         E::TensorInvalidInfo | E::ValidationOverflow => match misfit(file) {
-            Some((name, info)) => format!("the tensor `{name}` of shape {:?} and dtype {:?} does not fit its byte range", info.shape, info.dtype),
+            Some((name, info)) => {
+                format!("the tensor `{name}` of shape {:?} and dtype {:?} does not fit its byte range", info.shape, info.dtype)
+            }
             None => "a tensor's byte range does not fit its shape and dtype".to_owned(),
         },
         other => other.to_string(),
@@ -258,9 +309,11 @@ fn describe(error: &SafeTensorError, file: &[u8]) -> String {
 fn misfit(file: &[u8]) -> Option<(String, TensorInfo)> {
     let length = u64::from_le_bytes(*file.first_chunk()?) as usize;
     let header: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(file.get(8..)?.get(..length)?).ok()?;
-    header.into_iter().filter_map(|(name, info)| Some((name, serde_json::from_value::<TensorInfo>(info).ok()?))).find(|(_, info)| {
-        let values = info.shape.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
-        let bits = values.and_then(|values| values.checked_mul(info.dtype.bitsize()));
-        bits.map(|bits| bits / 8) != info.data_offsets.1.checked_sub(info.data_offsets.0)
-    })
+    header.into_iter().filter_map(|(name, info)| Some((name, serde_json::from_value::<TensorInfo>(info).ok()?))).find(
+        |(_, info)| {
+            let values = info.shape.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
+            let bits = values.and_then(|values| values.checked_mul(info.dtype.bitsize()));
+            bits.map(|bits| bits / 8) != info.data_offsets.1.checked_sub(info.data_offsets.0)
+        },
+    )
 }

@@ -126,7 +126,8 @@ impl Probe for AdapterAblation {
         // R² is a figure of the mean curve, not a mean over items: the point decides.
         let point = Court { decide: super::Decide::Point, ..*court };
         let scale = curve[FULL];
-        let residuals: Vec<f64> = fold.curves[OVER].iter().zip(&fold.curves[FULL]).map(|(over, full)| (over - growth.value * full) / scale).collect();
+        let residuals: Vec<f64> =
+            fold.curves[OVER].iter().zip(&fold.curves[FULL]).map(|(over, full)| (over - growth.value * full) / scale).collect();
         let ratio = growth.value;
         let criteria = vec![
             line_rule.decide(Estimate { value: r_squared, interval: None, n }, |_| None, &point),

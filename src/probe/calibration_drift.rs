@@ -84,7 +84,9 @@ impl Probe for CalibrationDrift {
         if !rounds.is_empty() {
             return Vec::new();
         }
-        [View::Ft, View::Base].map(|view| Request::new(view, Op::LogprobOf { prompt: fact.prompt.clone(), completion: fact.gold.clone() })).to_vec()
+        [View::Ft, View::Base]
+            .map(|view| Request::new(view, Op::LogprobOf { prompt: fact.prompt.clone(), completion: fact.gold.clone() }))
+            .to_vec()
     }
 
     fn measure(&self, _: &Fact, rounds: &[Vec<Answer>]) -> Option<f64> {
@@ -112,7 +114,12 @@ impl Probe for CalibrationDrift {
         let n = fold.changes.len();
         let forgotten = fold.changes.iter().filter(|change| **change < -self.loss).count();
         let share_rule = Rule { name: "forgotten_share", worst: 1.0, threshold: self.max_share, best: 0.0 };
-        let change_rule = Rule { name: "mean_change", worst: self.min_change - 2.0, threshold: self.min_change, best: self.min_change.max(0.0) };
+        let change_rule = Rule {
+            name: "mean_change",
+            worst: self.min_change - 2.0,
+            threshold: self.min_change,
+            best: self.min_change.max(0.0),
+        };
         let Some(change) = court.decide_mean(change_rule, &fold.changes) else {
             return Judgement::nothing("no item was measured", fold.changes.clone());
         };
@@ -138,8 +145,19 @@ impl Probe for CalibrationDrift {
         if let Ok(change) = mean(&fold.changes) {
             evidence.insert("mean_change".to_owned(), json!(change));
         }
-        evidence.insert("worst".to_owned(), json!(fold.lost.iter().map(|(change, text)| json!({"change": change, "text": text})).collect::<Vec<_>>()));
+        evidence.insert(
+            "worst".to_owned(),
+            json!(fold.lost.iter().map(|(change, text)| json!({"change": change, "text": text})).collect::<Vec<_>>()),
+        );
         let score = share_rule.score(criteria[0].estimate.value).min(change_rule.score(criteria[1].estimate.value));
-        Judgement { verdict, score: score_of(verdict, score), p_paired: None, criteria, message, evidence, values: fold.changes.clone() }
+        Judgement {
+            verdict,
+            score: score_of(verdict, score),
+            p_paired: None,
+            criteria,
+            message,
+            evidence,
+            values: fold.changes.clone(),
+        }
     }
 }

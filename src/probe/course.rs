@@ -101,7 +101,19 @@ impl<P: Probe> AnyProbe for P {
     fn start(&self, rows: &dyn OpenRows, plan: CoursePlan) -> Result<Box<dyn Course>, String> {
         let items = self.items().open(rows)?;
         let nulls = plan.nulls.iter().map(|_| NullFold::default()).collect();
-        Ok(Box::new(Run { probe: self.clone(), items, plan, drawn: 0, flights: Vec::new(), fold: P::Fold::default(), measured: 0, same_items: NullFold::default(), nulls, errors: Vec::new(), failed: 0 }))
+        Ok(Box::new(Run {
+            probe: self.clone(),
+            items,
+            plan,
+            drawn: 0,
+            flights: Vec::new(),
+            fold: P::Fold::default(),
+            measured: 0,
+            same_items: NullFold::default(),
+            nulls,
+            errors: Vec::new(),
+            failed: 0,
+        }))
     }
 }
 
@@ -240,7 +252,8 @@ impl<P: Probe> Course for Run<P> {
     fn tell(&mut self, replies: Vec<Result<Answer, RequestError>>) {
         let mut replies = replies.into_iter();
         for mut flight in std::mem::take(&mut self.flights) {
-            let round: Result<Vec<Answer>, RequestError> = replies.by_ref().take(flight.asked).collect::<Vec<_>>().into_iter().collect();
+            let round: Result<Vec<Answer>, RequestError> =
+                replies.by_ref().take(flight.asked).collect::<Vec<_>>().into_iter().collect();
             match round {
                 Ok(answers) => {
                     flight.rounds.push(answers);

@@ -54,8 +54,12 @@ impl DeltaKl {
 }
 
 impl Probe for DeltaKl {
-    const KIND: Kind =
-        Kind { name: "delta_kl", category: Category::Adherence, summary: "did the next-token distributions move?", calibrated: true };
+    const KIND: Kind = Kind {
+        name: "delta_kl",
+        category: Category::Adherence,
+        summary: "did the next-token distributions move?",
+        calibrated: true,
+    };
 
     type Item = Prompt;
     type Measurement = Divergence;

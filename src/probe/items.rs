@@ -3,9 +3,9 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde::Deserialize;
 use serde_json::Value;
 
 /// Where a probe's items are.
@@ -90,7 +90,10 @@ fn parse_row<T: Item>(row: Value, field: Option<&str>) -> Result<T, String> {
             let field = field.unwrap_or(default);
             fields.remove(field).ok_or_else(|| {
                 let there: Vec<String> = fields.keys().map(|key| format!("`{key}`")).collect();
-                format!("it has no field `{field}`; it has {}", if there.is_empty() { "none".to_owned() } else { there.join(", ") })
+                format!(
+                    "it has no field `{field}`; it has {}",
+                    if there.is_empty() { "none".to_owned() } else { there.join(", ") }
+                )
             })?
         }
         (_, row) => row,

@@ -56,7 +56,11 @@ impl Item for Section {
     fn check(&self) -> Result<(), String> {
         check_text("text", &self.0)?;
         let words = self.0.split_whitespace().count();
-        if words < FEWEST_WORDS { Err(format!("a section of {words} words is too short: at least {FEWEST_WORDS} are needed")) } else { Ok(()) }
+        if words < FEWEST_WORDS {
+            Err(format!("a section of {words} words is too short: at least {FEWEST_WORDS} are needed"))
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -93,8 +97,12 @@ impl Leakage {
 }
 
 impl Probe for Leakage {
-    const KIND: Kind =
-        Kind { name: "leakage", category: Category::Calibration, summary: "does it recite its training text?", calibrated: false };
+    const KIND: Kind = Kind {
+        name: "leakage",
+        category: Category::Calibration,
+        summary: "does it recite its training text?",
+        calibrated: false,
+    };
 
     type Item = Section;
     type Measurement = Recall;

@@ -45,7 +45,14 @@ pub struct Kind {
 }
 
 /// All kinds, in the order in which they are listed.
-pub const KINDS: &[Kind] = &[DeltaKl::KIND, ParaphraseInvariance::KIND, PreferenceFlip::KIND, CalibrationDrift::KIND, Leakage::KIND, AdapterAblation::KIND];
+pub const KINDS: &[Kind] = &[
+    DeltaKl::KIND,
+    ParaphraseInvariance::KIND,
+    PreferenceFlip::KIND,
+    CalibrationDrift::KIND,
+    Leakage::KIND,
+    AdapterAblation::KIND,
+];
 
 /// One kind of probe. The type itself holds the keys that a suite gives it.
 pub trait Probe: DeserializeOwned + Clone + Send + 'static {

@@ -99,7 +99,10 @@ impl Probe for ParaphraseInvariance {
         }
         let prompts = std::iter::once(&case.prompt).chain(&case.paraphrases);
         prompts
-            .flat_map(|prompt| [View::Ft, View::Base].map(|view| Request::new(view, Op::LogprobOf { prompt: prompt.clone(), completion: case.gold.clone() })))
+            .flat_map(|prompt| {
+                [View::Ft, View::Base]
+                    .map(|view| Request::new(view, Op::LogprobOf { prompt: prompt.clone(), completion: case.gold.clone() }))
+            })
             .collect()
     }
 
@@ -129,7 +132,9 @@ impl Probe for ParaphraseInvariance {
     fn judge(&self, fold: &Fold, court: &Court<'_>) -> Judgement {
         let lift_rule = Rule { name: "verbatim_lift", worst: 0.0, threshold: self.min_lift, best: self.min_lift + 1.0 };
         let ratio_rule = match self.intent {
-            Intent::Generalize => Rule { name: "paraphrase_ratio", worst: 0.0, threshold: self.ratio, best: (2.0 * self.ratio).max(1.0) },
+            Intent::Generalize => {
+                Rule { name: "paraphrase_ratio", worst: 0.0, threshold: self.ratio, best: (2.0 * self.ratio).max(1.0) }
+            }
             Intent::Memorize => Rule { name: "paraphrase_ratio", worst: 1.0, threshold: self.ratio, best: 0.0 },
         };
         let Some(lift) = court.decide_mean(lift_rule, &fold.verbatim) else {
@@ -138,14 +143,16 @@ impl Probe for ParaphraseInvariance {
         let mut criteria = vec![lift];
         let lifts = format!("the gold answers gained {} nats per token on the trained phrasings", shown(&criteria[0].estimate));
         // Without a lift there is no ratio: the share of nothing that carries over says nothing.
-        let ratio = if criteria[0].verdict == Verdict::Fail { None } else { court.ratio("ratio", &fold.paraphrased, &fold.verbatim) };
+        let ratio =
+            if criteria[0].verdict == Verdict::Fail { None } else { court.ratio("ratio", &fold.paraphrased, &fold.verbatim) };
         let mut score = lift_rule.score(criteria[0].estimate.value);
         let carried = ratio.as_ref().map_or(String::new(), |ratio| format!(" and {} times that on paraphrases", shown(ratio)));
         if let Some(ratio) = ratio {
             score = score.min(ratio_rule.score(ratio.value));
             // The standard deviation of one case's share of the ratio, by linearisation.
             let scale = mean(&fold.verbatim).unwrap_or(f64::NAN);
-            let residuals: Vec<f64> = fold.paraphrased.iter().zip(&fold.verbatim).map(|(p, v)| (p - ratio.value * v) / scale).collect();
+            let residuals: Vec<f64> =
+                fold.paraphrased.iter().zip(&fold.verbatim).map(|(p, v)| (p - ratio.value * v) / scale).collect();
             let value = ratio.value;
             criteria.push(ratio_rule.decide(ratio, |threshold| items_for_mean(value, sd(&residuals).ok()?, threshold), court));
         }
@@ -153,8 +160,12 @@ impl Probe for ParaphraseInvariance {
         let ratio_failed = criteria.get(1).is_some_and(|criterion| criterion.verdict == Verdict::Fail);
         let message = match (verdict, self.intent) {
             (Verdict::Fail, _) if court.only_drowned(&criteria) => format!("{lifts}{}", court.null_clause()),
-            (Verdict::Fail, Intent::Generalize) if ratio_failed => format!("{lifts}{carried}: it learned the phrasing, not the fact"),
-            (Verdict::Fail, Intent::Memorize) if ratio_failed => format!("{lifts}{carried}: it generalises where it was meant to memorise"),
+            (Verdict::Fail, Intent::Generalize) if ratio_failed => {
+                format!("{lifts}{carried}: it learned the phrasing, not the fact")
+            }
+            (Verdict::Fail, Intent::Memorize) if ratio_failed => {
+                format!("{lifts}{carried}: it generalises where it was meant to memorise")
+            }
             (Verdict::Fail, _) => format!("{lifts}, short of the {} asked for: it did not learn them", self.min_lift),
             (Verdict::Pass, _) => format!("{lifts}{carried}{}", court.null_clause()),
             _ => format!("{lifts}{carried}, which does not settle it{}", settle_clause(&criteria, court)),

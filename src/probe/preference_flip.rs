@@ -99,7 +99,9 @@ impl Probe for PreferenceFlip {
         if !rounds.is_empty() {
             return Vec::new();
         }
-        let ask = |view, completion: &String| Request::new(view, Op::LogprobOf { prompt: triple.prompt.clone(), completion: completion.clone() });
+        let ask = |view, completion: &String| {
+            Request::new(view, Op::LogprobOf { prompt: triple.prompt.clone(), completion: completion.clone() })
+        };
         [View::Ft, View::Base].into_iter().flat_map(|view| [ask(view, &triple.chosen), ask(view, &triple.rejected)]).collect()
     }
 
@@ -145,7 +147,10 @@ impl Probe for PreferenceFlip {
         };
         let criteria = vec![share];
         let verdict = court.effect(&criteria);
-        let found = format!("of {wrong} triples that the base got wrong, the adapter gets {fixed} right ({})", shown(&criteria[0].estimate));
+        let found = format!(
+            "of {wrong} triples that the base got wrong, the adapter gets {fixed} right ({})",
+            shown(&criteria[0].estimate)
+        );
         let broke = if broken > 0 { format!(", and it broke {broken} that were right") } else { String::new() };
         let message = match verdict {
             Verdict::Fail if court.only_drowned(&criteria) => format!("{found}{broke}{}", court.null_clause()),
@@ -159,7 +164,13 @@ impl Probe for PreferenceFlip {
 }
 
 /// The base is right nearly everywhere: what can be told is whether the margin grew, and that is a warning at best.
-fn too_few_wrong(wrong: u64, changes: Vec<f64>, p_paired: Option<f64>, evidence: Map<String, serde_json::Value>, court: &Court<'_>) -> Judgement {
+fn too_few_wrong(
+    wrong: u64,
+    changes: Vec<f64>,
+    p_paired: Option<f64>,
+    evidence: Map<String, serde_json::Value>,
+    court: &Court<'_>,
+) -> Judgement {
     let rule = Rule { name: "mean_margin_change", worst: -1.0, threshold: 0.0, best: 1.0 };
     let Some(criterion) = court.decide_mean(rule, &changes) else {
         return Judgement::nothing("no triple was measured", changes);

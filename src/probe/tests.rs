@@ -25,12 +25,25 @@ fn court() -> Court<'static> {
 
 /// A mean over two tokens, so that a sum taken for a mean shows.
 fn logprob(per_token: f64) -> Answer {
-    Answer::LogprobOf(CompletionLogprob { logprob: 2.0 * per_token, num_tokens: 2, logprobs: vec![per_token as f32; 2], token_ids: vec![1, 2] })
+    Answer::LogprobOf(CompletionLogprob {
+        logprob: 2.0 * per_token,
+        num_tokens: 2,
+        logprobs: vec![per_token as f32; 2],
+        token_ids: vec![1, 2],
+    })
 }
 
 fn moved(js: f64, rms: f64) -> Answer {
-    let divergence = Divergence { js, kl: 2.0 * js, kl_reverse: js, rms, max_change: rms, same_top: js < 0.1, top_probability_change: -js };
-    Answer::NextTokenDist(NextTokenDist { token_ids: vec![0], logprobs: vec![0.0], tail_logprob: None, vocab_size: 1, entropy: 0.0, divergence: Some(divergence) })
+    let divergence =
+        Divergence { js, kl: 2.0 * js, kl_reverse: js, rms, max_change: rms, same_top: js < 0.1, top_probability_change: -js };
+    Answer::NextTokenDist(NextTokenDist {
+        token_ids: vec![0],
+        logprobs: vec![0.0],
+        tail_logprob: None,
+        vocab_size: 1,
+        entropy: 0.0,
+        divergence: Some(divergence),
+    })
 }
 
 fn text(text: &str) -> Answer {
@@ -38,7 +51,11 @@ fn text(text: &str) -> Answer {
 }
 
 /// Takes a probe through all its items; `answer` plays the model, and sees the item's number with each request.
-fn course_of<P: Probe>(probe: &P, plan: CoursePlan, answer: impl Fn(&Request) -> Result<Answer, RequestError>) -> Box<dyn Course> {
+fn course_of<P: Probe>(
+    probe: &P,
+    plan: CoursePlan,
+    answer: impl Fn(&Request) -> Result<Answer, RequestError>,
+) -> Box<dyn Course> {
     let mut course = probe.start(&NoFiles, plan).unwrap();
     while course.draw(3) > 0 {
         loop {
@@ -78,7 +95,10 @@ mod delta_kl_on_answers {
         let probe: DeltaKl = probe(&prompts(1));
         let item = probe.items().open(&NoFiles).unwrap().next().unwrap().unwrap();
         let asked = probe.ask(&item, &[]);
-        assert_eq!(asked, [Request::new(View::Ft, Op::NextTokenDist { prompt: "prompt 0".into(), top_k: 1, versus: Some(View::Base) })]);
+        assert_eq!(
+            asked,
+            [Request::new(View::Ft, Op::NextTokenDist { prompt: "prompt 0".into(), top_k: 1, versus: Some(View::Base) })]
+        );
         assert!(probe.ask(&item, &[vec![moved(0.1, 1.0)]]).is_empty());
     }
 
@@ -119,8 +139,10 @@ mod nulls {
         course.draw(6);
         let asked = course.ask();
         for null in [View::Null(7), View::Null(8)] {
-            let under_null: Vec<Request> = asked.iter().filter(|r| r.view == null).map(|r| r.with_view_replaced(null, View::Ft)).collect();
-            let own: Vec<Request> = asked.iter().filter(|r| r.view == View::Ft && [1.0, 4.0].contains(&number(r))).cloned().collect();
+            let under_null: Vec<Request> =
+                asked.iter().filter(|r| r.view == null).map(|r| r.with_view_replaced(null, View::Ft)).collect();
+            let own: Vec<Request> =
+                asked.iter().filter(|r| r.view == View::Ft && [1.0, 4.0].contains(&number(r))).cloned().collect();
             assert_eq!(under_null, own);
         }
     }
@@ -180,7 +202,9 @@ mod paraphrase_invariance_on_answers {
     fn cases(more: &str) -> ParaphraseInvariance {
         probe(&format!(
             "{more}\n{}",
-            list("cases", 8, |i| format!("{{ prompt = \"verbatim {i}\", gold = \" g\", paraphrases = [\"other {i}\", \"another {i}\"] }}"))
+            list("cases", 8, |i| format!(
+                "{{ prompt = \"verbatim {i}\", gold = \" g\", paraphrases = [\"other {i}\", \"another {i}\"] }}"
+            ))
         ))
     }
 
@@ -242,7 +266,10 @@ mod preference_flip_on_answers {
 
     #[test]
     fn the_share_is_of_the_triples_that_the_base_got_wrong() {
-        let found = judged(&triples(30), margins(|i| if i < 20.0 { -1.0 } else { 1.0 }, |i| if i == 0.0 || i == 29.0 { -1.0 } else { 1.0 }));
+        let found = judged(
+            &triples(30),
+            margins(|i| if i < 20.0 { -1.0 } else { 1.0 }, |i| if (0.5..28.5).contains(&i) { 1.0 } else { -1.0 }),
+        );
         assert_eq!(found.criteria[0].estimate.n, 20);
         assert!((found.criteria[0].estimate.value - 0.95).abs() < 1e-12);
         assert_eq!(found.verdict, Verdict::Pass, "{}", found.message);
@@ -310,7 +337,10 @@ mod leakage_on_answers {
         let probe = sections();
         let item = probe.items().open(&NoFiles).unwrap().next().unwrap().unwrap();
         let asked = probe.ask(&item, &[]);
-        assert_eq!(asked.iter().map(|r| (r.view, r.op.prompt())).collect::<Vec<_>>(), [(View::Ft, "a b c d"), (View::Base, "a b c d")]);
+        assert_eq!(
+            asked.iter().map(|r| (r.view, r.op.prompt())).collect::<Vec<_>>(),
+            [(View::Ft, "a b c d"), (View::Base, "a b c d")]
+        );
     }
 
     #[test]

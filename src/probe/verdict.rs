@@ -79,7 +79,8 @@ impl Rule {
     /// Monotone in the figure: 0 at the worst, 0.5 at the threshold, [`SOUND`] at the best, straight lines between; beyond the
     /// best it nears 1.
     pub fn score(&self, value: f64) -> f64 {
-        let along = |from: f64, to: f64| if (to - from).abs() < f64::EPSILON { 1.0 } else { ((value - from) / (to - from)).max(0.0) };
+        let along =
+            |from: f64, to: f64| if (to - from).abs() < f64::EPSILON { 1.0 } else { ((value - from) / (to - from)).max(0.0) };
         if !self.is_good(value) {
             return 0.5 * along(self.worst, self.threshold).min(1.0);
         }
@@ -108,7 +109,14 @@ impl Rule {
         } else {
             None
         };
-        Criterion { name: self.name.to_owned(), threshold: self.threshold, good_side: self.good_side(), verdict, items_to_settle, estimate }
+        Criterion {
+            name: self.name.to_owned(),
+            threshold: self.threshold,
+            good_side: self.good_side(),
+            verdict,
+            items_to_settle,
+            estimate,
+        }
     }
 }
 
@@ -185,7 +193,9 @@ impl Court<'_> {
             (Some(NullOutcome::Compared { z, .. }), Some(q)) if q > self.fdr => {
                 format!("; random adapters of the same size do as much (z = {z:.1}, q = {q:.2})")
             }
-            (Some(NullOutcome::Compared { z, .. }), _) => format!("; {z:.1} standard deviations from random adapters of the same size"),
+            (Some(NullOutcome::Compared { z, .. }), _) => {
+                format!("; {z:.1} standard deviations from random adapters of the same size")
+            }
             (Some(NullOutcome::Degenerate { degenerate }), _) => format!("; the null adapters can't calibrate it: {degenerate}"),
             (None, _) => String::new(),
         }
@@ -240,7 +250,15 @@ pub fn settle_clause(criteria: &[Criterion], court: &Court<'_>) -> String {
 impl Judgement {
     /// No item gave a figure that could be judged.
     pub fn nothing(message: impl Into<String>, values: Vec<f64>) -> Self {
-        Self { verdict: Verdict::Inconclusive, score: None, criteria: Vec::new(), p_paired: None, message: message.into(), evidence: Map::new(), values }
+        Self {
+            verdict: Verdict::Inconclusive,
+            score: None,
+            criteria: Vec::new(),
+            p_paired: None,
+            message: message.into(),
+            evidence: Map::new(),
+            values,
+        }
     }
 }
 

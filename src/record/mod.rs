@@ -7,5 +7,5 @@ mod run;
 mod trace;
 
 pub use probe::{Calibration, Category, Criterion, Estimate, NullOutcome, ProbeRecord, Verdict};
-pub use run::{AdapterInfo, BaseInfo, Event, Gate, Liveness, ModuleLiveness, RunRecord, Stats, SCHEMA_VERSION};
+pub use run::{AdapterInfo, BaseInfo, Event, Gate, Liveness, ModuleLiveness, RunRecord, SCHEMA_VERSION, Stats};
 pub use trace::TraceLine;

@@ -52,15 +52,25 @@ pub enum RequestError {
     CompletionWithoutTokens,
     #[error("the text has {tokens} token(s): at least 2 are needed to score one after another")]
     TextTooShort { tokens: usize },
-    #[error("the input has {tokens} tokens and the model's context holds {context}\nhint: shorten it, or set \"truncate\": true to keep its last tokens")]
+    #[error(
+        "the input has {tokens} tokens and the model's context holds {context}\nhint: shorten it, or set \"truncate\": true to keep its last tokens"
+    )]
     TooLong { tokens: usize, context: usize },
+    #[error(
+        "the prompt fills the model's context of {context} tokens and leaves no room for a continuation\nhint: shorten it, or set \"truncate\": true to keep its last tokens"
+    )]
+    NoRoom { context: usize },
+    #[error("the completion alone is longer than the model's context of {context} tokens: no token of it can be left out")]
+    CompletionTooLong { context: usize },
     #[error("top_k must be between 1 and the vocabulary's size, {vocab_size}, not {top_k}")]
     TopK { top_k: usize, vocab_size: usize },
     #[error("the view {view} needs an adapter, and none is loaded\nhint: name one with --adapter")]
     NoAdapter { view: View },
     #[error("{what} must be {must}, not {got}")]
     Parameter { what: &'static str, must: &'static str, got: String },
-    #[error("the model gave a logit that is not finite (token id {token}) at position {position} of the {view} view\nhint: the checkpoint or the adapter holds values that overflow; no number is reported for it")]
+    #[error(
+        "the model gave a logit that is not finite (token id {token}) at position {position} of the {view} view\nhint: the checkpoint or the adapter holds values that overflow; no number is reported for it"
+    )]
     NonFinite { view: View, position: usize, token: usize },
     #[error("the text can't be tokenized: {message}")]
     Tokenizer { message: String },
@@ -74,7 +84,7 @@ impl RequestError {
             Self::EmptyPrompt => "empty_prompt",
             Self::EmptyCompletion | Self::CompletionWithoutTokens => "empty_completion",
             Self::TextTooShort { .. } => "text_too_short",
-            Self::TooLong { .. } => "too_long",
+            Self::TooLong { .. } | Self::NoRoom { .. } | Self::CompletionTooLong { .. } => "too_long",
             Self::TopK { .. } => "bad_top_k",
             Self::NoAdapter { .. } => "no_adapter",
             Self::Parameter { .. } => "bad_parameter",

@@ -67,7 +67,8 @@ impl FromStr for View {
         let unknown = || ViewError(text.to_owned());
         let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
         let view = if let Some(lambda) = text.strip_prefix("scaled_") {
-            let (whole, cents) = lambda.split_once('.').filter(|(w, c)| digits(w) && digits(c) && c.len() == 2).ok_or_else(unknown)?;
+            let (whole, cents) =
+                lambda.split_once('.').filter(|(w, c)| digits(w) && digits(c) && c.len() == 2).ok_or_else(unknown)?;
             let hundredths = whole.parse::<u16>().ok().and_then(|w| w.checked_mul(100)?.checked_add(cents.parse().ok()?));
             Self::Scaled(Scale::from_hundredths(hundredths.ok_or_else(unknown)?))
         } else if let Some(seed) = text.strip_prefix("null_").filter(|seed| digits(seed)) {
@@ -110,7 +111,19 @@ mod tests {
 
     #[test]
     fn other_spellings_are_refused() {
-        for text in ["", "Base", "scaled_0.5", "scaled_.50", "scaled_-1.00", "scaled_00.50", "null_", "null_-1", "null_007", "scaled_999.00", "scaled_NaN"] {
+        for text in [
+            "",
+            "Base",
+            "scaled_0.5",
+            "scaled_.50",
+            "scaled_-1.00",
+            "scaled_00.50",
+            "null_",
+            "null_-1",
+            "null_007",
+            "scaled_999.00",
+            "scaled_NaN",
+        ] {
             assert!(text.parse::<View>().is_err(), "{text}");
         }
     }

@@ -6,7 +6,9 @@ use crate::suite::GateSpec;
 /// The gate holds when nothing failed, nothing was left open, and the score is not under the minimum.
 pub fn judge(probes: &[ProbeRecord], spec: &GateSpec) -> Gate {
     let score = overall(probes);
-    let named = |verdict: Verdict| -> Vec<String> { probes.iter().filter(|probe| probe.verdict == verdict).map(|probe| format!("`{}`", probe.name)).collect() };
+    let named = |verdict: Verdict| -> Vec<String> {
+        probes.iter().filter(|probe| probe.verdict == verdict).map(|probe| format!("`{}`", probe.name)).collect()
+    };
     let failed = named(Verdict::Fail);
     let low = score.filter(|score| *score < spec.min_score);
     let errors = named(Verdict::Error);
@@ -30,13 +32,21 @@ pub fn judge(probes: &[ProbeRecord], spec: &GateSpec) -> Gate {
 
 /// The gate of a run whose adapter is dead.
 pub fn dead(message: &str, spec: &GateSpec) -> Gate {
-    Gate { verdict: Verdict::Fail, score: None, min_score: spec.min_score, fdr: spec.fdr, band: None, message: message.to_owned() }
+    Gate {
+        verdict: Verdict::Fail,
+        score: None,
+        min_score: spec.min_score,
+        fdr: spec.fdr,
+        band: None,
+        message: message.to_owned(),
+    }
 }
 
 /// Weighted mean over the categories present of the weighted mean of each one's scored probes.
 fn overall(probes: &[ProbeRecord]) -> Option<f64> {
     let categories = Category::ALL.iter().filter_map(|category| {
-        let scored = || probes.iter().filter(|probe| probe.category == *category).filter_map(|probe| Some((probe.score?, probe.weight)));
+        let scored =
+            || probes.iter().filter(|probe| probe.category == *category).filter_map(|probe| Some((probe.score?, probe.weight)));
         let weight: f64 = scored().map(|(_, weight)| weight).sum();
         (weight > 0.0).then(|| (category.weight(), scored().map(|(score, weight)| score * weight).sum::<f64>() / weight))
     });
@@ -120,8 +130,14 @@ mod tests {
         let failed = || probe(Category::Attribution, Verdict::Fail, Some(0.4), 1.0);
         assert_eq!(judge(&[passing(0.9), open()], &spec()).verdict, Verdict::Inconclusive);
         assert_eq!(judge(&[passing(0.9), open(), failed()], &spec()).verdict, Verdict::Fail);
-        assert_eq!(judge(&[passing(0.9), probe(Category::Ablation, Verdict::Error, None, 1.0)], &spec()).verdict, Verdict::Inconclusive);
-        assert_eq!(judge(&[passing(0.9), probe(Category::Ablation, Verdict::Warn, Some(0.9), 1.0)], &spec()).verdict, Verdict::Pass);
+        assert_eq!(
+            judge(&[passing(0.9), probe(Category::Ablation, Verdict::Error, None, 1.0)], &spec()).verdict,
+            Verdict::Inconclusive
+        );
+        assert_eq!(
+            judge(&[passing(0.9), probe(Category::Ablation, Verdict::Warn, Some(0.9), 1.0)], &spec()).verdict,
+            Verdict::Pass
+        );
     }
 
     #[test]

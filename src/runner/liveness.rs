@@ -21,12 +21,23 @@ pub fn check(plan: &Plan, loaded: &mut Loaded) -> Result<Option<Liveness>, Engin
     }
     let modules = std::mem::take(&mut loaded.modules);
     let zero_modules = modules.iter().filter(|module| module.relative_norm == 0.0).count();
-    let mut liveness = Liveness { live: false, message: String::new(), tensors: loaded.adapter_tensors, zero_modules, modules, largest_move: None, noise_floor: None };
+    let mut liveness = Liveness {
+        live: false,
+        message: String::new(),
+        tensors: loaded.adapter_tensors,
+        zero_modules,
+        modules,
+        largest_move: None,
+        noise_floor: None,
+    };
     if zero_modules == liveness.modules.len() {
-        liveness.message = format!("the update of all {zero_modules} modules is exactly zero, so it answers as the base does; was it saved before it was trained?");
+        liveness.message = format!(
+            "the update of all {zero_modules} modules is exactly zero, so it answers as the base does; was it saved before it was trained?"
+        );
         return Ok(Some(liveness));
     }
-    let texts: Vec<&str> = plan.entries.iter().flat_map(|entry| entry.survey.texts.iter().map(String::as_str)).take(TEXTS).collect();
+    let texts: Vec<&str> =
+        plan.entries.iter().flat_map(|entry| entry.survey.texts.iter().map(String::as_str)).take(TEXTS).collect();
     let engine = &mut loaded.engine;
     match largest_move(engine, &texts)? {
         Err(error) => liveness.message = format!("it can't be computed: {error}"),
@@ -42,7 +53,9 @@ pub fn check(plan: &Plan, loaded: &mut Loaded) -> Result<Option<Liveness>, Engin
             liveness.message = if liveness.live {
                 format!("it moves the log-probabilities by up to {largest:.2} nats, where the noise floor is {floor:.0e}")
             } else {
-                format!("it moves no logit by more than {largest:.1e} nats, and the noise floor is {floor:.1e}: it answers as the base does")
+                format!(
+                    "it moves no logit by more than {largest:.1e} nats, and the noise floor is {floor:.1e}: it answers as the base does"
+                )
             };
         }
     }
@@ -58,9 +71,11 @@ fn next_token(view: View, versus: Option<View>, text: &str) -> Request {
 fn largest_move(engine: &mut Engine, texts: &[&str]) -> Result<Result<Option<f64>, RequestError>, EngineError> {
     let requests: Vec<Request> = texts.iter().map(|text| next_token(View::Ft, Some(View::Base), text)).collect();
     let mut largest: Option<f64> = None;
-    for reply in engine.answer(&questions(&requests), &mut |_, _| {})? {
+    for reply in engine.answer(&questions(&requests), &mut |_| {})? {
         match reply {
-            Ok(Answer::NextTokenDist(NextTokenDist { divergence: Some(divergence), .. })) => largest = Some(largest.unwrap_or(0.0).max(divergence.max_change)),
+            Ok(Answer::NextTokenDist(NextTokenDist { divergence: Some(divergence), .. })) => {
+                largest = Some(largest.unwrap_or(0.0).max(divergence.max_change));
+            }
             Err(error @ RequestError::NonFinite { .. }) => return Ok(Err(error)),
             _ => {}
         }

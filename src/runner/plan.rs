@@ -78,7 +78,8 @@ impl Plan {
         }
         let files = Files { dir: dir.clone() };
         for entry in entries.iter_mut().filter(|entry| entry.enabled) {
-            entry.survey = entry.probe.survey(&files).map_err(|message| PlanError::Data { probe: entry.name.clone(), message })?;
+            entry.survey =
+                entry.probe.survey(&files).map_err(|message| PlanError::Data { probe: entry.name.clone(), message })?;
         }
         Ok(Self {
             suite: path.display().to_string(),
@@ -124,7 +125,10 @@ impl Plan {
             return CoursePlan::default();
         }
         let nulls = (1..=self.null.runs as u64).map(|draw| self.seed.wrapping_add(draw)).collect();
-        CoursePlan { nulls, calibrated: choose(entry.survey.items, self.null.max_items, derive_seed(self.seed, &[&entry.name, "null items"])) }
+        CoursePlan {
+            nulls,
+            calibrated: choose(entry.survey.items, self.null.max_items, derive_seed(self.seed, &[&entry.name, "null items"])),
+        }
     }
 }
 
@@ -161,12 +165,20 @@ fn sources(suite: &Suite, dir: &Path, diagnostics: &mut Diagnostics) -> Option<S
     let known = diagnostics.len();
     if *model.dtype.get_ref() != Dtype::F32 {
         let message = "this sway computes in float32 only";
-        diagnostics.push(Diagnostic::new(model.dtype.span(), message).with_hint("leave `dtype` out: f16 and bf16 checkpoints are read and computed in float32"));
+        diagnostics.push(
+            Diagnostic::new(model.dtype.span(), message)
+                .with_hint("leave `dtype` out: f16 and bf16 checkpoints are read and computed in float32"),
+        );
     }
     if *model.device.get_ref() != suite::Device::Cpu {
-        diagnostics.push(Diagnostic::new(model.device.span(), "this sway computes on the CPU only").with_hint("leave `device` out"));
+        diagnostics
+            .push(Diagnostic::new(model.device.span(), "this sway computes on the CPU only").with_hint("leave `device` out"));
     }
-    let source = |name: &str, revision: &Option<String>| ModelSource { name: name.to_owned(), revision: revision.clone(), relative_to: dir.to_owned() };
+    let source = |name: &str, revision: &Option<String>| ModelSource {
+        name: name.to_owned(),
+        revision: revision.clone(),
+        relative_to: dir.to_owned(),
+    };
     let base = source(model.base.get_ref(), &model.revision);
     let adapter = model.adapter.as_ref().map(|adapter| source(adapter.get_ref(), &model.adapter_revision));
     let nulls = match suite.null.kind {

@@ -2,7 +2,7 @@
 
 use super::plan::{Entry, Plan};
 use super::{gate, liveness};
-use crate::engine::{EngineError, Loaded, Question};
+use crate::engine::{EngineError, Loaded, Question, Reply};
 use crate::math::benjamini_hochberg;
 use crate::probe::{Course, Court};
 use crate::record::{Calibration, Event, Gate, Liveness, NullOutcome, ProbeRecord, RunRecord, SCHEMA_VERSION, Stats, Verdict};
@@ -37,7 +37,7 @@ pub fn run(mut plan: Plan, loaded: &mut Loaded, emit: &mut dyn FnMut(&Event<'_>)
     let header = Header { suite: plan.suite.clone(), digest: plan.digest.clone(), gate: plan.gate.clone() };
     emit(&Event::Started { probes: plan.entries.len(), items: plan.items(), requests: plan.requests() });
     let found = match liveness::check(&plan, loaded) {
-        Err(EngineError::Interrupted) => return Ok(finish(record(&header, loaded, None, Vec::new(), true), emit)),
+        Err(EngineError::Interrupted { .. }) => return Ok(finish(record(&header, loaded, None, Vec::new(), true), emit)),
         found => found?,
     };
     if let Some(liveness) = &found {
@@ -49,7 +49,7 @@ pub fn run(mut plan: Plan, loaded: &mut Loaded, emit: &mut dyn FnMut(&Event<'_>)
     let mut running = start(&mut plan)?;
     let interrupted = match carry(&mut running, &plan.entries, loaded, emit) {
         Ok(()) => false,
-        Err(EngineError::Interrupted) => true,
+        Err(EngineError::Interrupted { .. }) => true,
         Err(error) => return Err(error.into()),
     };
     let probes = judge(&plan, &running, interrupted);
@@ -73,14 +73,20 @@ fn start(plan: &mut Plan) -> Result<Vec<Running>, RunError> {
         }
         let course = plan.course(&plan.entries[index]);
         let entry = &plan.entries[index];
-        let course = entry.probe.start(&files, course).map_err(|message| RunError::Data { probe: entry.name.clone(), message })?;
+        let course =
+            entry.probe.start(&files, course).map_err(|message| RunError::Data { probe: entry.name.clone(), message })?;
         running.push(Running { entry: index, course });
     }
     Ok(running)
 }
 
 /// Takes all courses through their items.
-fn carry(running: &mut [Running], entries: &[Entry], loaded: &mut Loaded, emit: &mut dyn FnMut(&Event<'_>)) -> Result<(), EngineError> {
+fn carry(
+    running: &mut [Running],
+    entries: &[Entry],
+    loaded: &mut Loaded,
+    emit: &mut dyn FnMut(&Event<'_>),
+) -> Result<(), EngineError> {
     let share = (WINDOW / running.len().max(1)).max(1);
     loop {
         let drawn: usize = running.iter_mut().map(|one| one.course.draw(share)).sum();
@@ -96,12 +102,37 @@ fn carry(running: &mut [Running], entries: &[Entry], loaded: &mut Loaded, emit: 
             if questions.is_empty() {
                 break;
             }
-            let progress = &mut |requests, tokens| emit(&Event::Answered { requests, tokens });
-            let mut replies = loaded.engine.answer(&questions, progress)?.into_iter();
-            for (one, (_, requests)) in running.iter_mut().zip(&asked) {
-                one.course.tell(replies.by_ref().take(requests.len()).collect());
+            let answered = loaded
+                .engine
+                .answer(&questions, &mut |step| emit(&Event::Answered { requests: step.answered, tokens: step.tokens }));
+            match answered {
+                Ok(replies) => {
+                    let mut replies = replies.into_iter();
+                    for (one, (_, requests)) in running.iter_mut().zip(&asked) {
+                        one.course.tell(replies.by_ref().take(requests.len()).collect());
+                    }
+                }
+                Err(EngineError::Interrupted { replies }) => {
+                    let mut left = replies.as_slice();
+                    for (one, (_, requests)) in running.iter_mut().zip(&asked) {
+                        let (own, others) = left.split_at(requests.len());
+                        left = others;
+                        tell_if_whole(one, own);
+                    }
+                    return Err(EngineError::Interrupted { replies });
+                }
+                Err(error) => return Err(error),
             }
         }
+    }
+}
+
+/// Of an interrupted call: a probe that has all its answers is taken to the end of the window, so that it counts if it was its last.
+fn tell_if_whole(one: &mut Running, replies: &[Option<Reply>]) {
+    let whole: Option<Vec<Reply>> = replies.iter().cloned().collect();
+    if let Some(replies) = whole {
+        one.course.tell(replies);
+        one.course.ask();
     }
 }
 
@@ -118,7 +149,9 @@ fn judge(plan: &Plan, running: &[Running], interrupted: bool) -> Vec<ProbeRecord
         let q = calibration.as_ref().and_then(null_p).and_then(|_| corrected.next());
         records.push((one.entry, probe_record(plan, one, calibration, q)));
     }
-    records.extend(plan.entries.iter().enumerate().filter(|(_, entry)| !entry.enabled).map(|(index, entry)| (index, skipped(entry))));
+    records.extend(
+        plan.entries.iter().enumerate().filter(|(_, entry)| !entry.enabled).map(|(index, entry)| (index, skipped(entry))),
+    );
     records.sort_by_key(|(index, _)| *index);
     records.into_iter().map(|(_, record)| record).collect()
 }
@@ -171,7 +204,12 @@ fn probe_record(plan: &Plan, one: &Running, calibration: Option<Calibration>, q:
     let ending = one.course.judge(&court);
     let n = one.course.measured();
     let Some(judgement) = ending.judgement else {
-        let message = format!("{} of {} items could not be measured; {}", ending.failed, ending.failed + n, ending.errors.first().cloned().unwrap_or_default());
+        let message = format!(
+            "{} of {} items could not be measured; {}",
+            ending.failed,
+            ending.failed + n,
+            ending.errors.first().cloned().unwrap_or_default()
+        );
         return ProbeRecord { n, item_errors: ending.errors, ..empty_record(entry, Verdict::Error, message) };
     };
     let first = judgement.criteria.first();
@@ -190,7 +228,13 @@ fn probe_record(plan: &Plan, one: &Running, calibration: Option<Calibration>, q:
     }
 }
 
-fn record(header: &Header, loaded: &Loaded, liveness: Option<Liveness>, probes: Vec<ProbeRecord>, interrupted: bool) -> RunRecord {
+fn record(
+    header: &Header,
+    loaded: &Loaded,
+    liveness: Option<Liveness>,
+    probes: Vec<ProbeRecord>,
+    interrupted: bool,
+) -> RunRecord {
     let gate: Gate = match &liveness {
         Some(liveness) if !liveness.live => gate::dead(&liveness.message, &header.gate),
         _ => gate::judge(&probes, &header.gate),

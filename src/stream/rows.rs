@@ -63,7 +63,14 @@ impl Rows {
         if file.metadata().map_err(open)?.is_dir() {
             return Err(RowError::Format { path: path.to_owned(), message: "it is a folder".to_owned() });
         }
-        Ok(Self { path: path.to_owned(), format, reader: BufReader::new(file), line: 0, left: limit.unwrap_or(usize::MAX), ended: false })
+        Ok(Self {
+            path: path.to_owned(),
+            format,
+            reader: BufReader::new(file),
+            line: 0,
+            left: limit.unwrap_or(usize::MAX),
+            ended: false,
+        })
     }
 
     pub fn path(&self) -> &Path {
@@ -86,7 +93,8 @@ impl Rows {
         if bytes.len() > LONGEST_LINE {
             return Err(self.error(self.line, format!("the line is longer than {LONGEST_LINE} bytes")));
         }
-        let text = String::from_utf8(bytes).map_err(|e| self.error(self.line, format!("not UTF-8 at byte {} of the line", e.utf8_error().valid_up_to())))?;
+        let text = String::from_utf8(bytes)
+            .map_err(|e| self.error(self.line, format!("not UTF-8 at byte {} of the line", e.utf8_error().valid_up_to())))?;
         let text = if self.line == 1 { text.strip_prefix('\u{feff}').unwrap_or(&text) } else { &text };
         Ok(Some(text.trim_end_matches(['\n', '\r']).to_owned()))
     }
@@ -98,7 +106,9 @@ impl Rows {
             }
             let value = match self.format {
                 Format::Text => Value::String(text),
-                Format::Jsonl => serde_json::from_str(&text).map_err(|e| self.error(self.line, format!("not JSON: {}", in_one_line(&e))))?,
+                Format::Jsonl => {
+                    serde_json::from_str(&text).map_err(|e| self.error(self.line, format!("not JSON: {}", in_one_line(&e))))?
+                }
             };
             return Ok(Some(Row { line: self.line, value }));
         }

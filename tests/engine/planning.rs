@@ -52,7 +52,7 @@ fn progress_is_told_after_each_batch_and_adds_up() {
     let requests = [long('a', 10), long('b', 2000), long('b', 2000), next(REFUSED), long('c', 2000)];
     let questions: Vec<Question<'_>> = requests.iter().map(|request| Question { asker: "test", request }).collect();
     let mut told = Vec::new();
-    bench.engine.answer(&questions, &mut |answered, tokens| told.push((answered, tokens))).unwrap();
+    bench.engine.answer(&questions, &mut |step| told.push((step.answered, step.tokens))).unwrap();
     assert_eq!(told, [(2, 0), (2, 2000), (1, 2000)]);
 }
 
@@ -62,9 +62,9 @@ fn an_interrupt_ends_the_call_between_batches_and_keeps_what_was_computed() {
     let mut bench = Bench::with(Stub { interrupt: Some(Arc::clone(&interrupt)), ..Stub::default() }, CacheLimits::default());
     bench.engine.set_interrupt(Arc::clone(&interrupt));
     let requests = [long('a', 2000), long('b', 2000)];
-    assert!(matches!(bench.try_ask(&requests), Err(EngineError::Interrupted)));
+    assert!(matches!(bench.try_ask(&requests), Err(EngineError::Interrupted { .. })));
     assert_eq!(bench.sent(), [1]);
-    assert!(matches!(bench.try_ask(&requests[1..]), Err(EngineError::Interrupted)));
+    assert!(matches!(bench.try_ask(&requests[1..]), Err(EngineError::Interrupted { .. })));
     assert_eq!(bench.sent(), [0; 0], "nothing is begun after it");
     assert!(bench.ask(&requests[..1])[0].is_ok(), "what the cache has needs no model");
     interrupt.store(false, Ordering::Relaxed);

@@ -128,7 +128,7 @@ impl Bench {
 
 pub fn ask(engine: &mut Engine, requests: &[Request]) -> Result<Vec<Reply>, EngineError> {
     let questions: Vec<Question<'_>> = requests.iter().map(|request| Question { asker: "test", request }).collect();
-    engine.answer(&questions, &mut |_, _| {})
+    engine.answer(&questions, &mut |_| {})
 }
 
 pub fn next(prompt: impl fmt::Display) -> Request {

@@ -5,7 +5,7 @@ use std::io::BufReader;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value};
-use sway::engine::{EngineError, Question, Trace};
+use sway::engine::{EngineError, Question, Step, Trace};
 use sway::report::trace::summarize;
 use sway::request::{Request, Sampling, View};
 use tempfile::NamedTempFile;
@@ -80,7 +80,8 @@ fn lines_are_whole_at_any_time() {
     let requests: Vec<Request> = (0..40).map(|i| rolling("x".repeat(300 + i))).collect();
     let questions: Vec<Question<'_>> = requests.iter().map(|request| Question { asker: "a\"b\n", request }).collect();
     let (mut seen, mut answered) = (0, 0);
-    let mut look = |batch: usize, _: u64| {
+    let mut look = |step: &Step<'_>| {
+        let batch = step.answered;
         seen += 1;
         answered += batch;
         assert_eq!(lines(&file).len(), answered);

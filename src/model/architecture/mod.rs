@@ -73,10 +73,16 @@ fn read_common(fields: &mut Fields, default_theta: f64, head_dim_default: Option
     let dim = match fields.optional_size("head_dim")?.or(head_dim_default) {
         Some(dim) => dim,
         None if hidden.is_multiple_of(queries) => hidden / queries,
-        None => return Err(fields.refused(format!("`hidden_size` {hidden} is no multiple of `num_attention_heads` {queries}, and there is no `head_dim`"))),
+        None => {
+            return Err(fields.refused(format!(
+                "`hidden_size` {hidden} is no multiple of `num_attention_heads` {queries}, and there is no `head_dim`"
+            )));
+        }
     };
     if !queries.is_multiple_of(key_values) {
-        return Err(fields.refused(format!("`num_attention_heads` {queries} is no multiple of `num_key_value_heads` {key_values}")));
+        return Err(
+            fields.refused(format!("`num_attention_heads` {queries} is no multiple of `num_key_value_heads` {key_values}"))
+        );
     }
     if !dim.is_multiple_of(2) {
         return Err(fields.refused(format!("`head_dim` {dim} is odd, and rope turns pairs of dimensions")));
@@ -123,7 +129,9 @@ fn read_qwen_windows(fields: &mut Fields, layers: usize) -> Result<Vec<Option<us
         .map(|layer| match (layer.as_str(), window) {
             ("full_attention", _) => Ok(None),
             ("sliding_attention", Some(window)) => Ok(Some(window)),
-            ("sliding_attention", None) => Err(fields.refused("`layer_types` has a sliding layer, and no `sliding_window` is in use")),
+            ("sliding_attention", None) => {
+                Err(fields.refused("`layer_types` has a sliding layer, and no `sliding_window` is in use"))
+            }
             (other, _) => Err(fields.refused(format!("the layer type `{other}` is not understood"))),
         })
         .collect()

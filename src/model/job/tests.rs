@@ -74,7 +74,11 @@ fn the_completion_begins_at_the_first_token_that_ends_after_the_prompt() {
     let model = byte_level();
     assert_eq!(parts(&model, &completion("a", "b")), (vec![0], vec![1]));
     assert_eq!(parts(&model, &completion("a", " b")), (vec![0], vec![4]));
-    assert_eq!(parts(&model, &completion("a ", "b")), (vec![0], vec![4]), "a token that begins in the prompt belongs to the completion");
+    assert_eq!(
+        parts(&model, &completion("a ", "b")),
+        (vec![0], vec![4]),
+        "a token that begins in the prompt belongs to the completion"
+    );
     assert_eq!(parts(&model, &completion("aé", "é")), (vec![0, 5, 6], vec![5, 6]));
     assert_eq!(parts(&words(), &completion("w0 w1", " w2 w3")), (vec![3, 4], vec![5, 6]));
 }
@@ -153,6 +157,9 @@ fn an_input_longer_than_the_context_is_refused_with_both_lengths_or_cut_to_its_l
     assert_eq!(refused.to_string().lines().next(), Some("the input has 67 tokens and the model's context holds 64"));
     for request in [next(&too_long), rolling(&too_long), completion("w0", &too_long[2..]), generate(&too_long)] {
         assert_eq!(model.prepare(&request), Err(refused.clone()));
+        if matches!(request.op, Op::LogprobOf { .. }) {
+            continue;
+        }
         let all: Vec<u32> = (0..context as u32 + 3).map(|i| i % 90 + 3).collect();
         let cut = model.prepare(&truncated(request)).unwrap();
         assert!(all.ends_with(&cut.tokens));
@@ -160,17 +167,24 @@ fn an_input_longer_than_the_context_is_refused_with_both_lengths_or_cut_to_its_l
         assert_eq!(cut.tokens.len(), room);
     }
     assert_eq!(model.prepare(&next(&fits)).unwrap().tokens.len(), context);
-    assert_eq!(model.prepare(&generate(&fits)), Err(RequestError::TooLong { tokens: context, context }), "there is no room for a token");
-    // The boundary moves with the cut, and where it would be cut away, the first token left is what predicts the second.
+    assert_eq!(model.prepare(&generate(&fits)), Err(RequestError::NoRoom { context }), "there is no room for a token");
+    // The boundary moves with the cut; a completion is scored whole or not at all.
     assert_eq!(parts(&model, &truncated(completion(&fits, " w7"))).1, [10]);
-    assert_eq!(parts(&model, &truncated(completion("w0", &format!(" {too_long}")))).1.len(), context - 1);
+    assert_eq!(parts(&model, &truncated(completion("w0", &format!(" {}", text(context - 1))))).1.len(), context - 1);
+    let long = model.prepare(&truncated(completion("w0", &format!(" {fits}"))));
+    assert_eq!(long, Err(RequestError::CompletionTooLong { context }));
 }
 
 #[test]
 fn a_token_beyond_the_vocabulary_is_refused() {
     let model = model(|tokenizer| tokenizer["model"]["vocab"]["w0"] = json!(96));
     let Err(RequestError::Tokenizer { message }) = model.prepare(&next("w1 w0")) else { panic!("it was not refused") };
-    assert!(message.starts_with("it gives the token 96, and the model's vocabulary ends at 95\nhint: the tokenizer belongs to another model"), "{message}");
+    assert!(
+        message.starts_with(
+            "it gives the token 96, and the model's vocabulary ends at 95\nhint: the tokenizer belongs to another model"
+        ),
+        "{message}"
+    );
 }
 
 #[test]

@@ -90,7 +90,14 @@ pub fn attend(q: &[f32], sequences: &[Attended<'_>], heads: Heads, window: Optio
             rest = others;
             let at = (sequence.rows.start + start) * width;
             let first_position = sequence.key_values.positions - count + start;
-            blocks.push(Block { q: &q[at..at + rows * width], out: mine, key_values: sequence.key_values, first_position, heads, window });
+            blocks.push(Block {
+                q: &q[at..at + rows * width],
+                out: mine,
+                key_values: sequence.key_values,
+                first_position,
+                heads,
+                window,
+            });
         }
     }
     blocks.into_par_iter().for_each_init(Vec::new, |scores, block| arch().dispatch(AttendBlock { block, scores }));
@@ -203,7 +210,14 @@ fn weigh(scores: &mut [f32], seen: Range<usize>, dim: usize) -> f32 {
 
 /// `out[row] = Σ weight[row][position] · v[position] / sum[row]`, one position after another.
 #[inline(always)]
-fn mix_values<S: Simd>(simd: S, block: &mut Block<'_>, head: usize, weights: &[f32], inverse_sums: &[f32; BLOCK], values: &[f32]) {
+fn mix_values<S: Simd>(
+    simd: S,
+    block: &mut Block<'_>,
+    head: usize,
+    weights: &[f32],
+    inverse_sums: &[f32; BLOCK],
+    values: &[f32],
+) {
     let heads = block.heads;
     let rows = block.out.len() / (heads.queries * heads.dim);
     let length = weights.len() / BLOCK;
@@ -240,7 +254,11 @@ mod tests {
             let start = window.map_or(0, |w| end.saturating_sub(w));
             for head in 0..heads.queries {
                 let offset = head / (heads.queries / heads.key_values) * heads.dim;
-                let dot = |j: usize| (0..heads.dim).map(|d| f64::from(q[head * heads.dim + d]) * f64::from(keys[j * stride + offset + d])).sum::<f64>();
+                let dot = |j: usize| {
+                    (0..heads.dim)
+                        .map(|d| f64::from(q[head * heads.dim + d]) * f64::from(keys[j * stride + offset + d]))
+                        .sum::<f64>()
+                };
                 let scores: Vec<f64> = (start..end).map(|j| (dot(j) / (heads.dim as f64).sqrt()).exp()).collect();
                 let sum: f64 = scores.iter().sum();
                 for d in 0..heads.dim {

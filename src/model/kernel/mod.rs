@@ -28,7 +28,9 @@ pub struct Values<'a> {
 impl<'a> Values<'a> {
     pub fn of(tensor: &'a Tensor) -> candle_core::Result<Self> {
         let (storage, layout) = tensor.storage_and_layout();
-        let Some((start, end)) = layout.contiguous_offsets() else { candle_core::bail!("a kernel was given a tensor that is not contiguous") };
+        let Some((start, end)) = layout.contiguous_offsets() else {
+            candle_core::bail!("a kernel was given a tensor that is not contiguous")
+        };
         match &*storage {
             Storage::Cpu(cpu) => cpu.as_slice::<f32>().map(|_| ())?,
             _ => candle_core::bail!("a CPU kernel was given a tensor of another device"),

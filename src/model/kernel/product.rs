@@ -95,7 +95,11 @@ impl WithSimd for Narrow<'_> {
 fn call(x: &[f32], w: &Weight, y: &mut [f32], added: Option<f32>) {
     let (m, k, n) = (x.len() / w.cols, w.cols, w.rows);
     let weights = w.as_slice();
-    assert!(x.len() == m * k && weights.len() == n * k && y.len() == m * n, "a product of ({m}, {k}) and ({n}, {k}) into {}", y.len());
+    assert!(
+        x.len() == m * k && weights.len() == n * k && y.len() == m * n,
+        "a product of ({m}, {k}) and ({n}, {k}) into {}",
+        y.len()
+    );
     // gemm computes `dst = alpha · dst + beta · lhs · rhs`.
     let (read, alpha, beta) = match added {
         None => (false, 0.0, 1.0),
@@ -105,7 +109,27 @@ fn call(x: &[f32], w: &Weight, y: &mut [f32], added: Option<f32>) {
     // SAFETY: the three lengths were checked against m, n and k just above, and `y` is borrowed mutably, so it overlaps neither.
     #[expect(unsafe_code, reason = "gemm takes raw pointers")]
     unsafe {
-        gemm::gemm(m, n, k, y.as_mut_ptr(), 1, n as isize, read, x.as_ptr(), 1, k as isize, weights.as_ptr(), k as isize, 1, alpha, beta, false, false, false, threads);
+        gemm::gemm(
+            m,
+            n,
+            k,
+            y.as_mut_ptr(),
+            1,
+            n as isize,
+            read,
+            x.as_ptr(),
+            1,
+            k as isize,
+            weights.as_ptr(),
+            k as isize,
+            1,
+            alpha,
+            beta,
+            false,
+            false,
+            false,
+            threads,
+        );
     }
 }
 

@@ -36,15 +36,41 @@ pub struct ModuleRank {
 
 /// Fields that say how the adapter was trained, or that mean nothing while the option that they belong to is off.
 const WITHOUT_EFFECT: &[&str] = &[
-    "auto_mapping", "corda_config", "ensure_weight_tying", "eva_config", "inference_mode", "loftq_config", "lora_dropout",
-    "lora_ga_config", "megatron_core", "peft_version", "qalora_group_size", "revision", "runtime_config", "task_type",
+    "auto_mapping",
+    "corda_config",
+    "ensure_weight_tying",
+    "eva_config",
+    "inference_mode",
+    "loftq_config",
+    "lora_dropout",
+    "lora_ga_config",
+    "megatron_core",
+    "peft_version",
+    "qalora_group_size",
+    "revision",
+    "runtime_config",
+    "task_type",
 ];
 
 /// Options that change the mathematics and are not implemented: refused unless off (absent, null, false, empty, "none").
 const REFUSED: &[&str] = &[
-    "alora_invocation_tokens", "arrow_config", "bias", "exclude_modules", "fan_in_fan_out", "kasa_config", "layer_replication", "lora_bias",
-    "megatron_config", "modules_to_save", "monteclora_config", "target_parameters", "trainable_token_indices", "use_bdlora", "use_dora",
-    "use_qalora", "velora_config",
+    "alora_invocation_tokens",
+    "arrow_config",
+    "bias",
+    "exclude_modules",
+    "fan_in_fan_out",
+    "kasa_config",
+    "layer_replication",
+    "lora_bias",
+    "megatron_config",
+    "modules_to_save",
+    "monteclora_config",
+    "target_parameters",
+    "trainable_token_indices",
+    "use_bdlora",
+    "use_dora",
+    "use_qalora",
+    "velora_config",
 ];
 
 impl LoraConfig {
@@ -116,7 +142,8 @@ impl LoraConfig {
 
     /// Rank and scaling of a module. The first pattern in the file's order decides, as in peft.
     pub fn rank_of(&self, path: &str) -> ModuleRank {
-        let first = |patterns: &[(Regex, f64)]| patterns.iter().find(|(pattern, _)| matches(pattern, path)).map(|(_, value)| *value);
+        let first =
+            |patterns: &[(Regex, f64)]| patterns.iter().find(|(pattern, _)| matches(pattern, path)).map(|(_, value)| *value);
         let rank = first(&self.rank_pattern).map_or(self.rank, |rank| rank as usize);
         let alpha = first(&self.alpha_pattern).unwrap_or(self.alpha);
         let divisor = if self.rslora { (rank as f64).sqrt() } else { rank as f64 };
@@ -169,7 +196,10 @@ fn read_targets(fields: &mut Fields) -> Result<Targets, ModelError> {
         Some(Value::String(pattern)) => Ok(Targets::Pattern(regex(fields, "target_modules", &format!("^(?:{pattern})$"))?)),
         Some(Value::Array(items)) => {
             let names: Option<Vec<String>> = items.iter().map(|item| item.as_str().map(str::to_owned)).collect();
-            names.filter(|names| !names.is_empty()).map(Targets::Names).ok_or_else(|| fields.refused("`target_modules` is not a list of names"))
+            names
+                .filter(|names| !names.is_empty())
+                .map(Targets::Names)
+                .ok_or_else(|| fields.refused("`target_modules` is not a list of names"))
         }
         Some(other) => Err(fields.refused(format!("`target_modules` is {other}"))),
         None => Err(fields.refused("`target_modules` is missing, so which layers were adapted can't be told")),
@@ -179,10 +209,15 @@ fn read_targets(fields: &mut Fields) -> Result<Targets, ModelError> {
 fn read_layers(fields: &mut Fields) -> Result<Option<Vec<usize>>, ModelError> {
     match fields.take("layers_to_transform") {
         None => Ok(None),
-        Some(Value::Number(layer)) => layer.as_u64().map(|layer| Some(vec![layer as usize])).ok_or_else(|| fields.refused("`layers_to_transform` is not a layer's number")),
+        Some(Value::Number(layer)) => layer
+            .as_u64()
+            .map(|layer| Some(vec![layer as usize]))
+            .ok_or_else(|| fields.refused("`layers_to_transform` is not a layer's number")),
         Some(Value::Array(layers)) => {
             let numbers: Option<Vec<usize>> = layers.iter().map(|layer| layer.as_u64().map(|layer| layer as usize)).collect();
-            numbers.map(|numbers| Some(numbers).filter(|n| !n.is_empty())).ok_or_else(|| fields.refused("`layers_to_transform` is not a list of layer numbers"))
+            numbers
+                .map(|numbers| Some(numbers).filter(|n| !n.is_empty()))
+                .ok_or_else(|| fields.refused("`layers_to_transform` is not a list of layer numbers"))
         }
         Some(other) => Err(fields.refused(format!("`layers_to_transform` is {other}"))),
     }
@@ -195,7 +230,11 @@ fn read_layers_pattern(fields: &mut Fields) -> Result<Vec<Regex>, ModelError> {
         Some(Value::Array(items)) => items.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect(),
         Some(other) => return Err(fields.refused(format!("`layers_pattern` is {other}"))),
     };
-    patterns.iter().filter(|p| !p.is_empty()).map(|pattern| regex(fields, "layers_pattern", &format!(r"^(?:.*?\.)?{pattern}\.(\d+)\."))).collect()
+    patterns
+        .iter()
+        .filter(|p| !p.is_empty())
+        .map(|pattern| regex(fields, "layers_pattern", &format!(r"^(?:.*?\.)?{pattern}\.(\d+)\.")))
+        .collect()
 }
 
 /// `rank_pattern` or `alpha_pattern`: peft matches `(.*\.)?(key)$` from the start of a module's path.
@@ -204,7 +243,10 @@ fn read_pattern(fields: &mut Fields, name: &str) -> Result<Vec<(Regex, f64)>, Mo
     pattern
         .into_iter()
         .map(|(key, value)| {
-            let number = value.as_f64().filter(|number| number.is_finite() && *number > 0.0).ok_or_else(|| fields.refused(format!("`{name}` gives `{key}` the value {value}")))?;
+            let number = value
+                .as_f64()
+                .filter(|number| number.is_finite() && *number > 0.0)
+                .ok_or_else(|| fields.refused(format!("`{name}` gives `{key}` the value {value}")))?;
             if name == "rank_pattern" && number.fract() != 0.0 {
                 return Err(fields.refused(format!("`{name}` gives `{key}` the rank {number}")));
             }

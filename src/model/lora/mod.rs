@@ -24,7 +24,9 @@ impl Update {
     /// ‖ΔW‖, Frobenius, without forming ΔW: ‖BA‖² = Σ (`BᵀB` ∘ `AAᵀ`), both rank × rank.
     pub fn norm(&self) -> f64 {
         let rank = self.a.rows;
-        let a_gram = |i: usize, j: usize| inner(&self.a.as_slice()[i * self.a.cols..], &self.a.as_slice()[j * self.a.cols..], self.a.cols, 1);
+        let a_gram = |i: usize, j: usize| {
+            inner(&self.a.as_slice()[i * self.a.cols..], &self.a.as_slice()[j * self.a.cols..], self.a.cols, 1)
+        };
         let b_gram = |i: usize, j: usize| inner(&self.b.as_slice()[i..], &self.b.as_slice()[j..], self.b.rows, rank);
         let mut sum = 0.0;
         for i in 0..rank {

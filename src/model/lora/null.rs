@@ -32,7 +32,8 @@ pub fn draw(real: &Update, seed: u64, site_path: &str, kind: NullKind) -> Update
         NullKind::Init => INIT_SD,
     };
     let mut normal = |rows: usize, cols: usize| {
-        let values = (0..rows * cols).map(|_| sd * <StandardNormal as Distribution<f32>>::sample(&StandardNormal, &mut rng)).collect();
+        let values =
+            (0..rows * cols).map(|_| sd * <StandardNormal as Distribution<f32>>::sample(&StandardNormal, &mut rng)).collect();
         Weight::owned(rows, cols, values)
     };
     let mut null = Update { a: normal(real.a.rows, real.a.cols), b: normal(real.b.rows, real.b.cols), scale: real.scale };

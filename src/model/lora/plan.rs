@@ -28,8 +28,17 @@ impl Adapter {
     pub fn load(dir: &Path, sites: &[Site]) -> Result<Self, ModelError> {
         let config_path = dir.join("adapter_config.json");
         if !config_path.exists() {
-            let hint = if dir.join("config.json").exists() { "\nhint: this folder holds a whole model; sway compares a base with a PEFT adapter of it" } else { "" };
-            return Err(ModelError::Missing { what: "the adapter", file: "adapter_config.json", dir: dir.to_owned(), hint: hint.to_owned() });
+            let hint = if dir.join("config.json").exists() {
+                "\nhint: this folder holds a whole model; sway compares a base with a PEFT adapter of it"
+            } else {
+                ""
+            };
+            return Err(ModelError::Missing {
+                what: "the adapter",
+                file: "adapter_config.json",
+                dir: dir.to_owned(),
+                hint: hint.to_owned(),
+            });
         }
         let config = LoraConfig::read(&config_path)?;
         let weights = dir.join("adapter_model.safetensors");
@@ -39,7 +48,12 @@ impl Adapter {
             } else {
                 ""
             };
-            return Err(ModelError::Missing { what: "the adapter", file: "adapter_model.safetensors", dir: dir.to_owned(), hint: hint.to_owned() });
+            return Err(ModelError::Missing {
+                what: "the adapter",
+                file: "adapter_model.safetensors",
+                dir: dir.to_owned(),
+                hint: hint.to_owned(),
+            });
         }
         let mut tensors = Tensors::open_file(&weights)?;
         let pairs = pair(&tensors, sites, &config)?;
@@ -62,7 +76,12 @@ impl Adapter {
         let mut hasher = blake3::Hasher::new();
         hasher.update(tensors.digest().as_bytes());
         hasher.update(&std::fs::read(&config_path).map_err(|e| ModelError::read(&config_path, e))?);
-        Ok(Self { tensors: tensors.len(), parameters: tensors.parameters(), digest: hasher.finalize().to_hex().to_string(), updates })
+        Ok(Self {
+            tensors: tensors.len(),
+            parameters: tensors.parameters(),
+            digest: hasher.finalize().to_hex().to_string(),
+            updates,
+        })
     }
 }
 
@@ -75,19 +94,36 @@ fn pair(tensors: &Tensors, sites: &[Site], config: &LoraConfig) -> Result<BTreeM
         match split(name).and_then(|(path, half)| Some((*by_path.get(path)?, half))) {
             Some((site, half)) => {
                 if let Some(twin) = pairs.entry(site).or_default().insert(half, name.to_owned()) {
-                    return Err(ModelError::refused(&tensors.path, format!("the tensors `{twin}` and `{name}` are the same half of one pair")));
+                    return Err(ModelError::refused(
+                        &tensors.path,
+                        format!("the tensors `{twin}` and `{name}` are the same half of one pair"),
+                    ));
                 }
             }
             None => unmatched.push(name),
         }
     }
     if !unmatched.is_empty() {
-        let example = sites.first().map_or(String::new(), |site| format!("\nhint: sway looks for names such as `base_model.model.{}.lora_A.weight`", site.path));
-        return Err(ModelError::refused(&tensors.path, format!("{} of its {} tensors match no linear layer of the base: {}{}{example}", unmatched.len(), tensors.len(), some_of(&unmatched), config.made_for())));
+        let example = sites.first().map_or(String::new(), |site| {
+            format!("\nhint: sway looks for names such as `base_model.model.{}.lora_A.weight`", site.path)
+        });
+        return Err(ModelError::refused(
+            &tensors.path,
+            format!(
+                "{} of its {} tensors match no linear layer of the base: {}{}{example}",
+                unmatched.len(),
+                tensors.len(),
+                some_of(&unmatched),
+                config.made_for()
+            ),
+        ));
     }
     let halves: Vec<&String> = pairs.values().filter(|names| names.len() == 1).flat_map(BTreeMap::values).collect();
     if !halves.is_empty() {
-        return Err(ModelError::refused(&tensors.path, format!("{} tensors lack the other half of their lora_A/lora_B pair: {}", halves.len(), some_of(&halves))));
+        return Err(ModelError::refused(
+            &tensors.path,
+            format!("{} tensors lack the other half of their lora_A/lora_B pair: {}", halves.len(), some_of(&halves)),
+        ));
     }
     if pairs.is_empty() {
         return Err(ModelError::refused(&tensors.path, "it holds no tensor at all"));
@@ -107,19 +143,37 @@ fn split(name: &str) -> Option<(&str, Half)> {
 }
 
 /// Holds the tensors against `target_modules`: what the config names must be there, and nothing else.
-fn check_targets(config: &LoraConfig, path: &Path, pairs: &BTreeMap<usize, BTreeMap<Half, String>>, sites: &[Site]) -> Result<(), ModelError> {
-    let targeted: BTreeSet<usize> = sites.iter().enumerate().filter(|(_, site)| config.targets(&site.path, site.head)).map(|(index, _)| index).collect();
+fn check_targets(
+    config: &LoraConfig,
+    path: &Path,
+    pairs: &BTreeMap<usize, BTreeMap<Half, String>>,
+    sites: &[Site],
+) -> Result<(), ModelError> {
+    let targeted: BTreeSet<usize> =
+        sites.iter().enumerate().filter(|(_, site)| config.targets(&site.path, site.head)).map(|(index, _)| index).collect();
     let present: BTreeSet<usize> = pairs.keys().copied().collect();
     let missing: Vec<&str> = targeted.difference(&present).map(|&site| sites[site].path.as_str()).collect();
     if !missing.is_empty() {
         return Err(ModelError::refused(
             path,
-            format!("adapter_config.json names {} linear layers, and {} of them have no tensors: {}\nhint: the file is incomplete; save the adapter again", targeted.len(), missing.len(), some_of(&missing)),
+            format!(
+                "adapter_config.json names {} linear layers, and {} of them have no tensors: {}\nhint: the file is incomplete; save the adapter again",
+                targeted.len(),
+                missing.len(),
+                some_of(&missing)
+            ),
         ));
     }
     let extra: Vec<&String> = present.difference(&targeted).flat_map(|site| pairs[site].values()).collect();
     if !extra.is_empty() {
-        return Err(ModelError::refused(path, format!("{} tensors are for layers that adapter_config.json does not name: {}\nhint: peft would leave them out", extra.len(), some_of(&extra))));
+        return Err(ModelError::refused(
+            path,
+            format!(
+                "{} tensors are for layers that adapter_config.json does not name: {}\nhint: peft would leave them out",
+                extra.len(),
+                some_of(&extra)
+            ),
+        ));
     }
     Ok(())
 }
@@ -133,12 +187,21 @@ fn check_shape(tensors: &Tensors, name: &str, expected: [usize; 2], config: &Lor
     } else {
         format!("`{}` of this base is ({}, {}){}", site.path, site.outputs, site.inputs, config.made_for())
     };
-    Err(ModelError::refused(&tensors.path, format!("the tensor `{name}` has the shape {shape:?}, and {expected:?} was expected: {why}")))
+    Err(ModelError::refused(
+        &tensors.path,
+        format!("the tensor `{name}` has the shape {shape:?}, and {expected:?} was expected: {why}"),
+    ))
 }
 
 fn check_finite(path: &Path, name: &str, weight: &Weight) -> Result<(), ModelError> {
     match weight.as_slice().iter().position(|value| !value.is_finite()) {
         None => Ok(()),
-        Some(at) => Err(ModelError::refused(path, format!("the tensor `{name}` holds {} at index {at}\nhint: the training diverged; no number can be trusted", weight.as_slice()[at]))),
+        Some(at) => Err(ModelError::refused(
+            path,
+            format!(
+                "the tensor `{name}` holds {} at index {at}\nhint: the training diverged; no number can be trusted",
+                weight.as_slice()[at]
+            ),
+        )),
     }
 }
