@@ -13,8 +13,7 @@ pub fn judge(probes: &[ProbeRecord], spec: &GateSpec) -> Gate {
     let low = score.filter(|score| *score < spec.min_score);
     let errors = named(Verdict::Error);
     let open = named(Verdict::Inconclusive);
-    // Rounded down: a score just under the minimum must not read as if it reached it.
-    let low_clause = low.map(|score| format!("the score {:.2} is below {:.2}", (score * 100.0).floor() / 100.0, spec.min_score));
+    let low_clause = low.map(|score| format!("the score {} is below {:.2}", below(score, spec.min_score), spec.min_score));
     let (verdict, message) = if !failed.is_empty() || low.is_some() {
         let failed = (!failed.is_empty()).then(|| format!("{} failed", list(&failed)));
         (Verdict::Fail, failed.into_iter().chain(low_clause).collect::<Vec<_>>().join(", and "))
@@ -28,6 +27,12 @@ pub fn judge(probes: &[ProbeRecord], spec: &GateSpec) -> Gate {
         (Verdict::Pass, "every probe that ran holds".to_owned())
     };
     Gate { verdict, score, min_score: spec.min_score, fdr: spec.fdr, band: score.map(band), message }
+}
+
+/// A score with as many digits as it takes not to read like the minimum that it misses.
+fn below(score: f64, minimum: f64) -> String {
+    let digits = (2..6).find(|&digits| format!("{score:.digits$}") != format!("{minimum:.digits$}")).unwrap_or(6);
+    format!("{score:.digits$}")
 }
 
 /// The gate of a run whose adapter is dead.
@@ -121,7 +126,7 @@ mod tests {
         assert_eq!(judge(&[passing(0.6)], &spec()).verdict, Verdict::Pass);
         let low = judge(&[passing(0.599)], &spec());
         assert_eq!(low.verdict, Verdict::Fail);
-        assert_eq!(low.message, "the score 0.59 is below 0.60");
+        assert_eq!(low.message, "the score 0.599 is below 0.60");
     }
 
     #[test]
