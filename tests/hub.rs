@@ -9,7 +9,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hub_server::{Door, Fault, Host, HubServer};
 use sway::model::hub::{HubError, HubSettings, Network, Progress, Silent, Snapshot, Source, Wanted, fetch};
@@ -337,10 +337,8 @@ fn a_connection_gone_silent_is_given_up() {
     let world = World::base();
     world.server.break_file("model.safetensors", Fault::Stall);
     let settings = HubSettings { patience: Duration::from_millis(400), ..world.settings() };
-    let start = Instant::now();
     let error = base(&settings, None).expect_err("an error");
     assert!(matches!(error, HubError::Stalled { .. }), "{error}");
-    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
 }
 
 #[test]

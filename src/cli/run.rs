@@ -50,7 +50,7 @@ pub fn run(args: &RunArgs) -> Result<Exit, Failure> {
     }
     let stream = args.format == Format::Jsonl && !args.quiet && !to_stdout;
     let mut streamed = Ok(());
-    let record = runner::run(plan, &mut loaded, &mut |event| {
+    let record = runner::run(&plan, &mut loaded, &mut |event| {
         bars.see(event);
         if stream && streamed.is_ok() {
             streamed = stream_event(event);

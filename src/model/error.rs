@@ -27,6 +27,15 @@ impl ModelError {
         Self::Read { path: path.to_owned(), source }
     }
 
+    /// A file that a folder should hold. Where one of `instead` is there, its hint says what that means.
+    pub(super) fn missing(what: &'static str, dir: &Path, file: &'static str, instead: &[(&str, &str)]) -> Self {
+        let hint = instead
+            .iter()
+            .find(|(other, _)| dir.join(other).exists())
+            .map_or(String::new(), |(_, hint)| format!("\nhint: {hint}"));
+        Self::Missing { what, file, dir: dir.to_owned(), hint }
+    }
+
     pub(super) fn invalid(path: &Path, message: impl Into<String>) -> Self {
         Self::Invalid { path: path.to_owned(), message: message.into() }
     }

@@ -102,17 +102,8 @@ impl Model {
         }
         let config_path = base.join("config.json");
         if !config_path.exists() {
-            let hint = if base.join("adapter_config.json").exists() {
-                "\nhint: this folder holds an adapter; name the model that it was trained on as the base"
-            } else {
-                ""
-            };
-            return Err(ModelError::Missing {
-                what: "the model",
-                file: "config.json",
-                dir: base.to_owned(),
-                hint: hint.to_owned(),
-            });
+            let adapter = "this folder holds an adapter; name the model that it was trained on as the base";
+            return Err(ModelError::missing("the model", base, "config.json", &[("adapter_config.json", adapter)]));
         }
         let (architecture, shape) = architecture::read(Fields::read(&config_path)?)?;
         let mut tensors = Tensors::open_model(base)?;

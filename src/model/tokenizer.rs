@@ -25,17 +25,8 @@ impl Tokenizer {
     pub fn load(dir: &Path) -> Result<Self, ModelError> {
         let path = dir.join("tokenizer.json");
         if !path.exists() {
-            let hint = if dir.join("tokenizer.model").exists() {
-                "\nhint: tokenizer.model is SentencePiece's own format; load it once with transformers' AutoTokenizer and save it with `save_pretrained`, which writes tokenizer.json"
-            } else {
-                ""
-            };
-            return Err(ModelError::Missing {
-                what: "the model",
-                file: "tokenizer.json",
-                dir: dir.to_owned(),
-                hint: hint.to_owned(),
-            });
+            let sentencepiece = "tokenizer.model is SentencePiece's own format; load it once with transformers' AutoTokenizer and save it with `save_pretrained`, which writes tokenizer.json";
+            return Err(ModelError::missing("the model", dir, "tokenizer.json", &[("tokenizer.model", sentencepiece)]));
         }
         let bytes = std::fs::read(&path).map_err(|e| ModelError::read(&path, e))?;
         let mut inner = tokenizers::Tokenizer::from_bytes(&bytes).map_err(|e| ModelError::invalid(&path, e.to_string()))?;

@@ -92,17 +92,10 @@ impl Tensors {
             return Self::open_file(&single);
         }
         if !index.exists() {
-            let hint = if dir.join("pytorch_model.bin").exists() || dir.join("pytorch_model.bin.index.json").exists() {
-                "\nhint: pytorch_model.bin is a pickle, which can run code when read; save the model with `save_pretrained(…, safe_serialization=True)`"
-            } else {
-                "\nhint: weights are read from model.safetensors, or from the shards that model.safetensors.index.json names"
-            };
-            return Err(ModelError::Missing {
-                what: "the model",
-                file: "model.safetensors",
-                dir: dir.to_owned(),
-                hint: hint.to_owned(),
-            });
+            let pickle = "pytorch_model.bin is a pickle, which can run code when read; save the model with `save_pretrained(…, safe_serialization=True)`";
+            let names = "weights are read from model.safetensors, or from the shards that model.safetensors.index.json names";
+            let instead = [("pytorch_model.bin", pickle), ("pytorch_model.bin.index.json", pickle), (".", names)];
+            return Err(ModelError::missing("the model", dir, "model.safetensors", &instead));
         }
         Self::open_shards(dir, &index)
     }

@@ -155,3 +155,29 @@ pub struct ProbeRecord {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub item_errors: Vec<String>,
 }
+
+impl ProbeRecord {
+    /// A record of a probe that has no figures.
+    #[must_use]
+    pub fn without_figures(category: Category, verdict: Verdict) -> Self {
+        Self {
+            name: String::new(),
+            kind: String::new(),
+            category,
+            verdict,
+            score: None,
+            weight: 1.0,
+            n: 0,
+            metric: String::new(),
+            estimate: None,
+            criteria: Vec::new(),
+            p_paired: None,
+            calibration: None,
+            q: None,
+            message: String::new(),
+            evidence: Map::new(),
+            values: Vec::new(),
+            item_errors: Vec::new(),
+        }
+    }
+}

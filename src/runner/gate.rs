@@ -86,25 +86,7 @@ mod tests {
     }
 
     fn probe(category: Category, verdict: Verdict, score: Option<f64>, weight: f64) -> ProbeRecord {
-        ProbeRecord {
-            name: verdict.name().to_owned(),
-            kind: String::new(),
-            category,
-            verdict,
-            score,
-            weight,
-            n: 0,
-            metric: String::new(),
-            estimate: None,
-            criteria: Vec::new(),
-            p_paired: None,
-            calibration: None,
-            q: None,
-            message: String::new(),
-            evidence: serde_json::Map::new(),
-            values: Vec::new(),
-            item_errors: Vec::new(),
-        }
+        ProbeRecord { name: verdict.name().to_owned(), score, weight, ..ProbeRecord::without_figures(category, verdict) }
     }
 
     fn passing(score: f64) -> ProbeRecord {

@@ -19,44 +19,36 @@ pub enum RunError {
     Data { probe: String, message: String },
 }
 
-/// A probe with its course; none where it is not enabled.
+/// A probe's index in the plan, and its course.
 struct Running {
     entry: usize,
     course: Box<dyn Course>,
 }
 
-/// What stands in every record of a run.
-struct Header {
-    suite: String,
-    digest: String,
-    gate: crate::suite::GateSpec,
-}
-
 /// Runs a plan. Events tell what happens on the way; the record tells what was found.
-pub fn run(mut plan: Plan, loaded: &mut Loaded, emit: &mut dyn FnMut(&Event<'_>)) -> Result<RunRecord, RunError> {
-    let header = Header { suite: plan.suite.clone(), digest: plan.digest.clone(), gate: plan.gate.clone() };
+pub fn run(plan: &Plan, loaded: &mut Loaded, emit: &mut dyn FnMut(&Event<'_>)) -> Result<RunRecord, RunError> {
     emit(&Event::Started { probes: plan.entries.len(), items: plan.items(), requests: plan.requests() });
-    let found = match liveness::check(&plan, loaded) {
-        Err(EngineError::Interrupted { .. }) => return Ok(finish(record(&header, loaded, None, Vec::new(), true), emit)),
+    let found = match liveness::check(plan, loaded) {
+        Err(EngineError::Interrupted { .. }) => return Ok(finish(record(plan, loaded, None, Vec::new(), true), emit)),
         found => found?,
     };
     if let Some(liveness) = &found {
         emit(&Event::Liveness(liveness));
         if !liveness.live {
-            return Ok(finish(record(&header, loaded, found, Vec::new(), false), emit));
+            return Ok(finish(record(plan, loaded, found, Vec::new(), false), emit));
         }
     }
-    let mut running = start(&mut plan)?;
+    let mut running = start(plan)?;
     let interrupted = match carry(&mut running, &plan.entries, loaded, emit) {
         Ok(()) => false,
         Err(EngineError::Interrupted { .. }) => true,
         Err(error) => return Err(error.into()),
     };
-    let probes = judge(&plan, &running, interrupted);
+    let probes = judge(plan, &running, interrupted);
     for probe in &probes {
         emit(&Event::Probe(probe));
     }
-    Ok(finish(record(&header, loaded, found, probes, interrupted), emit))
+    Ok(finish(record(plan, loaded, found, probes, interrupted), emit))
 }
 
 fn finish(record: RunRecord, emit: &mut dyn FnMut(&Event<'_>)) -> RunRecord {
@@ -64,20 +56,15 @@ fn finish(record: RunRecord, emit: &mut dyn FnMut(&Event<'_>)) -> RunRecord {
     record
 }
 
-fn start(plan: &mut Plan) -> Result<Vec<Running>, RunError> {
+fn start(plan: &Plan) -> Result<Vec<Running>, RunError> {
     let files = plan.files();
-    let mut running = Vec::new();
-    for index in 0..plan.entries.len() {
-        if !plan.entries[index].enabled {
-            continue;
-        }
-        let course = plan.course(&plan.entries[index]);
-        let entry = &plan.entries[index];
-        let course =
-            entry.probe.start(&files, course).map_err(|message| RunError::Data { probe: entry.name.clone(), message })?;
-        running.push(Running { entry: index, course });
-    }
-    Ok(running)
+    let enabled = plan.entries.iter().enumerate().filter(|(_, entry)| entry.enabled);
+    enabled
+        .map(|(index, entry)| match entry.probe.start(&files, plan.course(entry)) {
+            Ok(course) => Ok(Running { entry: index, course }),
+            Err(message) => Err(RunError::Data { probe: entry.name.clone(), message }),
+        })
+        .collect()
 }
 
 /// Takes all courses through their items.
@@ -165,24 +152,13 @@ fn null_p(calibration: &Calibration) -> Option<f64> {
 
 fn empty_record(entry: &Entry, verdict: Verdict, message: String) -> ProbeRecord {
     let kind = entry.probe.kind();
+    let name = entry.name.clone();
     ProbeRecord {
-        name: entry.name.clone(),
+        name,
         kind: kind.name.to_owned(),
-        category: kind.category,
-        verdict,
-        score: None,
         weight: entry.weight,
-        n: 0,
-        metric: String::new(),
-        estimate: None,
-        criteria: Vec::new(),
-        p_paired: None,
-        calibration: None,
-        q: None,
         message,
-        evidence: serde_json::Map::new(),
-        values: Vec::new(),
-        item_errors: Vec::new(),
+        ..ProbeRecord::without_figures(kind.category, verdict)
     }
 }
 
@@ -228,23 +204,17 @@ fn probe_record(plan: &Plan, one: &Running, calibration: Option<Calibration>, q:
     }
 }
 
-fn record(
-    header: &Header,
-    loaded: &Loaded,
-    liveness: Option<Liveness>,
-    probes: Vec<ProbeRecord>,
-    interrupted: bool,
-) -> RunRecord {
+fn record(plan: &Plan, loaded: &Loaded, liveness: Option<Liveness>, probes: Vec<ProbeRecord>, interrupted: bool) -> RunRecord {
     let gate: Gate = match &liveness {
-        Some(liveness) if !liveness.live => gate::dead(&liveness.message, &header.gate),
-        _ => gate::judge(&probes, &header.gate),
+        Some(liveness) if !liveness.live => gate::dead(&liveness.message, &plan.gate),
+        _ => gate::judge(&probes, &plan.gate),
     };
     let stats: Stats = loaded.engine.stats();
     RunRecord {
         schema_version: SCHEMA_VERSION,
         sway_version: env!("CARGO_PKG_VERSION").to_owned(),
-        suite: header.suite.clone(),
-        suite_digest: header.digest.clone(),
+        suite: plan.suite.clone(),
+        suite_digest: plan.digest.clone(),
         base: loaded.base.clone(),
         adapter: loaded.adapter.clone(),
         liveness,

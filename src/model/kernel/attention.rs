@@ -243,6 +243,7 @@ fn mix_values<S: Simd>(
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::test_numbers as numbers;
     use super::*;
 
     /// Textbook attention in f64, one row at a time.
@@ -267,16 +268,6 @@ mod tests {
             }
         }
         out
-    }
-
-    fn numbers(count: usize, seed: u32) -> Vec<f32> {
-        let mut state = seed;
-        (0..count)
-            .map(|_| {
-                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                (state >> 8) as f32 / (1 << 22) as f32 - 2.0
-            })
-            .collect()
     }
 
     proptest! {

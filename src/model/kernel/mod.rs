@@ -89,3 +89,15 @@ fn fold(mut sums: [f32; LANES]) -> f32 {
     }
     sums[0]
 }
+
+/// Numbers between −1 and 1 for tests, the same for the same seed.
+#[cfg(test)]
+fn test_numbers(count: usize, seed: u32) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(1);
+    (0..count)
+        .map(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+        })
+        .collect()
+}

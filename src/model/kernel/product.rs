@@ -137,17 +137,8 @@ fn call(x: &[f32], w: &Weight, y: &mut [f32], added: Option<f32>) {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::test_numbers as values;
     use super::*;
-
-    fn values(count: usize, seed: u32) -> Vec<f32> {
-        let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(1);
-        (0..count)
-            .map(|_| {
-                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                (state >> 8) as f32 / (1 << 23) as f32 - 1.0
-            })
-            .collect()
-    }
 
     proptest! {
         #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]

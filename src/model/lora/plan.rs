@@ -28,32 +28,14 @@ impl Adapter {
     pub fn load(dir: &Path, sites: &[Site]) -> Result<Self, ModelError> {
         let config_path = dir.join("adapter_config.json");
         if !config_path.exists() {
-            let hint = if dir.join("config.json").exists() {
-                "\nhint: this folder holds a whole model; sway compares a base with a PEFT adapter of it"
-            } else {
-                ""
-            };
-            return Err(ModelError::Missing {
-                what: "the adapter",
-                file: "adapter_config.json",
-                dir: dir.to_owned(),
-                hint: hint.to_owned(),
-            });
+            let whole = "this folder holds a whole model; sway compares a base with a PEFT adapter of it";
+            return Err(ModelError::missing("the adapter", dir, "adapter_config.json", &[("config.json", whole)]));
         }
         let config = LoraConfig::read(&config_path)?;
         let weights = dir.join("adapter_model.safetensors");
         if !weights.exists() {
-            let hint = if dir.join("adapter_model.bin").exists() {
-                "\nhint: adapter_model.bin is a pickle, which can run code when read; save the adapter with `save_pretrained(…, safe_serialization=True)`"
-            } else {
-                ""
-            };
-            return Err(ModelError::Missing {
-                what: "the adapter",
-                file: "adapter_model.safetensors",
-                dir: dir.to_owned(),
-                hint: hint.to_owned(),
-            });
+            let pickle = "adapter_model.bin is a pickle, which can run code when read; save the adapter with `save_pretrained(…, safe_serialization=True)`";
+            return Err(ModelError::missing("the adapter", dir, "adapter_model.safetensors", &[("adapter_model.bin", pickle)]));
         }
         let mut tensors = Tensors::open_file(&weights)?;
         let pairs = pair(&tensors, sites, &config)?;
