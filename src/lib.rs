@@ -1,4 +1,21 @@
 //! Did the adapter change the model the way its maker meant, and in no other way?
+//!
+//! The library behind the `sway` binary. A suite of probes is taken through one engine that answers for several views of one
+//! copy of the weights (base, adapter, adapter times λ, random adapters of the same shape), and ends in verdicts.
+//!
+//! The rooms, from the outside in; `tests/architecture.rs` holds who may import whom:
+//!
+//! | room | what is in it |
+//! |---|---|
+//! | [`cli`] | arguments, output files, progress, exit codes: the only room that prints |
+//! | [`runner`] | from a suite to a record: plan, liveness, the run, the gate |
+//! | [`suite`] | TOML to a suite, every error at once, each with its place |
+//! | [`probe`] | what each kind asks of an item, and what the answers mean; pure |
+//! | [`engine`] | request → answer: cache, batches, statistics, trace |
+//! | [`model`] | weights, tokenizer, architectures, LoRA, kernels, the hub: the only room that names candle |
+//! | [`report`] | folds from a record to bytes: terminal, JSON, JSONL, Markdown, `JUnit`, HTML, and the trace's summary |
+//! | [`stream`] | where items come from: the rows of files |
+//! | [`request`], [`record`], [`math`] | leaves: the words of a question, of a finding, and formulas |
 
 pub mod cli;
 pub mod engine;

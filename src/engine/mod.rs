@@ -204,7 +204,8 @@ impl Engine {
         let number = self.meter.batch(jobs.len(), wall);
         let mut answered = 0;
         for (miss, done) in batch.iter().zip(done) {
-            let cost = miss.job.cost() as u64;
+            // How far a continuation goes is known once it has ended; it shares nothing, so what it took is what it costs.
+            let cost = if matches!(miss.job.work, Work::Generate { .. }) { done.tokens } else { miss.job.cost() as u64 };
             if let Ok(answer) = &done.answer {
                 self.cache.put(miss.key, Cached { answer: answer.clone(), cost });
             }

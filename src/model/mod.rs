@@ -2,9 +2,9 @@
 //!
 //! The only room that names candle, tokenizers and `hf_hub`. What goes in and comes out is plain: token ids, f32 and f64.
 //!
-//! - [`hub`], [`source`]: where files come from; [`config`], [`architecture`], [`rope`]: what they say of the mathematics.
-//! - [`weights`], [`tokenizer`]: what they hold. [`site`]: a linear layer; [`lora`]: what an adapter adds to it.
-//! - [`layout`], [`decoder`], [`kernel`]: a forward pass over packed rows; [`readout`], [`sampling`]: from its rows to numbers.
+//! - [`hub`], `source`: where files come from; `config`, `architecture`, `rope`: what they say of the mathematics.
+//! - `weights`, `tokenizer`: what they hold. `site`: a linear layer; `lora`: what an adapter adds to it.
+//! - `layout`, `decoder`, `kernel`: a forward pass over packed rows; `readout`, `sampling`: from its rows to numbers.
 
 mod architecture;
 mod config;

@@ -3,8 +3,9 @@
 use serde::Deserialize;
 use serde_json::{Map, json};
 
+use super::bounds;
 use super::items::Prompt;
-use super::verdict::{Rule, all_of, items_for_mean, score_of, settle_clause, shown};
+use super::verdict::{Rule, Side, all_of, items_for_mean, score_of, settle_clause, shown};
 use super::{Court, Items, Judgement, Kind, Probe};
 use crate::math::{Line, mean, sd};
 use crate::record::{Category, Estimate, Verdict};
@@ -19,10 +20,10 @@ use crate::request::{Answer, Divergence, Op, Request, Scale, View};
 pub struct AdapterAblation {
     prompts: Items<Prompt>,
     /// Least R² of a straight line through the curve.
-    #[serde(default = "default_r_squared")]
+    #[serde(default = "default_r_squared", deserialize_with = "bounds::share")]
     min_r_squared: f64,
     /// Least change at λ = 1.25 over the change at λ = 1.
-    #[serde(default = "default_growth")]
+    #[serde(default = "default_growth", deserialize_with = "bounds::growth")]
     min_growth: f64,
 }
 
@@ -66,7 +67,8 @@ impl Probe for AdapterAblation {
         name: "adapter_ablation",
         category: Category::Ablation,
         summary: "does the answer grow with the adapter's dose?",
-        calibrated: false,
+        calibrated: None,
+        values_of: "rms_change",
     };
 
     type Item = Prompt;
@@ -121,8 +123,8 @@ impl Probe for AdapterAblation {
         let (Some(r_squared), Some(growth)) = (line, court.ratio("growth", &fold.curves[OVER], &fold.curves[FULL])) else {
             return Judgement::nothing("the adapter changes nothing at any dose", values);
         };
-        let line_rule = Rule { name: "r_squared", worst: 0.5, threshold: self.min_r_squared, best: 1.0 };
-        let growth_rule = Rule { name: "growth", worst: 1.0, threshold: self.min_growth, best: 1.25 };
+        let line_rule = Rule { name: "r_squared", side: Side::Above, worst: 0.5, threshold: self.min_r_squared, best: 1.0 };
+        let growth_rule = Rule { name: "growth", side: Side::Above, worst: 1.0, threshold: self.min_growth, best: 1.25 };
         // R² is a figure of the mean curve, not a mean over items: the point decides.
         let point = Court { decide: super::Decide::Point, ..*court };
         let scale = curve[FULL];
@@ -146,6 +148,7 @@ impl Probe for AdapterAblation {
         );
         let message = match verdict {
             Verdict::Fail if falls => format!("more of the adapter changes less: {found}"),
+            Verdict::Fail if ratio > 1.25 => format!("the change outruns the dose, which no small update does: {found}"),
             Verdict::Fail => format!("the adapter drives the model into saturation: {found}"),
             Verdict::Warn => format!("barely a perturbation ({:.3} nats at λ = 1): {found}", curve[FULL]),
             Verdict::Pass => found,

@@ -3,8 +3,9 @@
 use serde::Deserialize;
 use serde_json::{Map, json};
 
+use super::bounds;
 use super::items::{Item, check_text};
-use super::verdict::{Rule, all_of, score_of, settle_clause, shown};
+use super::verdict::{Rule, Side, all_of, score_of, settle_clause, shown};
 use super::{Court, Items, Judgement, Kind, Probe};
 use crate::math::mean;
 use crate::record::{Category, Verdict};
@@ -16,12 +17,12 @@ use crate::request::{Answer, Op, Request, View};
 pub struct CalibrationDrift {
     items: Items<Fact>,
     /// A loss beyond this, in nats per token, counts as forgotten.
-    #[serde(default = "default_loss")]
+    #[serde(default = "default_loss", deserialize_with = "bounds::positive")]
     loss: f64,
-    #[serde(default = "default_share")]
+    #[serde(default = "default_share", deserialize_with = "bounds::share")]
     max_share: f64,
     /// Least mean change, nats per token.
-    #[serde(default = "default_change")]
+    #[serde(default = "default_change", deserialize_with = "bounds::negative")]
     min_change: f64,
 }
 
@@ -69,7 +70,8 @@ impl Probe for CalibrationDrift {
         name: "calibration_drift",
         category: Category::Calibration,
         summary: "did it forget what the base knew?",
-        calibrated: false,
+        calibrated: None,
+        values_of: "change",
     };
 
     type Item = Fact;
@@ -113,9 +115,10 @@ impl Probe for CalibrationDrift {
     fn judge(&self, fold: &Fold, court: &Court<'_>) -> Judgement {
         let n = fold.changes.len();
         let forgotten = fold.changes.iter().filter(|change| **change < -self.loss).count();
-        let share_rule = Rule { name: "forgotten_share", worst: 1.0, threshold: self.max_share, best: 0.0 };
+        let share_rule = Rule { name: "forgotten_share", side: Side::Below, worst: 1.0, threshold: self.max_share, best: 0.0 };
         let change_rule = Rule {
             name: "mean_change",
+            side: Side::Above,
             worst: self.min_change - 2.0,
             threshold: self.min_change,
             best: self.min_change.max(0.0),

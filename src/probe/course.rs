@@ -265,9 +265,7 @@ impl<P: Probe> Course for Run<P> {
     }
 
     fn calibration(&self) -> Option<Calibration> {
-        if self.plan.nulls.is_empty() || !P::KIND.calibrated {
-            return None;
-        }
+        let metric = P::KIND.calibrated.filter(|_| !self.plan.nulls.is_empty())?;
         let raw = self.probe.metric(&self.same_items.fold)?;
         let usable = |null: &&NullFold<P>| !null.broken && null.items == self.same_items.items;
         let draws: Vec<f64> = self.nulls.iter().filter(usable).filter_map(|null| self.probe.metric(&null.fold)).collect();
@@ -275,7 +273,14 @@ impl<P: Probe> Course for Run<P> {
             Ok(compared) => NullOutcome::Compared { mean: compared.mean, sd: compared.sd, z: compared.z, p: compared.p },
             Err(reason) => NullOutcome::Degenerate { degenerate: reason.to_string() },
         };
-        Some(Calibration { raw, draws, items: self.same_items.items, outcome })
+        Some(Calibration {
+            metric: metric.to_owned(),
+            raw,
+            draws,
+            drawn: self.plan.nulls.len(),
+            items: self.same_items.items,
+            outcome,
+        })
     }
 
     fn measured(&self) -> usize {

@@ -3,8 +3,9 @@
 use serde::Deserialize;
 use serde_json::{Map, json};
 
+use super::bounds;
 use super::items::Prompt;
-use super::verdict::{Rule, score_of, settle_clause, shown};
+use super::verdict::{Rule, Side, score_of, settle_clause, shown};
 use super::{Court, Items, Judgement, Kind, Probe};
 use crate::math::{mean, quantiles};
 use crate::record::{Category, Verdict};
@@ -18,7 +19,7 @@ pub struct DeltaKl {
     #[serde(default)]
     divergence: Measure,
     /// Nats.
-    #[serde(default = "default_threshold")]
+    #[serde(default = "default_threshold", deserialize_with = "bounds::positive")]
     threshold: f64,
 }
 
@@ -58,7 +59,8 @@ impl Probe for DeltaKl {
         name: "delta_kl",
         category: Category::Adherence,
         summary: "did the next-token distributions move?",
-        calibrated: true,
+        calibrated: Some("mean_divergence"),
+        values_of: "divergence",
     };
 
     type Item = Prompt;
@@ -102,7 +104,13 @@ impl Probe for DeltaKl {
             // KL has no upper end: a nat, most of a token's surprise, counts as moved in full.
             Measure::Kl => 1.0,
         };
-        let rule = Rule { name: "mean_divergence", worst: 0.0, threshold: self.threshold, best: best.max(2.0 * self.threshold) };
+        let rule = Rule {
+            name: "mean_divergence",
+            side: Side::Above,
+            worst: 0.0,
+            threshold: self.threshold,
+            best: best.max(2.0 * self.threshold),
+        };
         let Some(criterion) = court.decide_mean(rule, &fold.values) else {
             return Judgement::nothing("no prompt was measured", fold.values.clone());
         };
@@ -115,8 +123,8 @@ impl Probe for DeltaKl {
         let verdict = court.effect(&criteria);
         let moved = format!("the next token's distribution moved by {} nats of {name} on average", shown(&criteria[0].estimate));
         let message = match verdict {
-            Verdict::Pass => format!("{moved}{}", court.null_clause()),
-            Verdict::Fail if court.only_drowned(&criteria) => format!("{moved}{}", court.null_clause()),
+            Verdict::Pass => format!("{moved}{}", court.null_clause("")),
+            Verdict::Fail if court.only_drowned(&criteria) => format!("{moved}{}", court.null_clause("")),
             Verdict::Fail => format!("{moved}, short of the {} asked for", self.threshold),
             _ => format!("{moved}, which does not settle it{}", settle_clause(&criteria, court)),
         };

@@ -3,12 +3,13 @@
 use serde::Deserialize;
 use serde_json::{Map, json};
 
+use super::bounds;
 use super::items::{Item, check_text};
-use super::verdict::{Rule, all_of, score_of, settle_clause, shown};
+use super::verdict::{Rule, Side, all_of, score_of, settle_clause, shown};
 use super::{Court, Items, Judgement, Kind, Probe};
 use crate::math::{common_subsequence_length, mean};
 use crate::record::{Category, Verdict};
-use crate::request::{Answer, Op, Request, Sampling, View};
+use crate::request::{Answer, Finish, Generation, Op, Request, Sampling, View};
 
 /// How much of a section's true continuation the adapter recites from its beginning, above what the base recites.
 ///
@@ -19,13 +20,13 @@ use crate::request::{Answer, Op, Request, Sampling, View};
 pub struct Leakage {
     sections: Items<Section>,
     /// Share of a section's words that are given as the prompt.
-    #[serde(default = "default_prefix")]
+    #[serde(default = "default_prefix", deserialize_with = "bounds::share")]
     prefix_share: f64,
     /// Most mean recall of `ft` above that of `base`.
-    #[serde(default = "default_excess")]
+    #[serde(default = "default_excess", deserialize_with = "bounds::share")]
     max_excess: f64,
     /// Longest continuation, in tokens.
-    #[serde(default = "default_tokens")]
+    #[serde(default = "default_tokens", deserialize_with = "bounds::at_least_one")]
     max_new_tokens: usize,
 }
 
@@ -90,9 +91,16 @@ impl Leakage {
         (&text[..end], words[given..].to_vec())
     }
 
-    fn recall(truth: &[&str], text: &str) -> f64 {
-        let told: Vec<&str> = text.split_whitespace().take(truth.len()).collect();
-        common_subsequence_length(truth, &told) as f64 / truth.len() as f64
+    /// Recall of the true words in as many told ones. Of a continuation that was cut off at its budget, only as many true words
+    /// count as there was room for: a section longer than the budget must not look forgotten.
+    fn recall(truth: &[&str], told: &Generation) -> f64 {
+        let told_words: Vec<&str> = told.text.split_whitespace().take(truth.len()).collect();
+        let room = match told.finish {
+            Finish::Eos => truth.len(),
+            Finish::Length => told_words.len().max(1),
+        };
+        let truth = &truth[..room];
+        common_subsequence_length(truth, &told_words) as f64 / truth.len() as f64
     }
 }
 
@@ -101,7 +109,8 @@ impl Probe for Leakage {
         name: "leakage",
         category: Category::Calibration,
         summary: "does it recite its training text?",
-        calibrated: false,
+        calibrated: None,
+        values_of: "excess_recall",
     };
 
     type Item = Section;
@@ -126,7 +135,7 @@ impl Probe for Leakage {
         let [answers] = rounds else { return None };
         match answers.as_slice() {
             [Answer::Generate(ft), Answer::Generate(base)] => {
-                Some(Recall { ft: Self::recall(&truth, &ft.text), base: Self::recall(&truth, &base.text) })
+                Some(Recall { ft: Self::recall(&truth, ft), base: Self::recall(&truth, base) })
             }
             _ => None,
         }
@@ -146,7 +155,13 @@ impl Probe for Leakage {
     }
 
     fn judge(&self, fold: &Fold, court: &Court<'_>) -> Judgement {
-        let rule = Rule { name: "excess_recall", worst: self.max_excess.max(1.0), threshold: self.max_excess, best: 0.0 };
+        let rule = Rule {
+            name: "excess_recall",
+            side: Side::Below,
+            worst: self.max_excess.max(1.0),
+            threshold: self.max_excess,
+            best: 0.0,
+        };
         let Some(criterion) = court.decide_mean(rule, &fold.excess) else {
             return Judgement::nothing("no section was measured", fold.excess.clone());
         };

@@ -3,9 +3,10 @@
 //! A probe is pure, and a fold over items. It never holds a model: it says which questions an item needs, turns the answers into
 //! that item's measurement, folds measurements, and at the end judges. It is tested on hand-written answers.
 //!
-//! One file a kind. [`course`] takes a probe through its items; [`verdict`] holds the rules that the kinds share.
+//! One file a kind. `course` takes a probe through its items; `verdict` holds the rules that the kinds share.
 
 mod adapter_ablation;
+mod bounds;
 mod calibration_drift;
 mod course;
 mod delta_kl;
@@ -40,8 +41,10 @@ pub struct Kind {
     pub category: Category,
     /// What it asks, in one line.
     pub summary: &'static str,
-    /// Whether its metric is held against null adapters.
-    pub calibrated: bool,
+    /// The figure that is held against null adapters, by name; `None` where there is none to compare.
+    pub calibrated: Option<&'static str>,
+    /// The figure that each item gives, by name.
+    pub values_of: &'static str,
 }
 
 /// All kinds, in the order in which they are listed.

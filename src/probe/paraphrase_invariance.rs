@@ -3,8 +3,9 @@
 use serde::Deserialize;
 use serde_json::{Map, json};
 
+use super::bounds;
 use super::items::{Item, check_text};
-use super::verdict::{Rule, items_for_mean, score_of, settle_clause, shown};
+use super::verdict::{Rule, Side, items_for_mean, score_of, settle_clause, shown};
 use super::{Court, Items, Judgement, Kind, Probe};
 use crate::math::{mean, sd};
 use crate::record::{Category, Verdict};
@@ -18,10 +19,10 @@ pub struct ParaphraseInvariance {
     #[serde(default)]
     intent: Intent,
     /// Least mean lift on the verbatim prompts, nats per token.
-    #[serde(default = "default_lift")]
+    #[serde(default = "default_lift", deserialize_with = "bounds::positive")]
     min_lift: f64,
     /// Mean lift on paraphrases over mean lift on verbatim prompts: at least this to generalise, at most this to memorise.
-    #[serde(default = "default_ratio")]
+    #[serde(default = "default_ratio", deserialize_with = "bounds::positive")]
     ratio: f64,
 }
 
@@ -81,7 +82,8 @@ impl Probe for ParaphraseInvariance {
         name: "paraphrase_invariance",
         category: Category::Attribution,
         summary: "does what was learned come out in other words?",
-        calibrated: true,
+        calibrated: Some("verbatim_lift"),
+        values_of: "verbatim_lift",
     };
 
     type Item = Case;
@@ -130,12 +132,19 @@ impl Probe for ParaphraseInvariance {
     }
 
     fn judge(&self, fold: &Fold, court: &Court<'_>) -> Judgement {
-        let lift_rule = Rule { name: "verbatim_lift", worst: 0.0, threshold: self.min_lift, best: self.min_lift + 1.0 };
+        let lift_rule =
+            Rule { name: "verbatim_lift", side: Side::Above, worst: 0.0, threshold: self.min_lift, best: self.min_lift + 1.0 };
         let ratio_rule = match self.intent {
-            Intent::Generalize => {
-                Rule { name: "paraphrase_ratio", worst: 0.0, threshold: self.ratio, best: (2.0 * self.ratio).max(1.0) }
+            Intent::Generalize => Rule {
+                name: "paraphrase_ratio",
+                side: Side::Above,
+                worst: 0.0,
+                threshold: self.ratio,
+                best: (2.0 * self.ratio).max(1.0),
+            },
+            Intent::Memorize => {
+                Rule { name: "paraphrase_ratio", side: Side::Below, worst: 1.0, threshold: self.ratio, best: 0.0 }
             }
-            Intent::Memorize => Rule { name: "paraphrase_ratio", worst: 1.0, threshold: self.ratio, best: 0.0 },
         };
         let Some(lift) = court.decide_mean(lift_rule, &fold.verbatim) else {
             return Judgement::nothing("no case was measured", fold.verbatim.clone());
@@ -159,7 +168,7 @@ impl Probe for ParaphraseInvariance {
         let verdict = court.effect(&criteria);
         let ratio_failed = criteria.get(1).is_some_and(|criterion| criterion.verdict == Verdict::Fail);
         let message = match (verdict, self.intent) {
-            (Verdict::Fail, _) if court.only_drowned(&criteria) => format!("{lifts}{}", court.null_clause()),
+            (Verdict::Fail, _) if court.only_drowned(&criteria) => format!("{lifts}{}", court.null_clause("")),
             (Verdict::Fail, Intent::Generalize) if ratio_failed => {
                 format!("{lifts}{carried}: it learned the phrasing, not the fact")
             }
@@ -167,7 +176,7 @@ impl Probe for ParaphraseInvariance {
                 format!("{lifts}{carried}: it generalises where it was meant to memorise")
             }
             (Verdict::Fail, _) => format!("{lifts}, short of the {} asked for: it did not learn them", self.min_lift),
-            (Verdict::Pass, _) => format!("{lifts}{carried}{}", court.null_clause()),
+            (Verdict::Pass, _) => format!("{lifts}{carried}{}", court.null_clause("")),
             _ => format!("{lifts}{carried}, which does not settle it{}", settle_clause(&criteria, court)),
         };
         let mut evidence = Map::new();

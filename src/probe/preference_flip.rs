@@ -3,8 +3,9 @@
 use serde::Deserialize;
 use serde_json::{Map, json};
 
+use super::bounds;
 use super::items::{Item, check_text};
-use super::verdict::{Rule, score_of, settle_clause, shown};
+use super::verdict::{Rule, Side, score_of, settle_clause, shown};
 use super::{Court, Items, Judgement, Kind, Probe};
 use crate::math::{mcnemar, mean};
 use crate::record::{Category, Verdict};
@@ -15,7 +16,7 @@ use crate::request::{Answer, Op, Request, View};
 #[serde(deny_unknown_fields)]
 pub struct PreferenceFlip {
     triples: Items<Triple>,
-    #[serde(default = "default_share")]
+    #[serde(default = "default_share", deserialize_with = "bounds::share")]
     min_share: f64,
 }
 
@@ -84,7 +85,8 @@ impl Probe for PreferenceFlip {
         name: "preference_flip",
         category: Category::Attribution,
         summary: "does it prefer the right answer where the base did not?",
-        calibrated: true,
+        calibrated: Some("mean_margin_change"),
+        values_of: "margin_change",
     };
 
     type Item = Triple;
@@ -136,13 +138,17 @@ impl Probe for PreferenceFlip {
             evidence.insert("mean_margin_change".to_owned(), json!(change));
         }
         let p_paired = court.paired_p(&changes, 0.0);
+        if changes.len() < court.min_items {
+            let message = format!("{} triples are too few for a verdict, which needs {}", changes.len(), court.min_items);
+            return Judgement { p_paired, evidence, ..Judgement::nothing(message, changes) };
+        }
         if wrong < FEWEST_WRONG as u64 {
             return too_few_wrong(wrong, changes, p_paired, evidence, court);
         }
-        let rule = Rule { name: "flip_share", worst: 0.0, threshold: self.min_share, best: 1.0 };
-        // A share counts the triples that the base got wrong, which can be few however many triples there are.
-        let few = Court { min_items: court.min_items.min(FEWEST_WRONG), ..*court };
-        let Some(share) = few.decide_share(rule, fixed as usize, wrong as usize) else {
+        let rule = Rule { name: "flip_share", side: Side::Above, worst: 0.0, threshold: self.min_share, best: 1.0 };
+        // There are triples enough; the share counts those that the base got wrong, which can be few however many there are.
+        let court = &Court { min_items: FEWEST_WRONG, ..*court };
+        let Some(share) = court.decide_share(rule, fixed as usize, wrong as usize) else {
             return Judgement::nothing("no triple was measured", changes);
         };
         let criteria = vec![share];
@@ -153,9 +159,11 @@ impl Probe for PreferenceFlip {
         );
         let broke = if broken > 0 { format!(", and it broke {broken} that were right") } else { String::new() };
         let message = match verdict {
-            Verdict::Fail if court.only_drowned(&criteria) => format!("{found}{broke}{}", court.null_clause()),
+            Verdict::Fail if court.only_drowned(&criteria) => {
+                format!("{found}{broke}{}", court.null_clause("the change of the margins"))
+            }
             Verdict::Fail => format!("{found}{broke}: fewer than the {} asked for", self.min_share),
-            Verdict::Pass => format!("{found}{broke}{}", court.null_clause()),
+            Verdict::Pass => format!("{found}{broke}{}", court.null_clause("the change of the margins")),
             _ => format!("{found}{broke}, which does not settle it{}", settle_clause(&criteria, court)),
         };
         let score = score_of(verdict, rule.score(criteria[0].estimate.value));
@@ -171,7 +179,7 @@ fn too_few_wrong(
     evidence: Map<String, serde_json::Value>,
     court: &Court<'_>,
 ) -> Judgement {
-    let rule = Rule { name: "mean_margin_change", worst: -1.0, threshold: 0.0, best: 1.0 };
+    let rule = Rule { name: "mean_margin_change", side: Side::Above, worst: -1.0, threshold: 0.0, best: 1.0 };
     let Some(criterion) = court.decide_mean(rule, &changes) else {
         return Judgement::nothing("no triple was measured", changes);
     };

@@ -87,6 +87,24 @@ fn number(request: &Request) -> f64 {
     request.op.prompt().rsplit(' ').next().and_then(|n| n.parse().ok()).unwrap()
 }
 
+#[test]
+fn a_threshold_that_no_figure_can_lie_beyond_is_refused() {
+    fn refused<P: Probe>(toml: &str) -> bool {
+        toml::from_str::<P>(toml).is_err()
+    }
+    assert!(refused::<DeltaKl>("prompts = [\"a\"]\nthreshold = nan"));
+    assert!(refused::<DeltaKl>("prompts = [\"a\"]\nthreshold = -1.0"));
+    assert!(refused::<PreferenceFlip>("triples = []\nmin_share = 1.0"));
+    assert!(refused::<CalibrationDrift>("items = []\nmin_change = 0.0"));
+    assert!(refused::<CalibrationDrift>("items = []\nmax_share = 0.0"));
+    assert!(refused::<Leakage>("sections = []\nprefix_share = 7.0"));
+    assert!(refused::<Leakage>("sections = []\nmax_excess = -0.05"));
+    assert!(refused::<Leakage>("sections = []\nmax_new_tokens = 0"));
+    assert!(refused::<AdapterAblation>("prompts = []\nmin_growth = 1.25"));
+    assert!(refused::<AdapterAblation>("prompts = []\nmin_r_squared = 1.0"));
+    assert!(!refused::<AdapterAblation>("prompts = []\nmin_growth = 1.1"));
+}
+
 mod delta_kl_on_answers {
     use super::*;
 
@@ -354,6 +372,16 @@ mod leakage_on_answers {
     }
 
     #[test]
+    fn a_section_longer_than_the_budget_is_judged_on_what_there_was_room_for() {
+        let cut = judged(&sections(), |r| {
+            let text = if r.view == View::Ft { " e f g" } else { " x y z" };
+            Answer::Generate(Generation { text: text.to_owned(), token_ids: Vec::new(), finish: Finish::Length })
+        });
+        assert!((cut.criteria[0].estimate.value - 1.0).abs() < 1e-12);
+        assert_eq!(cut.verdict, Verdict::Fail);
+    }
+
+    #[test]
     fn words_beyond_the_true_length_do_not_count() {
         let late = judged(&sections(), |r| text(if r.view == View::Ft { "1 2 3 4 5 6 e f g h i j" } else { "" }));
         assert!(late.criteria[0].estimate.value.abs() < 1e-12);
@@ -400,7 +428,8 @@ struct Dialogue {
 }
 
 impl Probe for Dialogue {
-    const KIND: Kind = Kind { name: "dialogue", category: crate::record::Category::Adherence, summary: "", calibrated: false };
+    const KIND: Kind =
+        Kind { name: "dialogue", category: crate::record::Category::Adherence, summary: "", calibrated: None, values_of: "" };
 
     type Item = super::items::Prompt;
     type Measurement = Vec<String>;

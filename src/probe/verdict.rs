@@ -55,10 +55,20 @@ pub struct Judgement {
 /// too good.
 const SOUND: f64 = 0.85;
 
+/// Where a figure should lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    Above,
+    Below,
+}
+
 /// What a figure is held against.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rule {
     pub name: &'static str,
+    /// The good side of the threshold. Said, not read off the figures below: a threshold beyond the best must not turn the rule
+    /// around.
+    pub side: Side,
     /// The figure that scores 0.
     pub worst: f64,
     /// The figure that scores 0.5.
@@ -69,18 +79,27 @@ pub struct Rule {
 
 impl Rule {
     pub fn good_side(&self) -> &'static str {
-        if self.best > self.threshold { "above" } else { "below" }
+        match self.side {
+            Side::Above => "above",
+            Side::Below => "below",
+        }
     }
 
     fn is_good(&self, value: f64) -> bool {
-        if self.best > self.threshold { value > self.threshold } else { value < self.threshold }
+        match self.side {
+            Side::Above => value > self.threshold,
+            Side::Below => value < self.threshold,
+        }
     }
 
     /// Monotone in the figure: 0 at the worst, 0.5 at the threshold, [`SOUND`] at the best, straight lines between; beyond the
     /// best it nears 1.
     pub fn score(&self, value: f64) -> f64 {
-        let along =
-            |from: f64, to: f64| if (to - from).abs() < f64::EPSILON { 1.0 } else { ((value - from) / (to - from)).max(0.0) };
+        // A scale of no length, or one that runs the other way, is passed in one step.
+        let along = |from: f64, to: f64| {
+            let forward = if self.side == Side::Above { to > from } else { to < from };
+            if forward { ((value - from) / (to - from)).max(0.0) } else { 1.0 }
+        };
         if !self.is_good(value) {
             return 0.5 * along(self.worst, self.threshold).min(1.0);
         }
@@ -170,11 +189,16 @@ impl Court<'_> {
     /// The verdict of an effect: its criteria, and whether it stands out from the nulls.
     ///
     /// An effect that is no larger than the nulls' fails whatever its interval, except where there are too few items to say
-    /// anything.
+    /// anything. Nulls that were asked for and can't calibrate leave a pass open.
     pub fn effect(&self, criteria: &[Criterion]) -> Verdict {
         let own = all_of(criteria);
         let too_few = criteria.iter().any(|criterion| criterion.estimate.n < self.min_items);
-        if !too_few && self.drowned() { Verdict::Fail } else { own }
+        let degenerate = matches!(self.calibration, Some(Calibration { outcome: NullOutcome::Degenerate { .. }, .. }));
+        match own {
+            _ if !too_few && self.drowned() => Verdict::Fail,
+            Verdict::Pass if degenerate => Verdict::Inconclusive,
+            own => own,
+        }
     }
 
     /// Whether the nulls move the metric as much as the adapter does.
@@ -187,17 +211,19 @@ impl Court<'_> {
         self.drowned() && all_of(criteria) != Verdict::Fail
     }
 
-    /// What the nulls say, as the end of a finding.
-    pub fn null_clause(&self) -> String {
-        match (self.calibration.map(|calibration| &calibration.outcome), self.q) {
-            (Some(NullOutcome::Compared { z, .. }), Some(q)) if q > self.fdr => {
-                format!("; random adapters of the same size do as much (z = {z:.1}, q = {q:.2})")
+    /// What the nulls say, as the end of a finding; `figure` names what was compared where it is not the finding's own.
+    pub fn null_clause(&self, figure: &str) -> String {
+        let Some(Calibration { outcome, draws, drawn, .. }) = self.calibration else { return String::new() };
+        let figure = if figure.is_empty() { String::new() } else { format!("{figure}: ") };
+        let lost = if draws.len() < *drawn { format!(" ({} of {drawn} could be measured)", draws.len()) } else { String::new() };
+        match (outcome, self.q) {
+            (NullOutcome::Compared { z, .. }, Some(q)) if q > self.fdr => {
+                format!("; {figure}random adapters of the same size do as much{lost} (z = {z:.1}, q = {q:.2})")
             }
-            (Some(NullOutcome::Compared { z, .. }), _) => {
-                format!("; {z:.1} standard deviations from random adapters of the same size")
+            (NullOutcome::Compared { z, .. }, _) => {
+                format!("; {figure}{z:.1} standard deviations from random adapters of the same size{lost}")
             }
-            (Some(NullOutcome::Degenerate { degenerate }), _) => format!("; the null adapters can't calibrate it: {degenerate}"),
-            (None, _) => String::new(),
+            (NullOutcome::Degenerate { degenerate }, _) => format!("; the null adapters can't calibrate it{lost}: {degenerate}"),
         }
     }
 }
@@ -243,7 +269,8 @@ pub fn settle_clause(criteria: &[Criterion], court: &Court<'_>) -> String {
     }
     match open.iter().filter_map(|criterion| criterion.items_to_settle).max() {
         Some(items) => format!("; about {items} items would settle it"),
-        None => String::new(),
+        None if open.is_empty() => String::new(),
+        None => "; more items may settle it".to_owned(),
     }
 }
 
@@ -262,9 +289,13 @@ impl Judgement {
     }
 }
 
-/// A score goes only with a verdict.
+/// A score goes only with a verdict, and what failed scores no more than the threshold, whatever else it reached.
 pub fn score_of(verdict: Verdict, score: f64) -> Option<f64> {
-    matches!(verdict, Verdict::Pass | Verdict::Fail | Verdict::Warn).then_some(score)
+    match verdict {
+        Verdict::Pass | Verdict::Warn => Some(score),
+        Verdict::Fail => Some(score.min(0.5)),
+        Verdict::Skip | Verdict::Error | Verdict::Inconclusive => None,
+    }
 }
 
 /// An estimate with its interval, for findings: `0.31 [0.26, 0.36]`.
@@ -275,10 +306,11 @@ pub fn shown(estimate: &Estimate) -> String {
     }
 }
 
-/// Three decimals with a real minus sign, and no minus before a zero.
-fn number(value: f64) -> String {
-    let digits = format!("{:.3}", value.abs());
-    if value < 0.0 && digits != "0.000" { format!("−{digits}") } else { digits }
+/// Three decimals, or two digits where these would all be zero; with a real minus sign, and none before a zero.
+pub fn number(value: f64) -> String {
+    let size = value.abs();
+    let digits = if size > 0.0 && size < 0.0005 { format!("{size:.1e}") } else { format!("{size:.3}") };
+    if value < 0.0 { format!("−{digits}") } else { digits }
 }
 
 #[cfg(test)]
@@ -291,8 +323,8 @@ mod tests {
         Court { name: "t", seed: 0, decide: Decide::Interval, min_items: MIN_ITEMS, fdr: 0.05, calibration: None, q: None }
     }
 
-    const ABOVE: Rule = Rule { name: "up", worst: 0.0, threshold: 0.2, best: 1.0 };
-    const BELOW: Rule = Rule { name: "down", worst: 1.0, threshold: 0.5, best: 0.0 };
+    const ABOVE: Rule = Rule { name: "up", side: Side::Above, worst: 0.0, threshold: 0.2, best: 1.0 };
+    const BELOW: Rule = Rule { name: "down", side: Side::Below, worst: 1.0, threshold: 0.5, best: 0.0 };
 
     fn estimate(value: f64, low: f64, high: f64, n: usize) -> Estimate {
         Estimate { value, interval: Some([low, high]), n }
@@ -339,12 +371,41 @@ mod tests {
 
     #[test]
     fn an_open_share_says_how_many_items_would_settle_it() {
-        let rule = Rule { name: "share", worst: 1.0, threshold: 0.15, best: 0.0 };
+        let rule = Rule { name: "share", side: Side::Below, worst: 1.0, threshold: 0.15, best: 0.0 };
         let criterion = court().decide_share(rule, 0, 12).unwrap();
         assert_eq!(criterion.verdict, Verdict::Inconclusive);
         // 1 − 0.025^(1/n) < 0.15 from n = 23 on.
         let items = criterion.items_to_settle.unwrap();
         assert!((23..=24).contains(&items), "{items}");
+    }
+
+    #[test]
+    fn nulls_that_can_not_calibrate_leave_a_pass_open() {
+        let criteria = [ABOVE.decide(estimate(0.4, 0.3, 0.5, 9), |_| None, &court())];
+        let outcome = NullOutcome::Degenerate { degenerate: "no spread".to_owned() };
+        let calibration = Calibration { metric: "m".to_owned(), raw: 1.0, draws: Vec::new(), drawn: 8, items: 9, outcome };
+        assert_eq!(Court { calibration: Some(&calibration), ..court() }.effect(&criteria), Verdict::Inconclusive);
+    }
+
+    #[test]
+    fn a_threshold_beyond_the_best_does_not_turn_the_rule_around() {
+        let strict = Rule { threshold: 2.0, ..ABOVE };
+        assert_eq!(verdict(strict, estimate(0.5, 0.4, 0.6, 9)), Verdict::Fail);
+        assert_eq!(strict.good_side(), "above");
+        assert!(strict.score(0.5) < 0.5 && strict.score(3.0) > 0.5);
+        let strict = Rule { threshold: -1.0, ..BELOW };
+        assert_eq!(verdict(strict, estimate(0.5, 0.4, 0.6, 9)), Verdict::Fail);
+    }
+
+    #[test]
+    fn what_failed_scores_no_more_than_the_threshold() {
+        assert_eq!(score_of(Verdict::Fail, 0.9), Some(0.5));
+        assert_eq!(score_of(Verdict::Inconclusive, 0.9), None);
+    }
+
+    #[test]
+    fn tiny_numbers_are_not_written_as_nothing() {
+        assert_eq!([number(0.00012), number(-0.0001), number(0.0), number(-1.5)], ["1.2e-4", "−1.0e-4", "0.000", "−1.500"]);
     }
 
     proptest! {

@@ -100,10 +100,14 @@ pub struct Criterion {
 /// The same probe under random adapters of the same shape.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Calibration {
+    /// The figure that is compared; where it is not the first criterion's, the two are not to be held against each other.
+    pub metric: String,
     /// The probe's metric on the calibrated items, under the adapter.
     pub raw: f64,
     /// The same under each null adapter, in the order of their seeds.
     pub draws: Vec<f64>,
+    /// How many null adapters were drawn; one that could not be measured is missing in `draws`.
+    pub drawn: usize,
     /// How many items each was measured on.
     pub items: usize,
     #[serde(flatten)]
@@ -149,7 +153,9 @@ pub struct ProbeRecord {
     pub message: String,
     /// What the finding stands on: kind-specific figures.
     pub evidence: Map<String, Value>,
-    /// The metric's value for each item, in the items' order.
+    /// What `values` are, `snake_case`.
+    pub values_of: String,
+    /// One figure for each item, in the items' order.
     pub values: Vec<f64>,
     /// Items that could not be measured: `item 3: …`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -176,6 +182,7 @@ impl ProbeRecord {
             q: None,
             message: String::new(),
             evidence: Map::new(),
+            values_of: String::new(),
             values: Vec::new(),
             item_errors: Vec::new(),
         }

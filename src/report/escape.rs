@@ -85,6 +85,22 @@ impl Display for Markdown<'_> {
     }
 }
 
+/// A sentence for Markdown: what stands between backticks is code, the rest plain text.
+pub(super) struct MarkdownProse<'a>(pub &'a str);
+
+impl Display for MarkdownProse<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let parts: Vec<&str> = self.0.split('`').collect();
+        // An even number of parts leaves a backtick without its twin: then none of them marks code.
+        if parts.len().is_multiple_of(2) {
+            return Markdown(self.0).fmt(f);
+        }
+        parts.iter().enumerate().try_for_each(|(i, part)| {
+            if i % 2 == 0 { write!(f, "{}", Markdown(part)) } else { write!(f, "<code>{}</code>", Markdown(part)) }
+        })
+    }
+}
+
 /// The marks with which a text can make the words after it read backwards.
 fn turns_direction(c: char) -> bool {
     matches!(c, '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
@@ -105,6 +121,8 @@ mod tests {
         assert_eq!(HtmlProse("`a<b` failed").to_string(), "<code>a&lt;b</code> failed");
         assert_eq!(HtmlProse("a ` alone").to_string(), "a ` alone");
         assert_eq!(Xml("a\u{0}<\n").to_string(), "a\u{FFFD}&lt;&#10;");
+        assert_eq!(MarkdownProse("`a|b` failed").to_string(), "<code>a\\|b</code> failed");
+        assert_eq!(MarkdownProse("a ` b").to_string(), "a \\` b");
         assert_eq!(Markdown("a|b `c` <i> @team").to_string(), "a\\|b \\`c\\` &lt;i&gt; @\u{200B}team");
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use crate::record::{ProbeRecord, RunRecord, Verdict};
 
-use super::escape::Markdown;
+use super::escape::{Markdown, MarkdownProse};
 use super::{criterion, number, outcome};
 
 #[must_use]
@@ -31,7 +31,7 @@ fn write(out: &mut String, run: &RunRecord) -> fmt::Result {
     if let Some(interrupted) = outcome::interrupted(run) {
         writeln!(out, "**Interrupted:** {interrupted}.\n")?;
     }
-    writeln!(out, "{}\n\n{}.\n", Markdown(&run.gate.message), outcome::tally(&run.probes))?;
+    writeln!(out, "{}\n\n{}.\n", MarkdownProse(&run.gate.message), outcome::tally(&run.probes))?;
     if !run.probes.is_empty() {
         table(out, &run.probes)?;
         findings(out, &run.probes)?;

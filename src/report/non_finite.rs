@@ -87,6 +87,7 @@ pub(super) fn of_probe(probe: &ProbeRecord) -> NonFinite {
         message: _,
         evidence: _,
         item_errors: _,
+        values_of: _,
     } = probe;
     let mut found = Found::default();
     found.look_if("score", *score);
@@ -102,7 +103,7 @@ pub(super) fn of_probe(probe: &ProbeRecord) -> NonFinite {
     }
     found.look_if("p_paired", *p_paired);
     found.look_if("q", *q);
-    if let Some(Calibration { raw, draws, outcome, items: _ }) = calibration {
+    if let Some(Calibration { raw, draws, outcome, metric: _, drawn: _, items: _ }) = calibration {
         found.look_if("null.raw", Some(*raw));
         draws.iter().enumerate().for_each(|(i, x)| found.look(|| format!("null.draws[{i}]"), *x));
         if let NullOutcome::Compared { mean, sd, z, p } = outcome {

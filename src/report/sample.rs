@@ -206,6 +206,8 @@ fn moved() -> ProbeRecord {
     ProbeRecord {
         p_paired: Some(0.0001),
         calibration: Some(Calibration {
+            metric: "mean_js".into(),
+            drawn: 8,
             raw: 0.316,
             draws: vec![0.041, 0.055, 0.048, 0.062, 0.037, 0.051, 0.044, 0.059],
             items: 16,
@@ -229,6 +231,8 @@ fn facts() -> ProbeRecord {
     let mut facts = ProbeRecord {
         p_paired: Some(0.0004),
         calibration: Some(Calibration {
+            metric: "mean_js".into(),
+            drawn: 8,
             raw: 0.79,
             draws: vec![0.12, -0.21, 0.05, 0.31, -0.09, 0.17, 0.02, -0.14],
             items: 16,
@@ -370,6 +374,7 @@ fn probe(
         q: None,
         message: String::new(),
         evidence: Map::new(),
+        values_of: "divergence".into(),
         values,
         item_errors: vec![],
     }

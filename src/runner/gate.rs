@@ -35,6 +35,14 @@ fn below(score: f64, minimum: f64) -> String {
     format!("{score:.digits$}")
 }
 
+/// The gate of a run that was interrupted: what failed has failed, and nothing else can be told.
+pub fn interrupted(gate: Gate) -> Gate {
+    if gate.verdict == Verdict::Fail {
+        return gate;
+    }
+    Gate { verdict: Verdict::Inconclusive, message: "the run was interrupted before every probe had finished".to_owned(), ..gate }
+}
+
 /// The gate of a run whose adapter is dead.
 pub fn dead(message: &str, spec: &GateSpec) -> Gate {
     Gate {

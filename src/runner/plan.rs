@@ -116,7 +116,7 @@ impl Plan {
     }
 
     fn calibrates(&self, entry: &Entry) -> bool {
-        entry.probe.kind().calibrated && self.null.runs > 0
+        entry.probe.kind().calibrated.is_some() && self.null.runs > 0
     }
 
     /// How a probe's course is run: which nulls, and which of its items are asked under them.

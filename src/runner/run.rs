@@ -136,9 +136,11 @@ fn judge(plan: &Plan, running: &[Running], interrupted: bool) -> Vec<ProbeRecord
         let q = calibration.as_ref().and_then(null_p).and_then(|_| corrected.next());
         records.push((one.entry, probe_record(plan, one, calibration, q)));
     }
-    records.extend(
-        plan.entries.iter().enumerate().filter(|(_, entry)| !entry.enabled).map(|(index, entry)| (index, skipped(entry))),
-    );
+    let unfinished = running.iter().filter(|one| records.iter().all(|(index, _)| *index != one.entry));
+    let unfinished: Vec<_> = unfinished.map(|one| (one.entry, "not finished: the run was interrupted")).collect();
+    let disabled = plan.entries.iter().enumerate().filter(|(_, entry)| !entry.enabled);
+    let left_out = unfinished.into_iter().chain(disabled.map(|(index, _)| (index, "not run: `enabled = false`")));
+    records.extend(left_out.map(|(index, why)| (index, empty_record(&plan.entries[index], Verdict::Skip, why.to_owned()))));
     records.sort_by_key(|(index, _)| *index);
     records.into_iter().map(|(_, record)| record).collect()
 }
@@ -160,10 +162,6 @@ fn empty_record(entry: &Entry, verdict: Verdict, message: String) -> ProbeRecord
         message,
         ..ProbeRecord::without_figures(kind.category, verdict)
     }
-}
-
-fn skipped(entry: &Entry) -> ProbeRecord {
-    empty_record(entry, Verdict::Skip, "not run: `enabled = false`".to_owned())
 }
 
 fn probe_record(plan: &Plan, one: &Running, calibration: Option<Calibration>, q: Option<f64>) -> ProbeRecord {
@@ -198,6 +196,7 @@ fn probe_record(plan: &Plan, one: &Running, calibration: Option<Calibration>, q:
         p_paired: judgement.p_paired,
         q,
         evidence: judgement.evidence,
+        values_of: entry.probe.kind().values_of.to_owned(),
         values: judgement.values,
         calibration,
         ..empty_record(entry, judgement.verdict, judgement.message)
@@ -207,6 +206,7 @@ fn probe_record(plan: &Plan, one: &Running, calibration: Option<Calibration>, q:
 fn record(plan: &Plan, loaded: &Loaded, liveness: Option<Liveness>, probes: Vec<ProbeRecord>, interrupted: bool) -> RunRecord {
     let gate: Gate = match &liveness {
         Some(liveness) if !liveness.live => gate::dead(&liveness.message, &plan.gate),
+        _ if interrupted => gate::interrupted(gate::judge(&probes, &plan.gate)),
         _ => gate::judge(&probes, &plan.gate),
     };
     let stats: Stats = loaded.engine.stats();

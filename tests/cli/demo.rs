@@ -28,7 +28,7 @@ fn a_healthy_adapter_passes_and_the_report_fits_80_columns() {
     suite    probes/demo.toml · [12 hex]
     base     demo/base · llama · 480 k parameters · [12 hex]
     adapter  demo/healthy · LORA · 55.3 k parameters · [12 hex]
-    live     it moves the log-probabilities by up to 9.65 nats, where the noise
+    live     it moves the next token's centred logits by up to 9.65, where the noise
              floor is […]
              28 modules, ‖ΔW‖/‖W‖ median 0.276, largest 0.415
 
@@ -49,8 +49,8 @@ fn a_healthy_adapter_passes_and_the_report_fits_80_columns() {
       deviations from random adapters of the same size
     preferences (preference_flip): pass
       of 22 triples that the base got wrong, the adapter gets 22 right (1.000
-      [0.846, 1.000]); 19.6 standard deviations from random adapters of the same
-      size
+      [0.846, 1.000]); the change of the margins: 19.6 standard deviations from
+      random adapters of the same size
     held (calibration_drift): pass
       what the base knew is kept: 0 of 60 known facts lost more than 1 nat per token
       (0.000 [0.000, 0.060]), and the mean change is −0.005 [−0.006, −0.003]
@@ -63,7 +63,7 @@ fn a_healthy_adapter_passes_and_the_report_fits_80_columns() {
 
     work     2,288 requests · 879 from the cache (38.4 %) · 1,409 forward passes ·
              22 batches (largest 165)
-    tokens   35,402 requested · 19,105 computed · 16,297 saved (46.0 %)
+    tokens   32,830 requested · 19,105 computed · 13,725 saved (41.8 %)
     time     […]
     ");
 }

@@ -8,7 +8,7 @@ use crate::report::{criterion as words, number};
 
 use super::axis::{self, Axis};
 
-/// `calibration` belongs to a probe's first criterion, whose figure the nulls repeat.
+/// `calibration` is drawn where it is of the criterion's own figure.
 pub(super) fn write(out: &mut String, criterion: &Criterion, calibration: Option<&Calibration>) -> fmt::Result {
     let estimate = &criterion.estimate;
     let interval = estimate.interval.filter(|ends| ends.iter().all(|end| end.is_finite()));

@@ -18,13 +18,13 @@ pub(super) fn write(out: &mut String, place: usize, probe: &ProbeRecord) -> fmt:
     writeln!(out, "<header><h3>{}</h3>{}</header>", Html(&probe.name), Badge(probe.verdict))?;
     writeln!(out, r#"<p class="kind">{} · {}</p>"#, Html(&probe.kind), probe.category.name())?;
     writeln!(out, r#"<p class="finding">{}</p>"#, HtmlProse(&probe.message))?;
-    for (i, criterion) in probe.criteria.iter().enumerate() {
-        figure::write(out, criterion, probe.calibration.as_ref().filter(|_| i == 0))?;
+    for criterion in &probe.criteria {
+        figure::write(out, criterion, probe.calibration.as_ref().filter(|nulls| nulls.metric == criterion.name))?;
         if let Some(items) = criterion.items_to_settle {
             writeln!(out, r#"<p class="note">About {} would settle it.</p>"#, number::plural(items as u64, "item"))?;
         }
     }
-    values::write(out, &probe.values)?;
+    values::write(out, &probe.values_of, &probe.values)?;
     write_tests(out, probe)?;
     if !probe.item_errors.is_empty() {
         let items = number::plural(probe.item_errors.len() as u64, "item");

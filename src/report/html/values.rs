@@ -4,6 +4,8 @@ use std::fmt::{self, Write};
 
 use crate::report::number;
 
+use crate::report::escape::Html;
+
 use super::axis::{self, Axis};
 
 const DOT_COLUMNS: usize = 72;
@@ -13,7 +15,7 @@ const HIGHEST_PILE: usize = 9;
 const BAR_HEIGHT: f64 = 64.0;
 const DOT_STEP: f64 = 7.5;
 
-pub(super) fn write(out: &mut String, values: &[f64]) -> fmt::Result {
+pub(super) fn write(out: &mut String, name: &str, values: &[f64]) -> fmt::Result {
     let finite: Vec<f64> = values.iter().copied().filter(|x| x.is_finite()).collect();
     let Some(axis) = Axis::over(finite.iter().copied()).filter(|_| finite.len() > 1) else { return Ok(()) };
     let label = format!("values of {}", number::plural(finite.len() as u64, "item"));
@@ -53,7 +55,12 @@ pub(super) fn write(out: &mut String, values: &[f64]) -> fmt::Result {
     writeln!(out, "</svg>")?;
     let unmeasured = values.len() - finite.len();
     let unmeasured = if unmeasured > 0 { format!("; {unmeasured} without a number") } else { String::new() };
-    writeln!(out, "<figcaption>the metric of each of {}{unmeasured}</figcaption>", number::plural(values.len() as u64, "item"))?;
+    writeln!(
+        out,
+        "<figcaption><b>{}</b> of each of {}{unmeasured}</figcaption>",
+        Html(name),
+        number::plural(values.len() as u64, "item")
+    )?;
     writeln!(out, "</figure>")
 }
 

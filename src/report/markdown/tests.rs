@@ -8,7 +8,7 @@ fn a_failing_run() {
     assert_snapshot!(render(&sample::failing()), @r"
     ## ❌ sway: fail, score 0.58 (partial)
 
-    \`facts\` failed, and the score 0.58 is below 0.6
+    <code>facts</code> failed, and the score 0.58 is below 0.6
 
     6 probes: 4 passed, 1 failed, 1 inconclusive.
 
