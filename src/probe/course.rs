@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::items::Item;
-use super::{Court, Judgement, Kind, OpenRows, Probe};
+use super::{Court, Items, Judgement, Kind, OpenRows, Probe};
 use crate::math::NullComparison;
 use crate::record::{Calibration, NullOutcome};
 use crate::request::{Answer, Request, RequestError, View};
@@ -34,6 +34,9 @@ pub struct CoursePlan {
 /// A probe whose kind was forgotten.
 pub trait AnyProbe: Send {
     fn kind(&self) -> Kind;
+
+    /// Whether the items are in a file, and not in the suite.
+    fn reads_a_file(&self) -> bool;
 
     /// Reads all items once: what is wrong with any is told before a model is loaded.
     fn survey(&self, rows: &dyn OpenRows) -> Result<Survey, String>;
@@ -80,6 +83,10 @@ const MOST_ERRORS: usize = 5;
 impl<P: Probe> AnyProbe for P {
     fn kind(&self) -> Kind {
         P::KIND
+    }
+
+    fn reads_a_file(&self) -> bool {
+        matches!(self.items(), Items::File(_))
     }
 
     fn survey(&self, rows: &dyn OpenRows) -> Result<Survey, String> {

@@ -57,14 +57,16 @@ impl Plan {
     pub fn read(path: &Path, filter: Option<&str>) -> Result<Self, PlanError> {
         let source = Source::read(path)?;
         let (suite, mut diagnostics) = suite::parse(&source);
+        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
+        let files = Files { dir: dir.clone() };
         let mut entries = Vec::new();
         for table in &suite.probes {
-            match kinds::build(table) {
-                Ok(probe) => entries.push(entry(table, probe, &suite.gate)),
+            let built = kinds::build(table).map(|probe| entry(table, probe, &suite.gate));
+            match built.and_then(|entry| survey_inline(entry, table, &files)) {
+                Ok(entry) => entries.push(entry),
                 Err(found) => diagnostics.extend(found),
             }
         }
-        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
         let sources = sources(&suite, &dir, &mut diagnostics);
         let (Some(sources), true) = (sources, diagnostics.is_empty()) else {
             return Err(PlanError::Suite { source_text: Box::new(source), diagnostics });
@@ -76,8 +78,7 @@ impl Plan {
                 return Err(PlanError::Filter { filter: filter.to_owned(), names });
             }
         }
-        let files = Files { dir: dir.clone() };
-        for entry in entries.iter_mut().filter(|entry| entry.enabled) {
+        for entry in entries.iter_mut().filter(|entry| entry.enabled && entry.probe.reads_a_file()) {
             entry.survey =
                 entry.probe.survey(&files).map_err(|message| PlanError::Data { probe: entry.name.clone(), message })?;
         }
@@ -141,6 +142,15 @@ fn choose(count: usize, wanted: usize, seed: u64) -> BTreeSet<usize> {
     ranked.select_nth_unstable(wanted);
     ranked.truncate(wanted);
     ranked.into_iter().map(|(_, index)| index).collect()
+}
+
+/// Looks through items that stand in the suite itself: what is wrong with them is a mistake of the suite's.
+fn survey_inline(mut entry: Entry, table: &ProbeTable, files: &Files) -> Result<Entry, Vec<Diagnostic>> {
+    if entry.enabled && !entry.probe.reads_a_file() {
+        let wrong = |message| vec![Diagnostic::new(table.name.span(), message).with_label("in this probe")];
+        entry.survey = entry.probe.survey(files).map_err(wrong)?;
+    }
+    Ok(entry)
 }
 
 fn entry(table: &ProbeTable, probe: Box<dyn AnyProbe>, gate: &GateSpec) -> Entry {

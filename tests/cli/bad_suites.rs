@@ -289,6 +289,30 @@ fn a_bad_row_is_refused_with_its_file_and_line_before_the_models_are_looked_for(
 }
 
 #[test]
+fn items_in_the_suite_that_can_not_be_asked_are_mistakes_of_the_suite() {
+    let world = World::new();
+    for (prompts, said) in [("[]", "there are no prompts"), ("[\"a\", \"\"]", "item 2: `prompt` is empty")] {
+        let probe = format!("[[probe]]\nname = \"moved\"\nkind = \"delta_kl\"\nprompts = {prompts}\n");
+        let told = sway(&["run", &world.suite_on(NO_BASE, &probe)]);
+        assert_eq!(told.code, 2);
+        assert!(
+            told.stderr.contains(&format!("error: {said}")) && told.stderr.contains("^^^^^^^ in this probe"),
+            "{}",
+            told.stderr
+        );
+    }
+}
+
+#[test]
+fn a_threshold_out_of_its_range_is_refused_with_a_caret() {
+    let world = World::new();
+    let probe = "[[probe]]\nname = \"p\"\nkind = \"preference_flip\"\ntriples = { file = \"t.jsonl\" }\nmin_share = 1.0\n";
+    let told = sway(&["run", &world.suite_on(NO_BASE, probe)]);
+    assert_eq!(told.code, 2);
+    assert!(told.stderr.contains("`min_share` must lie between 0 and 1, both excluded, not 1"), "{}", told.stderr);
+}
+
+#[test]
 fn a_case_without_its_gold_answer_is_refused_with_its_place() {
     let world = World::new();
     let suite = world
