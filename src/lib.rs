@@ -12,7 +12,7 @@
 //! | [`suite`] | TOML to a suite, every error at once, each with its place |
 //! | [`probe`] | what each kind asks of an item, and what the answers mean; pure |
 //! | [`engine`] | request → answer: cache, batches, statistics, trace |
-//! | [`model`] | weights, tokenizer, architectures, LoRA, kernels, the hub: the only room that names candle |
+//! | [`model`] | weights, tokenizer, architectures, LoRA, kernels, the hub: the only room that names tokenizers and `hf_hub` |
 //! | [`report`] | folds from a record to bytes: terminal, JSON, JSONL, Markdown, `JUnit`, HTML, and the trace's summary |
 //! | [`stream`] | where items come from: the rows of files |
 //! | [`request`], [`record`], [`math`] | leaves: the words of a question, of a finding, and formulas |

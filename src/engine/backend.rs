@@ -1,6 +1,6 @@
 //! What the engine needs of a model.
 
-use crate::model::{Done, Job, Model, ModelError};
+use crate::model::{Job, Model, ModelError, Tell};
 use crate::request::{Request, RequestError};
 
 /// Turns requests into jobs, and batches of jobs into answers. Above it nothing knows a tensor.
@@ -11,8 +11,8 @@ pub trait Backend: Send {
     /// Tokenises and checks one request.
     fn prepare(&self, request: &Request) -> Result<Job, RequestError>;
 
-    /// Answers all jobs in one planned pass, in their order.
-    fn compute(&self, jobs: &[Job]) -> Result<Vec<Done>, ModelError>;
+    /// Answers all jobs, each once, in planned batches; `tell` hears of each batch and may end the call after it.
+    fn compute(&self, jobs: &[Job], tell: &mut Tell<'_>) -> Result<(), ModelError>;
 }
 
 impl Backend for Model {
@@ -24,7 +24,8 @@ impl Backend for Model {
         self.prepare(request)
     }
 
-    fn compute(&self, jobs: &[Job]) -> Result<Vec<Done>, ModelError> {
-        self.compute(jobs)
+    fn compute(&self, jobs: &[Job], tell: &mut Tell<'_>) -> Result<(), ModelError> {
+        self.compute(jobs, tell);
+        Ok(())
     }
 }

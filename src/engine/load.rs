@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::{CacheLimits, Engine};
 pub use crate::model::Source;
 use crate::model::hub::{Progress, Wanted};
-use crate::model::{Located, Model, ModelError, NullKind};
+use crate::model::{Located, Model, ModelError, NullKind, Precision};
 use crate::record::{AdapterInfo, BaseInfo, ModuleLiveness};
 
 /// How null adapters are drawn.
@@ -48,7 +48,7 @@ pub fn load(sources: &Sources, progress: &Arc<dyn Progress>) -> Result<Loaded, M
         NullDraws::Matched => NullKind::Matched,
         NullDraws::Init => NullKind::Init,
     };
-    let model = Model::load(&base.dir, adapter.as_ref().map(|located| located.dir.as_path()), nulls)?;
+    let model = Model::load(&base.dir, adapter.as_ref().map(|located| located.dir.as_path()), nulls, Precision::F32)?;
     let base = BaseInfo {
         source: sources.base.name.clone(),
         commit: base.commit,

@@ -2,17 +2,19 @@
 
 use std::time::Duration;
 
+use crate::model::Busy;
 use crate::record::Stats;
 
 #[derive(Default)]
 pub struct Meter {
     stats: Stats,
     scoring: Duration,
+    busy: Busy,
 }
 
 impl Meter {
     pub fn new(load: Duration) -> Self {
-        Self { stats: Stats { load_s: load.as_secs_f64(), ..Stats::default() }, scoring: Duration::ZERO }
+        Self { stats: Stats { load_s: load.as_secs_f64(), ..Stats::default() }, ..Self::default() }
     }
 
     /// A request answered without the model; `cost` is what computing it alone would have taken, in tokens.
@@ -29,11 +31,12 @@ impl Meter {
     }
 
     /// One call of the model with `size` requests; gives its number, from 1.
-    pub fn batch(&mut self, size: usize, wall: Duration) -> u64 {
+    pub fn batch(&mut self, size: usize, wall: Duration, busy: &Busy) -> u64 {
         self.stats.batches_sent += 1;
         self.stats.batched_prompts += size as u64;
         self.stats.max_batch_size = self.stats.max_batch_size.max(size as u64);
         self.scoring += wall;
+        self.busy.add(busy);
         self.stats.batches_sent
     }
 
@@ -43,6 +46,10 @@ impl Meter {
             hit_rate: rate(self.stats.cache_hits, self.stats.cache_hits + self.stats.cache_misses),
             avg_batch_size: rate(self.stats.batched_prompts, self.stats.batches_sent),
             scoring_wall_s: self.scoring.as_secs_f64(),
+            product_share: self.busy.share(self.busy.products),
+            attention_share: self.busy.share(self.busy.attention),
+            rest_share: self.busy.share(self.busy.rest()),
+            product_flops: self.busy.product_flops,
             peak_rss_bytes: peak_rss_bytes(),
             ..self.stats.clone()
         }

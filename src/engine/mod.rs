@@ -12,9 +12,10 @@ mod trace;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 pub use backend::Backend;
 pub use cache::{CacheError, CacheLimits};
@@ -26,16 +27,9 @@ use key::{Key, Keys};
 use meter::Meter;
 use trace::Event;
 
-use crate::model::{Done, Job, ModelError, Work};
+use crate::model::{Batch, Job, ModelError, Work};
 use crate::record::Stats;
 use crate::request::{Answer, Request, RequestError};
-
-/// Tokens of one batch: bounds the memory of its activations. One request longer than this is a batch of its own.
-const BATCH_TOKENS: usize = 2048;
-
-/// Generations given to the model at once; it runs them in a continuous batch of its own. No more, since an interrupt waits for
-/// them to end.
-const BATCH_GENERATIONS: usize = 64;
 
 /// A request with the name of who asked, for traces.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +48,10 @@ pub enum EngineError {
     Model(#[from] ModelError),
     #[error("backend bug: {asked} jobs were given and {answered} answers came back")]
     WrongCount { asked: usize, answered: usize },
+    #[error("backend bug: {asked} jobs were given and an answer came back for job {job}, counted from 0")]
+    UnknownJob { job: usize, asked: usize },
+    #[error("backend bug: two answers came back for job {job}, counted from 0")]
+    AnsweredTwice { job: usize },
     #[error("can't write the trace {path}: {source}")]
     Trace { path: String, source: std::io::Error },
     /// The call's questions have the replies that were there by then.
@@ -121,25 +119,16 @@ impl Engine {
     /// Answers a call's questions, in their order; `told` hears of each step.
     pub fn answer(&mut self, questions: &[Question<'_>], told: &mut dyn FnMut(&Step<'_>)) -> Result<Vec<Reply>, EngineError> {
         let mut replies: Vec<Option<Reply>> = questions.iter().map(|_| None).collect();
-        let (mut misses, answered) = self.look_up(questions, &mut replies)?;
+        let (misses, answered) = self.look_up(questions, &mut replies)?;
         told(&Step { answered, tokens: 0, replies: &replies });
-        // Scoring first: a batch that computes one prompt twice is cheaper than a generation that waits.
-        misses.sort_by_key(|miss| matches!(miss.job.work, Work::Generate { .. }));
-        let mut rest = misses.as_slice();
-        while !rest.is_empty() {
-            if self.interrupted.load(Ordering::Relaxed) {
-                return Err(EngineError::Interrupted { replies });
-            }
-            let (batch, later) = rest.split_at(batch_length(rest));
-            let (answered, tokens) = self.compute(batch, questions, &mut replies)?;
-            told(&Step { answered, tokens, replies: &replies });
-            rest = later;
+        if self.compute(&misses, questions, &mut replies, told)? {
+            return Err(EngineError::Interrupted { replies });
         }
         // Every question was a hit, refused, or waits for a miss that was computed.
         Ok(replies.into_iter().flatten().collect())
     }
 
-    /// Computes every question anew in one batch, whatever the cache holds: how the noise floor is measured.
+    /// Computes every question anew, whatever the cache holds: how the noise floor is measured.
     pub fn recompute(&mut self, questions: &[Question<'_>]) -> Result<Vec<Reply>, EngineError> {
         let mut replies: Vec<Option<Reply>> = questions.iter().map(|_| None).collect();
         let mut misses = Vec::new();
@@ -149,8 +138,8 @@ impl Engine {
                 Err(error) => replies[index] = Some(Err(error)),
             }
         }
-        if !misses.is_empty() {
-            self.compute(&misses, questions, &mut replies)?;
+        if self.compute(&misses, questions, &mut replies, &mut |_| ())? {
+            return Err(EngineError::Interrupted { replies });
         }
         Ok(replies.into_iter().flatten().collect())
     }
@@ -166,7 +155,7 @@ impl Engine {
                 self.meter.hit(cached.cost);
                 replies[index] = Some(Ok(cached.answer.clone()));
                 settled += 1;
-                self.write_trace(&Event::hit(question))?;
+                write_trace(self.trace.as_mut(), &Event::hit(question))?;
                 continue;
             }
             match pending.entry(key) {
@@ -186,62 +175,99 @@ impl Engine {
         Ok((misses, settled))
     }
 
-    /// Computes one batch; gives how many questions it answered and the tokens that went through the model.
+    /// Computes the misses, batch by batch; gives whether it was interrupted.
     fn compute(
         &mut self,
-        batch: &[Miss],
+        misses: &[Miss],
         questions: &[Question<'_>],
         replies: &mut [Option<Reply>],
-    ) -> Result<(usize, u64), EngineError> {
-        let jobs: Vec<Job> = batch.iter().map(|miss| miss.job.clone()).collect();
-        let start = Instant::now();
-        let done: Vec<Done> = self.backend.compute(&jobs)?;
-        let wall = start.elapsed();
-        if done.len() != jobs.len() {
-            return Err(EngineError::WrongCount { asked: jobs.len(), answered: done.len() });
+        told: &mut dyn FnMut(&Step<'_>),
+    ) -> Result<bool, EngineError> {
+        if misses.is_empty() {
+            return Ok(false);
         }
-        let tokens: u64 = done.iter().map(|one| one.tokens).sum();
-        let number = self.meter.batch(jobs.len(), wall);
+        if self.interrupted.load(Ordering::Relaxed) {
+            return Ok(true);
+        }
+        let jobs: Vec<Job> = misses.iter().map(|miss| miss.job.clone()).collect();
+        let Self { backend, cache, meter, trace, interrupted, .. } = self;
+        let mut settling = Settling { cache, meter, trace: trace.as_mut(), misses, questions, replies, settled: vec![false; misses.len()] };
+        let mut failed = None;
+        let mut stopped = false;
+        backend.compute(&jobs, &mut |batch| {
+            match settling.settle(batch) {
+                Ok((answered, tokens)) => told(&Step { answered, tokens, replies: settling.replies }),
+                Err(error) => failed = Some(error),
+            }
+            stopped = interrupted.load(Ordering::Relaxed);
+            if failed.is_some() || stopped { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        let answered = settling.settled.iter().filter(|settled| **settled).count();
+        match failed {
+            Some(error) => Err(error),
+            None if answered == misses.len() => Ok(false),
+            None if stopped => Ok(true),
+            None => Err(EngineError::WrongCount { asked: misses.len(), answered }),
+        }
+    }
+}
+
+/// A call's misses as their answers come.
+struct Settling<'a> {
+    cache: &'a mut ResponseCache,
+    meter: &'a mut Meter,
+    trace: Option<&'a mut Trace>,
+    misses: &'a [Miss],
+    questions: &'a [Question<'a>],
+    replies: &'a mut [Option<Reply>],
+    settled: Vec<bool>,
+}
+
+impl Settling<'_> {
+    /// Takes in one batch; gives how many questions it answered and the tokens that went through the model for them.
+    fn settle(&mut self, batch: Batch) -> Result<(usize, u64), EngineError> {
+        let tokens: u64 = batch.answers.iter().map(|(_, done)| done.tokens).sum();
+        let number = self.meter.batch(batch.answers.len(), batch.wall, &batch.busy);
         let mut answered = 0;
-        for (miss, done) in batch.iter().zip(done) {
-            // How far a continuation goes is known once it has ended; it shares nothing, so what it took is what it costs.
-            let cost = if matches!(miss.job.work, Work::Generate { .. }) { done.tokens } else { miss.job.cost() as u64 };
+        for (index, done) in batch.answers {
+            let (Some(miss), Some(settled)) = (self.misses.get(index), self.settled.get_mut(index)) else {
+                return Err(EngineError::UnknownJob { job: index, asked: self.misses.len() });
+            };
+            if std::mem::replace(settled, true) {
+                return Err(EngineError::AnsweredTwice { job: index });
+            }
+            // How far a continuation goes is known once it has ended.
+            let cost = match (&miss.job.work, &done.answer) {
+                (Work::Generate { .. }, Ok(Answer::Generate(generation))) => {
+                    (miss.job.tokens.len() + generation.token_ids.len().saturating_sub(1)) as u64
+                }
+                _ => miss.job.cost() as u64,
+            };
             if let Ok(answer) = &done.answer {
                 self.cache.put(miss.key, Cached { answer: answer.clone(), cost });
             }
-            for (twin, &index) in miss.waiting.iter().enumerate() {
-                if twin == 0 {
+            for (twin, &question) in miss.waiting.iter().enumerate() {
+                let event = if twin == 0 {
                     self.meter.miss(cost, done.tokens);
-                    self.write_trace(&Event::computed(&questions[index], number, done.tokens, share(wall, done.tokens, tokens)))?;
+                    Event::computed(&self.questions[question], number, done.tokens, share(batch.wall, done.tokens, tokens))
                 } else {
                     self.meter.hit(cost);
-                    self.write_trace(&Event::hit(&questions[index]))?;
-                }
-                replies[index] = Some(done.answer.clone());
+                    Event::hit(&self.questions[question])
+                };
+                write_trace(self.trace.as_deref_mut(), &event)?;
+                self.replies[question] = Some(done.answer.clone());
                 answered += 1;
             }
         }
         Ok((answered, tokens))
     }
-
-    fn write_trace(&mut self, event: &Event<'_>) -> Result<(), EngineError> {
-        match &mut self.trace {
-            None => Ok(()),
-            Some(trace) => trace.write(event).map_err(|source| EngineError::Trace { path: trace.path.clone(), source }),
-        }
-    }
 }
 
-/// How many of the misses make the next batch: at least one, all of a kind, within the budget.
-fn batch_length(misses: &[Miss]) -> usize {
-    let generates = |miss: &Miss| matches!(miss.job.work, Work::Generate { .. });
-    let kind = generates(&misses[0]);
-    let mut tokens = 0;
-    let fits = |(index, miss): &(usize, &Miss)| {
-        tokens += miss.job.cost();
-        *index == 0 || (generates(miss) == kind && if kind { *index < BATCH_GENERATIONS } else { tokens <= BATCH_TOKENS })
-    };
-    misses.iter().enumerate().take_while(fits).count()
+fn write_trace(trace: Option<&mut Trace>, event: &Event<'_>) -> Result<(), EngineError> {
+    match trace {
+        None => Ok(()),
+        Some(trace) => trace.write(event).map_err(|source| EngineError::Trace { path: trace.path.clone(), source }),
+    }
 }
 
 /// A request's share of its batch's wall time.

@@ -18,8 +18,6 @@ pub enum ModelError {
     Hub(#[from] super::hub::HubError),
     #[error("{0}")]
     Unsupported(String),
-    #[error("the computation failed: {0}")]
-    Compute(#[from] candle_core::Error),
 }
 
 impl ModelError {

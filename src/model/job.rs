@@ -1,12 +1,7 @@
-//! From a request to tokens, and from a batch of jobs to answers.
+//! From a request to a job: its tokens, and what is to be done with them.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-
-use super::layout::{Layout, Sequence};
-use super::readout::{Read, Reading};
-use super::{Model, ModelError, generate, readout};
-use crate::request::{Answer, CompletionLogprob, Op, Overflow, Request, RequestError, RollingLogprob, Sampling, View};
+use super::Model;
+use crate::request::{Answer, Op, Overflow, Request, RequestError, Sampling, View};
 
 /// A request with its tokens.
 #[derive(Clone, Debug, PartialEq)]
@@ -148,79 +143,6 @@ impl Model {
         let mut ids = encoded.ids;
         ids.truncate(to);
         Ok((ids, from))
-    }
-
-    /// Answers a batch of jobs, in their order.
-    pub fn compute(&self, jobs: &[Job]) -> Result<Vec<Done>, ModelError> {
-        let (generations, scorings): (Vec<usize>, Vec<usize>) =
-            (0..jobs.len()).partition(|&i| matches!(jobs[i].work, Work::Generate { .. }));
-        let mut done: Vec<Option<Done>> = jobs.iter().map(|_| None).collect();
-        for (indices, answers) in
-            [(&scorings, self.score(jobs, &scorings)?), (&generations, generate::run(self, jobs, &generations)?)]
-        {
-            for (&index, answer) in indices.iter().zip(answers) {
-                done[index] = Some(answer);
-            }
-        }
-        Ok(done.into_iter().flatten().collect())
-    }
-
-    /// One forward pass over the distinct sequences of the scoring jobs.
-    fn score(&self, jobs: &[Job], indices: &[usize]) -> Result<Vec<Done>, ModelError> {
-        if indices.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut sequences: Vec<Sequence> = Vec::new();
-        let mut known: HashMap<Sequence, usize> = HashMap::new();
-        let mut reads = Vec::with_capacity(indices.len());
-        let mut tokens = Vec::with_capacity(indices.len());
-        for &index in indices {
-            let job = &jobs[index];
-            let mut computed = 0;
-            let mut place = |view: View| match known.entry(Sequence { view, tokens: job.tokens.clone() }) {
-                Entry::Occupied(entry) => *entry.get(),
-                Entry::Vacant(entry) => {
-                    computed += job.tokens.len() as u64;
-                    sequences.push(entry.key().clone());
-                    *entry.insert(sequences.len() - 1)
-                }
-            };
-            let sequence = place(job.view);
-            reads.push(match job.work {
-                Work::Next { top_k, versus } => Read::Next { sequence, top_k, versus: versus.map(&mut place) },
-                Work::Score { from, .. } => Read::Targets { sequence, from },
-                Work::Generate { .. } => unreachable!("a generation is no scoring job"),
-            });
-            tokens.push(computed);
-        }
-        let layout = Layout::new(sequences.iter().map(|sequence| (sequence.view, sequence.tokens.as_slice())), &[]);
-        let updates = self.updates_of(&layout);
-        let hidden = self.decoder.forward(&layout, &updates, None)?;
-        let readings = readout::read(&self.decoder, &hidden, &layout, &updates, &reads)?;
-        Ok(indices
-            .iter()
-            .zip(readings)
-            .zip(tokens)
-            .map(|((&index, reading), tokens)| Done { answer: reading.map(|reading| answer(&jobs[index], reading)), tokens })
-            .collect())
-    }
-}
-
-/// A reading in the words of the op that asked.
-fn answer(job: &Job, reading: Reading) -> Answer {
-    match (reading, job.work) {
-        (Reading::Next(dist), _) => Answer::NextTokenDist(dist),
-        (Reading::Targets(logprobs), Work::Score { rolling: true, .. }) => Answer::RollingLogprob(RollingLogprob {
-            total_logprob: logprobs.iter().sum(),
-            num_tokens: logprobs.len(),
-            logprobs: logprobs.iter().map(|l| *l as f32).collect(),
-        }),
-        (Reading::Targets(logprobs), _) => Answer::LogprobOf(CompletionLogprob {
-            logprob: logprobs.iter().sum(),
-            num_tokens: logprobs.len(),
-            token_ids: job.tokens[job.tokens.len() - logprobs.len()..].to_vec(),
-            logprobs: logprobs.iter().map(|l| *l as f32).collect(),
-        }),
     }
 }
 

@@ -1,36 +1,50 @@
 //! The model: base and adapter from one copy of the weights, answering jobs of any view side by side.
 //!
-//! The only room that names candle, tokenizers and `hf_hub`. What goes in and comes out is plain: token ids, f32 and f64.
+//! The only room that names tokenizers and `hf_hub`. What goes in and comes out is plain: token ids, f32 and f64.
 //!
 //! - [`hub`], `source`: where files come from; `config`, `architecture`, `rope`: what they say of the mathematics.
 //! - `weights`, `tokenizer`: what they hold. `site`: a linear layer; `lora`: what an adapter adds to it.
-//! - `layout`, `decoder`, `kernel`: a forward pass over packed rows; `readout`, `sampling`: from its rows to numbers.
+//! - `job`: what is asked of tokens; `trie`, `plan`, `pages`: each prefix once, pass after pass; `rows`: the rows of a pass.
+//! - `decoder`, `linear`, `matrix`, `forward`, `kernel`: what a pass computes; `readout`, `sampling`: from its rows to numbers.
+//! - `score`, `generate`: jobs to answers.
 
 mod architecture;
+mod batch;
+mod busy;
 mod config;
 mod decoder;
 mod error;
+mod forward;
 mod generate;
 pub mod hub;
 mod job;
 mod kernel;
-mod layout;
+mod linear;
 mod lora;
+mod matrix;
+mod pages;
+mod plan;
 mod readout;
 mod rope;
+mod rows;
 mod sampling;
+mod score;
 mod site;
 mod source;
 mod tokenizer;
+mod trie;
 mod weights;
 
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+pub use batch::{Batch, Done, Tell};
+pub use busy::Busy;
 pub use error::ModelError;
-pub use job::{Done, Job, Work};
+pub use job::{Job, Work};
 pub use lora::NullKind;
+pub use matrix::Precision;
 pub use source::{Located, Source};
 
 use lru::LruCache;
@@ -38,17 +52,23 @@ use serde_json::Value;
 
 use architecture::Shape;
 use config::Fields;
+use busy::Clock;
 use decoder::Decoder;
-use layout::Layout;
+use forward::Forward;
+use linear::ScratchPool;
 use lora::{Adapter, Update};
+use rows::ViewPanels;
 use site::ViewUpdates;
 use tokenizer::Tokenizer;
 use weights::Tensors;
 
-use crate::request::View;
+use crate::request::{Scale, View};
 
 /// Views whose updates are kept: each null adapter is as large as the real one.
 const VIEWS_KEPT: NonZeroUsize = NonZeroUsize::new(32).unwrap();
+
+/// Logits of distributions held whole at once, in values (16 MiB).
+const HELD_VALUES: usize = 4 << 20;
 
 /// The updates of one view by site; `None` where the view leaves the base as it is.
 type Updates = Option<Arc<Vec<Option<Update>>>>;
@@ -59,9 +79,12 @@ pub struct Model {
     tokenizer: Tokenizer,
     adapter: Option<Adapter>,
     null_kind: NullKind,
+    precision: Precision,
     eos: Vec<u32>,
     /// Updates by view, made when a view is asked for; those asked for last are kept.
     updates: Mutex<LruCache<View, Updates>>,
+    /// Buffers that are kept from pass to pass.
+    scratch: ScratchPool,
     pub base: BaseFacts,
 }
 
@@ -96,7 +119,7 @@ impl Model {
     ///
     /// # Errors
     /// Whatever is missing, damaged or not understood, by file and tensor.
-    pub fn load(base: &Path, adapter: Option<&Path>, null_kind: NullKind) -> Result<Self, ModelError> {
+    pub fn load(base: &Path, adapter: Option<&Path>, null_kind: NullKind, precision: Precision) -> Result<Self, ModelError> {
         if !base.is_dir() {
             return Err(ModelError::read(base, std::io::Error::new(std::io::ErrorKind::NotFound, "no such folder")));
         }
@@ -111,7 +134,7 @@ impl Model {
         check_size(&shape, &tensors)?;
         let tokenizer = Tokenizer::load(base)?;
         let eos = end_tokens(base, &tokenizer)?;
-        let decoder = Decoder::load(shape, &mut tensors)?;
+        let decoder = Decoder::load(shape, &mut tensors, precision)?;
         let adapter = adapter.map(|dir| Adapter::load(dir, &decoder.sites)).transpose()?;
         let facts = BaseFacts {
             architecture,
@@ -119,7 +142,17 @@ impl Model {
             digest: base_digest(&config_path, &tensors)?,
             tokenizer_digest: tokenizer.digest.clone(),
         };
-        Ok(Self { decoder, tokenizer, adapter, null_kind, eos, updates: Mutex::new(LruCache::new(VIEWS_KEPT)), base: facts })
+        Ok(Self {
+            decoder,
+            tokenizer,
+            adapter,
+            null_kind,
+            precision,
+            eos,
+            updates: Mutex::new(LruCache::new(VIEWS_KEPT)),
+            scratch: ScratchPool::default(),
+            base: facts,
+        })
     }
 
     pub fn adapter(&self) -> Option<AdapterFacts> {
@@ -161,9 +194,30 @@ impl Model {
         self.decoder.shape.positions
     }
 
-    /// The updates of each view of a layout.
-    fn updates_of(&self, layout: &Layout) -> ViewUpdates {
-        ViewUpdates { views: layout.views.iter().map(|view| self.updates(view.view)).collect() }
+    /// Answers jobs; `tell` hears of each batch with the jobs that it settled, and may end the call.
+    ///
+    /// Scoring comes first: a generation takes long, and nobody waits for it in vain.
+    pub fn compute(&self, jobs: &[Job], tell: &mut Tell<'_>) {
+        let (generations, scorings): (Vec<usize>, Vec<usize>) =
+            (0..jobs.len()).partition(|&i| matches!(jobs[i].work, Work::Generate { .. }));
+        if score::run(self, jobs, &scorings, tell).is_continue() {
+            // Nothing comes after it.
+            let _ = generate::run(self, jobs, &generations, tell);
+        }
+    }
+
+    fn forward<'a>(&'a self, clock: &'a Clock) -> Forward<'a> {
+        Forward { decoder: &self.decoder, precision: self.precision, clock, pool: &self.scratch }
+    }
+
+    /// Rows whose logits may be held whole at once.
+    fn held_rows(&self) -> usize {
+        (HELD_VALUES / self.decoder.shape.vocab).max(2)
+    }
+
+    /// The updates of each view of a pass.
+    fn updates_of(&self, views: &[ViewPanels]) -> ViewUpdates {
+        ViewUpdates { views: views.iter().map(|view| self.updates(view.view)).collect() }
     }
 
     fn updates(&self, view: View) -> Updates {
@@ -188,6 +242,15 @@ impl Model {
             sites[site] = (made.scale != 0.0).then_some(made);
         }
         Some(Arc::new(sites))
+    }
+}
+
+/// The view that computes the same: the adapter times one is the adapter, and times zero nothing.
+fn effective(view: View) -> View {
+    match view {
+        View::Scaled(scale) if scale == Scale::from_hundredths(0) => View::Base,
+        View::Scaled(scale) if scale == Scale::from_hundredths(100) => View::Ft,
+        view => view,
     }
 }
 

@@ -1,175 +1,214 @@
-//! From hidden states to numbers: the vocabulary projection at the asked-for rows alone, block by block.
+//! From hidden states to numbers: the vocabulary projection of the rows that are asked about, block by block.
+//!
+//! What is wanted of a row (its log-sum-exp, a token's logit, the largest) is folded as the blocks pass. Only a distribution that
+//! is compared or sampled from is held whole, a few rows at a time.
 
-use std::collections::BTreeMap;
+use std::ops::Range;
 
-use candle_core::Tensor;
 use rayon::prelude::*;
 
-use super::decoder::Decoder;
-use super::error::ModelError;
-use super::layout::Layout;
+use super::forward::Forward;
+use super::kernel::fold::Fold;
+use super::kernel::panels::Panels;
+use super::kernel::product::BLOCK;
+use super::kernel::{LANES, panels};
+use super::linear::{Function, Grouping, Input, Target, Unit};
+use super::rows::{Picked, ViewPanels};
 use super::site::ViewUpdates;
 use crate::math::Distribution;
-use crate::request::{Divergence, NextTokenDist, RequestError, View};
+use crate::request::{Divergence, NextTokenDist, View};
 
-/// What is asked of the rows of a forward pass. `sequence` is an index into the layout's sequences.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Read {
-    /// The log-probability of each token of the sequence from index `from` on, after those before it.
-    Targets { sequence: usize, from: usize },
-    /// The distribution after the last token, and how far it is from that of another sequence.
-    Next { sequence: usize, top_k: usize, versus: Option<usize> },
+/// A logit that is not finite: the token that has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotFinite {
+    pub token: usize,
 }
 
-/// The reply to one [`Read`].
-#[derive(Clone, Debug, PartialEq)]
-pub enum Reading {
-    /// Nats, one a token.
-    Targets(Vec<f64>),
-    Next(NextTokenDist),
+/// States after the final norm, in panels by view.
+pub struct States<'a> {
+    pub picked: &'a Picked,
+    pub states: &'a Panels,
+    pub updates: &'a ViewUpdates,
 }
 
-/// Logits held at once, in values: bounds the readout's memory whatever the vocabulary (64 MiB).
-const BLOCK_VALUES: usize = 16 << 20;
-
-/// One row that somebody asked about, and what for.
-struct Asked {
-    row: usize,
-    read: usize,
+/// A token whose log-probability after a row is wanted.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    /// Among the picked rows.
+    pub row: usize,
+    pub token: u32,
 }
 
-/// Answers every read. A logit that is not finite is that read's error; the others have their numbers.
-pub fn read(
-    decoder: &Decoder,
-    hidden: &Tensor,
-    layout: &Layout,
-    updates: &ViewUpdates,
-    reads: &[Read],
-) -> Result<Vec<Result<Reading, RequestError>>, ModelError> {
-    let mut readings: Vec<Result<Reading, RequestError>> = reads.iter().map(|_| Ok(Reading::Targets(Vec::new()))).collect();
-    let block_rows = (BLOCK_VALUES / decoder.shape.vocab).max(2);
-    let mut block: Vec<Asked> = Vec::new();
-    let mut reader = Reader { decoder, hidden, layout, updates, reads, readings: &mut readings };
-    for (index, read) in reads.iter().enumerate() {
-        match *read {
-            Read::Targets { sequence, from } => {
-                let rows = &layout.sequences[sequence];
-                for token in from..rows.len() {
-                    if block.len() + 1 > block_rows {
-                        reader.resolve(&mut block)?;
-                    }
-                    block.push(Asked { row: rows.start + token - 1, read: index });
-                }
-            }
-            Read::Next { sequence, versus, .. } => {
-                // Both sides of a comparison stand in one block.
-                if block.len() + 2 > block_rows {
-                    reader.resolve(&mut block)?;
-                }
-                for sequence in std::iter::once(sequence).chain(versus) {
-                    block.push(Asked { row: layout.sequences[sequence].end - 1, read: index });
-                }
-            }
+/// Tokens of one fold: a whole number of blocks. Folds begin at multiples of this, whatever the batch.
+const FOLD: usize = 16 * BLOCK;
+
+impl Forward<'_> {
+    /// Log-probabilities in nats, one for each that is wanted.
+    pub fn logprobs(&self, states: &States<'_>, wanted: &[Wanted]) -> Vec<Result<f64, NotFinite>> {
+        let mut logits = vec![0f32; wanted.len()];
+        // By panel, in order of tokens: a block's are then together.
+        let mut order: Vec<usize> = (0..wanted.len()).collect();
+        order.sort_by_key(|&at| (wanted[at].row / LANES, wanted[at].token));
+        let folds = self.folds(states, |panel, tokens, block, panels, offset| {
+            let first = order.partition_point(|&at| (wanted[at].row / LANES, wanted[at].token as usize) < (panel, tokens.start));
+            let here = order[first..].iter().take_while(|&&at| wanted[at].row / LANES == panel && (wanted[at].token as usize) < tokens.end);
+            here.map(|&at| {
+                let Wanted { row, token } = wanted[at];
+                (at, block[((token as usize - tokens.start) * panels + offset) * LANES + row % LANES])
+            })
+            .collect()
+        });
+        for (at, logit) in folds.found {
+            logits[at] = logit;
         }
+        let of = |(wanted, logit): (&Wanted, &f32)| match folds.by_panel[wanted.row / LANES].log_sum_exp(wanted.row % LANES) {
+            Some(log_sum_exp) => Ok(f64::from(*logit) - log_sum_exp),
+            None => Err(self.not_finite(states, wanted.row)),
+        };
+        wanted.iter().zip(&logits).map(of).collect()
     }
-    reader.resolve(&mut block)?;
-    Ok(readings)
-}
 
-struct Reader<'a> {
-    decoder: &'a Decoder,
-    hidden: &'a Tensor,
-    layout: &'a Layout,
-    updates: &'a ViewUpdates,
-    reads: &'a [Read],
-    readings: &'a mut Vec<Result<Reading, RequestError>>,
-}
+    /// The most probable token of every row; the lower id where two are equal.
+    pub fn most_probable(&self, states: &States<'_>) -> Vec<Result<u32, NotFinite>> {
+        let folds = self.folds(states, |_, _, _, _, _| Vec::new());
+        let of = |row: usize| {
+            let (fold, lane) = (&folds.by_panel[row / LANES], row % LANES);
+            if fold.is_finite(lane) { Ok(fold.token[lane]) } else { Err(self.not_finite(states, row)) }
+        };
+        let exists = |row: &usize| states.picked.rows[*row].is_some();
+        (0..states.picked.rows.len()).map(|row| if exists(&row) { of(row) } else { Ok(0) }).collect()
+    }
 
-/// A row's part in its read.
-enum Part {
-    Target(f64),
-    Next(Box<NextTokenDist>),
-}
-
-impl Reader<'_> {
-    /// Projects a block's rows and folds them into their readings.
-    fn resolve(&mut self, block: &mut Vec<Asked>) -> Result<(), ModelError> {
-        if block.is_empty() {
-            return Ok(());
-        }
-        // The rows in the layout's order, each once: views stay contiguous, and a base row that several compare with is computed once.
-        let mut rows: Vec<usize> = block.iter().map(|asked| asked.row).collect();
-        rows.sort_unstable();
-        rows.dedup();
-        let place: BTreeMap<usize, usize> = rows.iter().enumerate().map(|(at, &row)| (row, at)).collect();
-        let logits = project(self.decoder, self.hidden, &rows, self.layout, self.updates)?;
-        let vocab = self.decoder.shape.vocab;
-        let logits_of = |row: usize| &logits[place[&row] * vocab..(place[&row] + 1) * vocab];
-        let mut tasks: Vec<(usize, usize, Option<usize>)> = Vec::with_capacity(block.len());
-        let mut asked = block.drain(..).peekable();
-        while let Some(first) = asked.next() {
-            let versus = match self.reads[first.read] {
-                Read::Next { versus: Some(_), .. } => asked.next().map(|second| second.row),
-                _ => None,
-            };
-            tasks.push((first.read, first.row, versus));
-        }
-        drop(asked);
-        let parts: Vec<Result<Part, RequestError>> = tasks
+    /// Folds the logits of all rows. `find` may take what it wants of a panel's block of tokens:
+    /// `(panel, tokens, block, panels of the block, the panel's place among them)`.
+    fn folds(
+        &self,
+        states: &States<'_>,
+        find: impl Fn(usize, Range<usize>, &[f32], usize, usize) -> Vec<(usize, f32)> + Sync,
+    ) -> Folds {
+        let lm_head = &self.decoder.lm_head;
+        let grouping = Grouping::new(states.picked);
+        let products = self.products(states.updates, grouping.divided);
+        let stride = states.states.stride();
+        let vocab = lm_head.weight.rows;
+        let work = grouping.groups.iter().map(|group| {
+            let x = &states.states.values()[group.panels.start * stride..group.panels.end * stride];
+            let input = Input::new(&products, group, x);
+            let lows = products.lows(Function::Linear(lm_head), &input);
+            (group, input, lows)
+        });
+        let work: Vec<_> = work.collect();
+        let folds = vocab.div_ceil(FOLD);
+        let tasks: Vec<(usize, usize)> = (0..work.len()).flat_map(|group| (0..folds).map(move |fold| (group, fold))).collect();
+        // A task is a group's fold, so that a few rows are divided among threads by tokens and many by rows.
+        let parts: Vec<(Vec<Fold>, Vec<(usize, f32)>)> = tasks
             .par_iter()
-            .map(|&(read, row, versus)| match self.reads[read] {
-                Read::Targets { .. } => {
-                    let distribution = self.distribution(row, logits_of(row))?;
-                    let target = self.layout.tokens[row + 1] as usize;
-                    Ok(Part::Target(f64::from(logits_of(row)[target]) - distribution.log_sum_exp()))
-                }
-                Read::Next { top_k, .. } => {
-                    let p = self.distribution(row, logits_of(row))?;
-                    let mut dist = next_token_dist(logits_of(row), &p, top_k);
-                    if let Some(versus) = versus {
-                        let q = self.distribution(versus, logits_of(versus))?;
-                        dist.divergence = divergence(logits_of(row), &p, logits_of(versus), &q);
+            .map(|&(group, fold)| {
+                let (group, input, lows) = &work[group];
+                let mut parts = vec![Fold::default(); group.panels.len()];
+                let mut found = Vec::new();
+                let mut sink = |unit: &Unit, first: usize, block: &mut [f32]| {
+                    let tokens = first..first + block.len() / (unit.panels * LANES);
+                    for offset in 0..unit.panels {
+                        let panel = unit.panel + offset;
+                        parts[panel].add(first, block, offset, unit.panels);
+                        found.extend(find(group.panels.start + panel, tokens.clone(), block, unit.panels, offset));
                     }
-                    Ok(Part::Next(Box::new(dist)))
-                }
+                };
+                let tokens = fold * FOLD..vocab.min((fold + 1) * FOLD);
+                self.pool.with(|scratch| products.blocks(Function::Linear(lm_head), lows, input, tokens, scratch, &mut sink));
+                (parts, found)
             })
             .collect();
-        for ((read, _, _), part) in tasks.into_iter().zip(parts) {
-            match (&mut self.readings[read], part) {
-                (Ok(Reading::Targets(logprobs)), Ok(Part::Target(logprob))) => logprobs.push(logprob),
-                (reading @ Ok(_), Ok(Part::Next(dist))) => *reading = Ok(Reading::Next(*dist)),
-                (reading @ Ok(_), Err(error)) => *reading = Err(error),
-                (Ok(Reading::Next(_)), Ok(Part::Target(_))) | (Err(_), _) => {}
+        let mut by_panel = vec![Fold::default(); states.picked.panels()];
+        let mut found = Vec::new();
+        for ((group, _), (parts, some)) in tasks.iter().zip(parts) {
+            for (panel, part) in work[*group].0.panels.clone().zip(&parts) {
+                by_panel[panel].merge(part);
             }
+            found.extend(some);
         }
-        Ok(())
+        Folds { by_panel, found }
     }
 
-    fn distribution<'l>(&self, row: usize, logits: &'l [f32]) -> Result<Distribution<'l>, RequestError> {
-        Distribution::new(logits).map_err(|_| self.non_finite(row, logits))
+    /// The logits of every row, whole: `(panels, vocabulary, LANES)`. For few rows.
+    pub fn logits(&self, states: &States<'_>) -> Panels {
+        let lm_head = &self.decoder.lm_head;
+        let grouping = Grouping::new(states.picked);
+        let products = self.products(states.updates, true);
+        let mut logits = Panels::new(states.picked.panels(), lm_head.weight.rows);
+        let (stride, out) = (states.states.stride(), logits.stride());
+        for group in &grouping.groups {
+            let x = &states.states.values()[group.panels.start * stride..group.panels.end * stride];
+            let input = Input::new(&products, group, x);
+            let values = &mut logits.values_mut()[group.panels.start * out..group.panels.end * out];
+            let target = Target { values, features: lm_head.weight.rows, offset: 0, add: false };
+            self.pool.with(|scratch| products.apply(Function::Linear(lm_head), &input, target, scratch));
+        }
+        logits
     }
 
-    fn non_finite(&self, row: usize, logits: &[f32]) -> RequestError {
-        let view = self.layout.views.iter().find(|view| view.rows.contains(&row)).map_or(View::Base, |view| view.view);
-        let token = logits.iter().position(|logit| !logit.is_finite()).unwrap_or(0);
-        RequestError::NonFinite { view, position: self.layout.positions[row] as usize, token }
+    /// Finds the token whose logit is not finite, after a fold found that there is one.
+    fn not_finite(&self, states: &States<'_>, row: usize) -> NotFinite {
+        let view = states.picked.views.iter().position(|view| view.panels.contains(&(row / LANES))).unwrap_or(0);
+        let mut alone = Gathered::new(self.decoder.shape.hidden);
+        alone.push(states.picked.views[view].view, states.states.row(row));
+        let updates = ViewUpdates { views: vec![states.updates.views[view].clone()] };
+        let logits = self.logits(&alone.states(&updates));
+        NotFinite { token: logits.row(0).position(|logit| !logit.is_finite()).unwrap_or(0) }
     }
 }
 
-/// Logits `(rows.len(), vocab)` of some rows, which must be in ascending order.
-pub fn project(
-    decoder: &Decoder,
-    hidden: &Tensor,
-    rows: &[usize],
-    layout: &Layout,
-    updates: &ViewUpdates,
-) -> Result<Vec<f32>, ModelError> {
-    let index = Tensor::from_vec(rows.iter().map(|&row| row as u32).collect::<Vec<_>>(), rows.len(), hidden.device())?;
-    let picked = decoder.final_norm(&hidden.index_select(&index, 0)?)?;
-    let logits = decoder.lm_head.forward(&picked, &layout.picked(rows), updates)?;
-    Ok(logits.flatten_all()?.to_vec1()?)
+/// What [`Forward::folds`] found.
+struct Folds {
+    by_panel: Vec<Fold>,
+    found: Vec<(usize, f32)>,
 }
 
+/// States of rows of several passes, gathered to be read together. Those of a view must come in turn.
+pub struct Gathered {
+    picked: Picked,
+    states: Vec<Vec<f32>>,
+    panels: Panels,
+    hidden: usize,
+}
+
+impl Gathered {
+    pub fn new(hidden: usize) -> Self {
+        Self { picked: Picked::default(), states: Vec::new(), panels: Panels::default(), hidden }
+    }
+
+    /// Adds a row; gives its place.
+    pub fn push(&mut self, view: View, state: impl Iterator<Item = f32>) -> usize {
+        if self.picked.views.last().is_none_or(|last| last.view != view) {
+            let rows = self.picked.rows.len().next_multiple_of(LANES);
+            self.picked.rows.resize(rows, None);
+            self.picked.views.push(ViewPanels { view, panels: rows / LANES..rows / LANES });
+        }
+        let place = self.picked.rows.len();
+        self.picked.rows.push(Some(place));
+        self.states.resize(place, Vec::new());
+        self.states.push(state.collect());
+        if let Some(last) = self.picked.views.last_mut() {
+            last.panels.end = panels::panels_of(place + 1);
+        }
+        place
+    }
+
+    pub fn views(&self) -> &[ViewPanels] {
+        &self.picked.views
+    }
+
+    pub fn states<'a>(&'a mut self, updates: &'a ViewUpdates) -> States<'a> {
+        let rows = self.picked.rows.len().next_multiple_of(LANES);
+        self.picked.rows.resize(rows, None);
+        self.panels.reset(rows / LANES, self.hidden);
+        for (place, state) in self.states.iter().enumerate() {
+            self.panels.set_row(place, state.iter().copied());
+        }
+        States { picked: &self.picked, states: &self.panels, updates }
+    }
+}
 /// The `top_k` most probable tokens (the lower id first where two are equal), the mass of the rest, and the entropy.
 fn next_token_dist(logits: &[f32], distribution: &Distribution<'_>, top_k: usize) -> NextTokenDist {
     let by_rank = |a: &u32, b: &u32| logits[*b as usize].total_cmp(&logits[*a as usize]).then(a.cmp(b));
@@ -221,4 +260,31 @@ pub fn argmax(logits: &[f32]) -> usize {
         }
     }
     best
+}
+
+/// A row's distribution, and how far it is from another.
+pub fn next_token(logits: &[f32], versus: Option<&[f32]>, top_k: usize) -> Result<NextTokenDist, (Side, NotFinite)> {
+    let of = |side, logits: &'_ [f32]| -> Result<(), (Side, NotFinite)> {
+        match logits.iter().position(|logit| !logit.is_finite()) {
+            Some(token) => Err((side, NotFinite { token })),
+            None => Ok(()),
+        }
+    };
+    of(Side::Own, logits)?;
+    versus.map_or(Ok(()), |versus| of(Side::Versus, versus))?;
+    let lost = |_| (Side::Own, NotFinite { token: 0 });
+    let p = Distribution::new(logits).map_err(lost)?;
+    let mut dist = next_token_dist(logits, &p, top_k);
+    if let Some(versus) = versus {
+        let q = Distribution::new(versus).map_err(lost)?;
+        dist.divergence = divergence(logits, &p, versus, &q);
+    }
+    Ok(dist)
+}
+
+/// Which of two compared rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    Own,
+    Versus,
 }

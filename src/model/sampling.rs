@@ -3,7 +3,7 @@
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::readout::argmax;
+use super::readout::{NotFinite, argmax};
 use crate::request::Sampling;
 
 /// The choice of one continuation, with its own stream of random numbers: what stands beside it in a batch changes nothing.
@@ -24,12 +24,19 @@ impl Sampler {
         }
     }
 
-    /// Chooses a token. The logits are finite.
-    pub fn choose(&mut self, logits: &[f32]) -> u32 {
-        match self {
+    pub fn is_greedy(&self) -> bool {
+        matches!(self, Self::Greedy)
+    }
+
+    /// Chooses a token.
+    pub fn choose(&mut self, logits: &[f32]) -> Result<u32, NotFinite> {
+        if let Some(token) = logits.iter().position(|logit| !logit.is_finite()) {
+            return Err(NotFinite { token });
+        }
+        Ok(match self {
             Self::Greedy => argmax(logits) as u32,
             Self::Sample { temperature, top_p, rng } => sample(logits, *temperature, *top_p, rng.as_mut()),
-        }
+        })
     }
 }
 

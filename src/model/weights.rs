@@ -1,4 +1,4 @@
-//! Weight matrices: mapped from safetensors where they are f32, converted once where they are not.
+//! The tensors of a checkpoint, mapped from its safetensors files.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -9,6 +9,7 @@ use memmap2::Mmap;
 use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorInfo};
 
 use super::error::{ModelError, some_of};
+use super::matrix::{Matrix, Precision, Stored};
 
 /// A safetensors file in memory. The map is read-only and private; a file that another process truncates while it is mapped
 /// ends this one with SIGBUS, as with any reader that maps its input.
@@ -42,13 +43,24 @@ pub struct Tensors {
 pub struct Weight {
     pub rows: usize,
     pub cols: usize,
-    data: Data,
+    data: Data<f32>,
 }
 
+/// Values of a tensor: where its file is mapped, or computed here.
 #[derive(Clone)]
-enum Data {
+pub enum Data<T> {
+    /// Checked to be aligned and whole when the tensor was taken.
     Mapped { file: Arc<MappedFile>, start: usize, end: usize },
-    Owned(Arc<[f32]>),
+    Owned(Arc<[T]>),
+}
+
+impl<T: bytemuck::Pod> Data<T> {
+    pub fn as_slice(&self) -> &[T] {
+        match self {
+            Self::Owned(values) => values,
+            Self::Mapped { file, start, end } => bytemuck::cast_slice(&file.map[*start..*end]),
+        }
+    }
 }
 
 impl Weight {
@@ -59,20 +71,7 @@ impl Weight {
     }
 
     pub fn as_slice(&self) -> &[f32] {
-        match &self.data {
-            Data::Owned(values) => values,
-            // Checked to be aligned and whole when the weight was taken.
-            Data::Mapped { file, start, end } => bytemuck::cast_slice(&file.map[*start..*end]),
-        }
-    }
-
-    /// Frobenius norm, accumulated in f64.
-    pub fn norm(&self) -> f64 {
-        self.as_slice()
-            .chunks(4096)
-            .map(|chunk| chunk.iter().map(|v| f64::from(*v) * f64::from(*v)).sum::<f64>())
-            .sum::<f64>()
-            .sqrt()
+        self.data.as_slice()
     }
 }
 
@@ -198,6 +197,27 @@ impl Tensors {
     /// # Errors
     /// A tensor that is missing, of another shape, or of a dtype that is not f32, f16 or bf16, by name.
     pub fn take(&mut self, name: &str, shape: &[usize]) -> Result<Weight, ModelError> {
+        let stored = self.take_stored(name, shape)?;
+        let (rows, cols) = match *shape {
+            [rows, cols] => (rows, cols),
+            _ => (1, shape.iter().product()),
+        };
+        let data = match stored {
+            Stored::F32(data) => data,
+            half => Data::Owned(half.rows(0..rows * cols, &mut Vec::new()).into()),
+        };
+        Ok(Weight { rows, cols, data })
+    }
+
+    /// Takes a matrix of `shape` (out, in) as the checkpoint holds it, to be read in `precision`.
+    ///
+    /// # Errors
+    /// As [`Self::take`].
+    pub fn take_matrix(&mut self, name: &str, shape: [usize; 2], precision: Precision) -> Result<Matrix, ModelError> {
+        Ok(Matrix::new(shape, self.take_stored(name, &shape)?, precision))
+    }
+
+    fn take_stored(&mut self, name: &str, shape: &[usize]) -> Result<Stored, ModelError> {
         let Some(entry) = self.entries.get_mut(name) else {
             return Err(ModelError::invalid(
                 &self.path,
@@ -214,19 +234,19 @@ impl Tensors {
         entry.taken = true;
         let (start, end) = (entry.file.data_start + entry.range.0, entry.file.data_start + entry.range.1);
         let bytes = &entry.file.map[start..end];
-        let (rows, cols) = match *shape {
-            [cols] => (1, cols),
-            [rows, cols] => (rows, cols),
-            _ => return Err(ModelError::invalid(&path, format!("the tensor `{name}` has {} dimensions", shape.len()))),
-        };
-        let data = match entry.dtype {
-            Dtype::F32 if bytemuck::try_cast_slice::<u8, f32>(bytes).is_ok() => {
-                Data::Mapped { file: Arc::clone(&entry.file), start, end }
+        // A header of odd length leaves the data unaligned: rare, and worth a copy.
+        Ok(match entry.dtype {
+            Dtype::F32 => Stored::F32(match bytemuck::try_cast_slice::<u8, f32>(bytes) {
+                Ok(_) => Data::Mapped { file: Arc::clone(&entry.file), start, end },
+                Err(_) => Data::Owned(bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect()),
+            }),
+            Dtype::BF16 | Dtype::F16 => {
+                let bits = match bytemuck::try_cast_slice::<u8, u16>(bytes) {
+                    Ok(_) => Data::Mapped { file: Arc::clone(&entry.file), start, end },
+                    Err(_) => Data::Owned(bytes.as_chunks::<2>().0.iter().map(|b| u16::from_le_bytes(*b)).collect()),
+                };
+                if entry.dtype == Dtype::BF16 { Stored::Bf16(bits) } else { Stored::F16(bits) }
             }
-            // A header of odd length leaves the data unaligned: rare, and worth a copy.
-            Dtype::F32 => Data::Owned(bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect()),
-            Dtype::BF16 => Data::Owned(bytes.as_chunks::<2>().0.iter().map(|b| half::bf16::from_le_bytes(*b).to_f32()).collect()),
-            Dtype::F16 => Data::Owned(bytes.as_chunks::<2>().0.iter().map(|b| half::f16::from_le_bytes(*b).to_f32()).collect()),
             other => {
                 return Err(ModelError::refused(
                     &path,
@@ -235,8 +255,7 @@ impl Tensors {
                     ),
                 ));
             }
-        };
-        Ok(Weight { rows, cols, data })
+        })
     }
 
     /// Marks a tensor as known and not needed.

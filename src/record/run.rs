@@ -95,6 +95,12 @@ pub struct Stats {
     pub tokens_requested: u64,
     /// Tokens that went through the model.
     pub tokens_computed: u64,
+    /// Shares of the threads' time while the model computed: in products with weights, in attention, and in anything else.
+    pub product_share: f64,
+    pub attention_share: f64,
+    pub rest_share: f64,
+    /// Floating-point operations of products with weights.
+    pub product_flops: u64,
     pub load_s: f64,
     pub peak_rss_bytes: u64,
 }

@@ -50,6 +50,9 @@ pub(super) fn of_summary(run: &RunRecord) -> NonFinite {
         hit_rate,
         scoring_wall_s,
         avg_batch_size,
+        product_share,
+        attention_share,
+        rest_share,
         load_s,
         cache_hits: _,
         cache_misses: _,
@@ -59,11 +62,15 @@ pub(super) fn of_summary(run: &RunRecord) -> NonFinite {
         max_batch_size: _,
         tokens_requested: _,
         tokens_computed: _,
+        product_flops: _,
         peak_rss_bytes: _,
     } = stats;
     found.look_if("stats.hit_rate", Some(*hit_rate));
     found.look_if("stats.scoring_wall_s", Some(*scoring_wall_s));
     found.look_if("stats.avg_batch_size", Some(*avg_batch_size));
+    found.look_if("stats.product_share", Some(*product_share));
+    found.look_if("stats.attention_share", Some(*attention_share));
+    found.look_if("stats.rest_share", Some(*rest_share));
     found.look_if("stats.load_s", Some(*load_s));
     found.0
 }

@@ -1,9 +1,15 @@
-//! Causal attention with grouped heads over sequences of any length, without a mask and without padding between them.
+//! Causal attention with grouped heads over a trie: the keys of a row are those of its ancestors, wherever they are kept.
+//!
+//! Rows of one panel that look along one path are computed together, a row in a lane; a row alone is computed with its keys in
+//! the lanes. Both add in the same order (over dimensions, then over positions), so a row has the same bits either way. Scores
+//! are kept for one stretch of positions at a time, and rescaled as in online softmax (Milakov & Gimelshein, 2018; Dao et al.,
+//! 2022). Stretches begin at multiples of [`STRETCH`], whatever the batch.
+
+mod single;
 
 use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
-use rayon::prelude::*;
 
 use super::exp::exp;
 use super::{LANES, arch};
@@ -17,287 +23,376 @@ pub struct Heads {
     pub dim: usize,
 }
 
-/// Keys and values of one sequence in one layer, in the order in which the kernel reads them.
-pub struct KeyValues {
-    heads: Vec<HeadKeyValues>,
+impl Heads {
+    /// Features of the queries of a row.
+    pub fn query_size(&self) -> usize {
+        self.queries * self.dim
+    }
+
+    /// Features of the keys of a row; as many again are values.
+    pub fn key_size(&self) -> usize {
+        self.key_values * self.dim
+    }
+
+    /// Query heads that share a key/value head.
+    fn group(&self) -> usize {
+        self.queries / self.key_values
+    }
+}
+
+/// Keys and values of up to [`LANES`] consecutive positions of a path.
+#[derive(Clone, Copy)]
+pub struct Tile<'a> {
+    /// `(key/value heads, dim, LANES)`: a position in a lane.
+    keys: &'a [f32],
+    values: Values<'a>,
+    /// The first position's lane.
+    lane: usize,
+    count: usize,
+    /// The first position, after the beginning of its stretch.
+    offset: usize,
+}
+
+/// The values of a tile.
+#[derive(Clone, Copy)]
+pub enum Values<'a> {
+    /// `(key/value heads, dim, LANES)`, as the keys.
+    ByDimension(&'a [f32]),
+    /// `(key/value heads, LANES, dim rounded up to LANES)`.
+    ByPosition(&'a [f32]),
+}
+
+/// Positions whose scores are held at once.
+pub const STRETCH: usize = 256;
+
+/// The keys and values that a row's path leads along, from position 0 on.
+#[derive(Default)]
+pub struct Path<'a> {
+    /// Tiles of each stretch of positions.
+    stretches: Vec<Vec<Tile<'a>>>,
     positions: usize,
 }
 
-/// Those of one key/value head.
-#[derive(Clone, Default)]
-struct HeadKeyValues {
-    /// Tiles of `LANES` positions: `(tiles, dim, LANES)`, so that one load holds a dimension of many keys.
-    keys: Vec<f32>,
-    /// `(positions, dim rounded up to LANES)`.
-    values: Vec<f32>,
-}
-
-/// Rows of one sequence with what they look at. The last row stands at the last position of `past`.
-pub struct Attended<'a> {
-    pub rows: Range<usize>,
-    pub key_values: &'a KeyValues,
-}
-
-/// Query rows that share each load of a key or a value.
-const BLOCK: usize = 4;
-
-fn padded(dim: usize) -> usize {
-    dim.next_multiple_of(LANES)
-}
-
-impl KeyValues {
-    pub fn new(heads: Heads) -> Self {
-        Self { heads: vec![HeadKeyValues::default(); heads.key_values], positions: 0 }
-    }
-
-    /// Adds rows of keys and values, `(rows, key_values, dim)` each.
-    pub fn append(&mut self, keys: &[f32], values: &[f32], heads: Heads) {
-        let stride = heads.key_values * heads.dim;
-        let rows = keys.len() / stride;
-        let tiles = (self.positions + rows).div_ceil(LANES);
-        for (index, head) in self.heads.iter_mut().enumerate() {
-            head.keys.resize(tiles * heads.dim * LANES, 0.0);
-            for row in 0..rows {
-                let position = self.positions + row;
-                let at = row * stride + index * heads.dim;
-                let tile = &mut head.keys[position / LANES * heads.dim * LANES..];
-                for (d, key) in keys[at..at + heads.dim].iter().enumerate() {
-                    tile[d * LANES + position % LANES] = *key;
-                }
-                head.values.extend_from_slice(&values[at..at + heads.dim]);
-                head.values.resize((position + 1) * padded(heads.dim), 0.0);
+impl<'a> Path<'a> {
+    /// Adds the next positions, which stand in `lanes` of a tile.
+    pub fn push(&mut self, keys: &'a [f32], values: Values<'a>, lanes: Range<usize>) {
+        let mut lane = lanes.start;
+        while lane < lanes.end {
+            let offset = self.positions % STRETCH;
+            let count = (lanes.end - lane).min(STRETCH - offset);
+            if offset == 0 {
+                self.stretches.push(Vec::with_capacity(STRETCH / LANES));
             }
+            if let Some(stretch) = self.stretches.last_mut() {
+                stretch.push(Tile { keys, values, lane, count, offset });
+            }
+            lane += count;
+            self.positions += count;
         }
-        self.positions += rows;
     }
 }
 
-/// `softmax(q·kᵀ / sqrt(dim)) · v` for each row of `q: (rows, queries, dim)`.
-///
-/// A window of `w` lets position `i` see positions `i − w + 1 ..= i`, as transformers' sliding window does.
-pub fn attend(q: &[f32], sequences: &[Attended<'_>], heads: Heads, window: Option<usize>) -> Vec<f32> {
-    let width = heads.queries * heads.dim;
-    let mut out = vec![0f32; q.len()];
-    let mut blocks = Vec::new();
-    let mut rest = out.as_mut_slice();
-    let mut sorted: Vec<&Attended<'_>> = sequences.iter().collect();
-    sorted.sort_by_key(|sequence| sequence.rows.start);
-    for sequence in sorted {
-        let count = sequence.rows.len();
-        for start in (0..count).step_by(BLOCK) {
-            let rows = BLOCK.min(count - start);
-            let (mine, others) = rest.split_at_mut(rows * width);
-            rest = others;
-            let at = (sequence.rows.start + start) * width;
-            let first_position = sequence.key_values.positions - count + start;
-            blocks.push(Block {
-                q: &q[at..at + rows * width],
-                out: mine,
-                key_values: sequence.key_values,
-                first_position,
-                heads,
-                window,
-            });
-        }
-    }
-    blocks.into_par_iter().for_each_init(Vec::new, |scores, block| arch().dispatch(AttendBlock { block, scores }));
-    out
+/// Rows of one panel that look along one path.
+pub struct Query<'a> {
+    /// `(query heads, dim, LANES)`: the whole panel.
+    pub q: &'a [f32],
+    /// The rows' lanes.
+    pub lanes: Range<usize>,
+    /// The rows' positions by lane, ascending; elsewhere those of the first row.
+    pub positions: [u32; LANES],
+    pub path: &'a Path<'a>,
+    pub heads: Heads,
+    /// A window of `w` lets position `i` see positions `i − w + 1 ..= i`, as transformers' sliding window does.
+    pub window: Option<usize>,
 }
 
-/// A few consecutive rows of one sequence.
-struct Block<'a> {
-    q: &'a [f32],
+impl Query<'_> {
+    /// The first position that the row in a lane sees.
+    #[inline(always)]
+    fn first_seen(&self, lane: usize) -> usize {
+        self.window.map_or(0, |window| (self.positions[lane] as usize + 1).saturating_sub(window))
+    }
+
+    fn stretches(&self) -> Range<usize> {
+        self.first_seen(self.lanes.start) / STRETCH..self.positions[self.lanes.end - 1] as usize / STRETCH + 1
+    }
+
+    fn scale(&self) -> f32 {
+        1.0 / (self.heads.dim as f32).sqrt()
+    }
+}
+
+/// What one thread needs in passing.
+#[derive(Default)]
+pub struct Scratch {
+    scores: Vec<f32>,
+    mixed: Vec<f32>,
+}
+
+/// `softmax(q·kᵀ / sqrt(dim)) · v` for the rows of a query, into their lanes of `out: (query heads, dim, LANES)`.
+pub fn attend(query: &Query<'_>, scratch: &mut Scratch, out: &mut [f32]) {
+    if query.lanes.len() == 1 {
+        arch().dispatch(single::Attend { query, scratch, out });
+    } else {
+        arch().dispatch(Attend { query, scratch, out });
+    }
+}
+
+/// Query heads that share the load of a key: with eight keys, 24 sums in AVX-512 registers.
+const MOST_HEADS: usize = 3;
+
+/// Partial sums of the weights, by position.
+const PARTS: usize = 4;
+
+struct Attend<'a> {
+    query: &'a Query<'a>,
+    scratch: &'a mut Scratch,
     out: &'a mut [f32],
-    key_values: &'a KeyValues,
-    first_position: usize,
-    heads: Heads,
-    window: Option<usize>,
 }
 
-impl Block<'_> {
-    /// The positions that a row sees.
-    fn seen(&self, row: usize) -> Range<usize> {
-        let end = self.first_position + row + 1;
-        self.window.map_or(0, |window| end.saturating_sub(window))..end
-    }
-}
-
-struct AttendBlock<'a> {
-    block: Block<'a>,
-    /// Scores of the block's rows, reused from block to block.
-    scores: &'a mut Vec<f32>,
-}
-
-impl WithSimd for AttendBlock<'_> {
+impl WithSimd for Attend<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let Self { mut block, scores } = self;
-        let (heads, rows) = (block.heads, block.q.len() / (block.heads.queries * block.heads.dim));
-        // Whole tiles: what a row does not see in them gets the weight zero.
-        let tiles = block.seen(0).start / LANES..block.seen(rows - 1).end.div_ceil(LANES);
-        let length = tiles.len() * LANES;
-        scores.clear();
-        scores.resize(BLOCK * length, 0.0);
-        for head in 0..heads.queries {
-            let key_values = &block.key_values.heads[head / (heads.queries / heads.key_values)];
-            let query = |row: usize| {
-                let at = (row.min(rows - 1) * heads.queries + head) * heads.dim;
-                &block.q[at..at + heads.dim]
-            };
-            let queries = [query(0), query(1), query(2), query(3)];
-            score_tiles(simd, queries, &key_values.keys[tiles.start * heads.dim * LANES..tiles.end * heads.dim * LANES], scores);
-            let mut inverse_sums = [0f32; BLOCK];
-            for row in 0..rows {
-                let seen = block.seen(row);
-                let scores = &mut scores[row * length..(row + 1) * length];
-                inverse_sums[row] = weigh(scores, seen.start - tiles.start * LANES..seen.end - tiles.start * LANES, heads.dim);
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let group = self.query.heads.group();
+        let most = if S::F32_LANES == 16 { MOST_HEADS } else { 1 };
+        for key_value in 0..self.query.heads.key_values {
+            let mut head = key_value * group;
+            let end = head + group;
+            while head < end {
+                // As even as can be: four heads as two and two.
+                let left = end - head;
+                let heads = left.div_ceil(left.div_ceil(most));
+                match (S::F32_LANES, heads) {
+                    (16, 3) => self.heads::<S, 3, 1, 8>(simd, key_value, head),
+                    (16, 2) => self.heads::<S, 2, 1, 8>(simd, key_value, head),
+                    (16, _) => self.heads::<S, 1, 1, 8>(simd, key_value, head),
+                    (8, _) => self.heads::<S, 1, 2, 4>(simd, key_value, head),
+                    (4, _) => self.heads::<S, 1, 4, 2>(simd, key_value, head),
+                    _ => self.heads::<S, 1, 16, 1>(simd, key_value, head),
+                }
+                head += heads;
             }
-            let values = &key_values.values[tiles.start * LANES * padded(heads.dim)..];
-            mix_values(simd, &mut block, head, scores, &inverse_sums, values);
         }
     }
 }
 
-/// `scores[row][position] = q[row] · k[position]`, one dimension after another.
-#[inline(always)]
-fn score_tiles<S: Simd>(simd: S, queries: [&[f32]; BLOCK], keys: &[f32], scores: &mut [f32]) {
-    let dim = queries[0].len();
-    let length = scores.len() / BLOCK;
-    for (tile, keys) in keys.chunks_exact(dim * LANES).enumerate() {
-        let vectors = LANES / S::F32_LANES;
-        for vector in 0..vectors {
-            let mut sums = [simd.splat_f32s(0.0); BLOCK];
+impl Attend<'_> {
+    /// H query heads of one key/value head, V registers a head, N keys or dimensions at a time.
+    #[inline(always)]
+    fn heads<S: Simd, const H: usize, const V: usize, const N: usize>(&mut self, simd: S, key_value: usize, head: usize) {
+        let query = self.query;
+        let dim = query.heads.dim;
+        let qs: [&[S::f32s]; H] =
+            std::array::from_fn(|h| S::as_simd_f32s(&query.q[(head + h) * dim * LANES..(head + h + 1) * dim * LANES]).0);
+        let Scratch { scores, mixed } = &mut *self.scratch;
+        scores.resize(scores.len().max(STRETCH * MOST_HEADS * LANES), 0.0);
+        mixed.clear();
+        mixed.resize(dim * H * LANES, 0.0);
+        let mut largest = [[f32::NEG_INFINITY; LANES]; H];
+        let mut sums = [[0f32; LANES]; H];
+        // From here on some row does not see every position.
+        let all_see = query.positions[query.lanes.start] as usize;
+        let none_before = query.first_seen(query.lanes.end - 1);
+        for stretch in query.stretches() {
+            let tiles = &query.path.stretches[stretch];
+            let base = stretch * STRETCH;
+            for tile in tiles {
+                let keys = &tile.keys[key_value * dim * LANES..(key_value + 1) * dim * LANES];
+                let whole = tile.count / N * N;
+                let scores = &mut scores[tile.offset * H * LANES..(tile.offset + tile.count) * H * LANES];
+                (0..whole).step_by(N).for_each(|key| score::<S, H, V, N>(simd, &qs, keys, tile.lane, key, query.scale(), scores));
+                (whole..tile.count).for_each(|key| score::<S, H, V, 1>(simd, &qs, keys, tile.lane, key, query.scale(), scores));
+            }
+            let count = tiles.last().map_or(0, |tile| tile.offset + tile.count);
+            let scores = &mut scores[..count * H * LANES];
+            let masked = base + count > all_see + 1 || base < none_before;
+            if masked {
+                mask::<H>(query, base, scores);
+            }
+            let shrink = weigh::<H>(scores, masked, &mut largest, &mut sums);
+            let whole = dim / N * N;
+            let seen = |tile: &Tile<'_>| base + tile.offset >= none_before && base + tile.offset + tile.count <= all_see + 1;
+            let mix = Mix { scores, tiles, shrink: &shrink, dim, key_value };
+            (0..whole).step_by(N).for_each(|d| mix.add::<S, V, N>(simd, d, mixed, seen));
+            (whole..dim).for_each(|d| mix.add::<S, V, 1>(simd, d, mixed, seen));
+        }
+        let out = self.out[head * dim * LANES..(head + H) * dim * LANES].as_chunks_mut::<LANES>().0;
+        let mixed = mixed.as_chunks::<LANES>().0;
+        for (h, sums) in sums.iter().enumerate() {
             for d in 0..dim {
-                let (key, _) = S::as_simd_f32s(&keys[d * LANES + vector * S::F32_LANES..d * LANES + (vector + 1) * S::F32_LANES]);
-                for row in 0..BLOCK {
-                    sums[row] = simd.mul_add_e_f32s(simd.splat_f32s(queries[row][d]), key[0], sums[row]);
+                for lane in query.lanes.clone() {
+                    out[h * dim + d][lane] = mixed[d * H + h][lane] * (1.0 / sums[lane]);
                 }
             }
-            for (row, sum) in sums.into_iter().enumerate() {
-                let at = row * length + tile * LANES + vector * S::F32_LANES;
-                let (target, _) = S::as_mut_simd_f32s(&mut scores[at..at + S::F32_LANES]);
-                target[0] = sum;
-            }
         }
     }
 }
 
-/// Turns scores into `e^(score − largest)` where the row sees, and zero elsewhere; gives one over their sum.
+/// `scores[key][h] = scale · q[h] · k[key]` for N keys, one dimension after another.
 #[inline(always)]
-fn weigh(scores: &mut [f32], seen: Range<usize>, dim: usize) -> f32 {
-    let scale = 1.0 / (dim as f32).sqrt();
-    let mut largest = f32::NEG_INFINITY;
-    for score in &mut scores[seen.clone()] {
-        *score *= scale;
-        largest = if *score > largest { *score } else { largest };
-    }
-    scores[..seen.start].fill(0.0);
-    scores[seen.end..].fill(0.0);
-    for score in &mut scores[seen] {
-        *score = exp(*score - largest);
-    }
-    // In interleaved sums whose places depend on the position alone: zeros before and after change nothing.
-    let mut sums = [0f32; LANES];
-    for tile in scores.as_chunks::<LANES>().0 {
-        for lane in 0..LANES {
-            sums[lane] += tile[lane];
-        }
-    }
-    1.0 / super::fold(sums)
-}
-
-/// `out[row] = Σ weight[row][position] · v[position] / sum[row]`, one position after another.
-#[inline(always)]
-fn mix_values<S: Simd>(
+fn score<S: Simd, const H: usize, const V: usize, const N: usize>(
     simd: S,
-    block: &mut Block<'_>,
-    head: usize,
-    weights: &[f32],
-    inverse_sums: &[f32; BLOCK],
-    values: &[f32],
+    qs: &[&[S::f32s]; H],
+    keys: &[f32],
+    lane: usize,
+    key: usize,
+    scale: f32,
+    scores: &mut [f32],
 ) {
-    let heads = block.heads;
-    let rows = block.out.len() / (heads.queries * heads.dim);
-    let length = weights.len() / BLOCK;
-    let stride = padded(heads.dim);
-    for start in (0..heads.dim).step_by(S::F32_LANES) {
-        let mut sums = [simd.splat_f32s(0.0); BLOCK];
-        for (position, value) in values.chunks_exact(stride).take(length).enumerate() {
-            let (value, _) = S::as_simd_f32s(&value[start..start + S::F32_LANES]);
-            for row in 0..BLOCK {
-                sums[row] = simd.mul_add_e_f32s(simd.splat_f32s(weights[row * length + position]), value[0], sums[row]);
+    let keys = keys.as_chunks::<LANES>().0;
+    let qs: [&[S::f32s]; H] = std::array::from_fn(|h| &qs[h][..keys.len() * V]);
+    let mut sums = [[[simd.splat_f32s(0.0); V]; H]; N];
+    for (d, keys) in keys.iter().enumerate() {
+        let keys: &[f32; N] = keys[lane + key..].first_chunk().unwrap_or(&[0.0; N]);
+        let q: [[S::f32s; V]; H] = std::array::from_fn(|h| std::array::from_fn(|v| qs[h][d * V + v]));
+        for n in 0..N {
+            let k = simd.splat_f32s(keys[n]);
+            for h in 0..H {
+                for v in 0..V {
+                    sums[n][h][v] = simd.mul_add_e_f32s(k, q[h][v], sums[n][h][v]);
+                }
             }
         }
-        let end = heads.dim.min(start + S::F32_LANES);
-        for row in 0..rows {
-            let at = (row * heads.queries + head) * heads.dim;
-            let scaled = simd.mul_f32s(sums[row], simd.splat_f32s(inverse_sums[row]));
-            simd.partial_store_f32s(&mut block.out[at + start..at + end], scaled);
+    }
+    let scale = simd.splat_f32s(scale);
+    for (n, sums) in sums.iter().enumerate() {
+        for (h, sums) in sums.iter().enumerate() {
+            let at = ((key + n) * H + h) * LANES;
+            let target = S::as_mut_simd_f32s(&mut scores[at..at + LANES]).0;
+            for (target, sum) in target.iter_mut().zip(sums) {
+                *target = simd.mul_f32s(*sum, scale);
+            }
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
+/// Sets to −∞ what a row does not see.
+#[inline(always)]
+fn mask<const H: usize>(query: &Query<'_>, base: usize, scores: &mut [f32]) {
+    let first: [i32; LANES] = std::array::from_fn(|lane| query.first_seen(lane) as i32 - base as i32);
+    let last: [i32; LANES] = std::array::from_fn(|lane| query.positions[lane] as i32 - base as i32);
+    for (offset, scores) in scores.as_chunks_mut::<LANES>().0.chunks_exact_mut(H).enumerate() {
+        let offset = offset as i32;
+        for scores in scores {
+            for lane in 0..LANES {
+                let seen = first[lane] <= offset && offset <= last[lane];
+                scores[lane] = if seen { scores[lane] } else { f32::NEG_INFINITY };
+            }
+        }
+    }
+}
 
-    use super::super::test_numbers as numbers;
-    use super::*;
+/// Turns scores into `e^(score − largest)` and adds them to their sums; gives what earlier stretches are to be multiplied with.
+#[inline(always)]
+fn weigh<const H: usize>(
+    scores: &mut [f32],
+    masked: bool,
+    largest: &mut [[f32; LANES]; H],
+    sums: &mut [[f32; LANES]; H],
+) -> [[f32; LANES]; H] {
+    let scores = scores.as_chunks_mut::<LANES>().0;
+    let mut shrink = [[0f32; LANES]; H];
+    for h in 0..H {
+        let before = largest[h];
+        for scores in scores.iter().skip(h).step_by(H) {
+            for lane in 0..LANES {
+                largest[h][lane] = if scores[lane] > largest[h][lane] { scores[lane] } else { largest[h][lane] };
+            }
+        }
+        // Where nothing has been seen yet there is nothing to shrink, and nothing to subtract.
+        let reference: [f32; LANES] = largest[h].map(|largest| if largest == f32::NEG_INFINITY { 0.0 } else { largest });
+        let mut parts = [[0f32; LANES]; PARTS];
+        for (offset, scores) in scores.iter_mut().skip(h).step_by(H).enumerate() {
+            let part = &mut parts[offset % PARTS];
+            for lane in 0..LANES {
+                let weight = exp(scores[lane] - reference[lane]);
+                // `exp` stops short of zero.
+                let weight = if masked && scores[lane] == f32::NEG_INFINITY { 0.0 } else { weight };
+                scores[lane] = weight;
+                part[lane] += weight;
+            }
+        }
+        for lane in 0..LANES {
+            shrink[h][lane] = exp(before[lane] - reference[lane]);
+            let sum = (parts[0][lane] + parts[2][lane]) + (parts[1][lane] + parts[3][lane]);
+            sums[h][lane] = sums[h][lane] * shrink[h][lane] + sum;
+        }
+    }
+    shrink
+}
 
-    /// Textbook attention in f64, one row at a time.
-    fn reference(q: &[f32], keys: &[f32], values: &[f32], first: usize, heads: Heads, window: Option<usize>) -> Vec<f64> {
-        let (width, stride) = (heads.queries * heads.dim, heads.key_values * heads.dim);
-        let mut out = Vec::new();
-        for (row, q) in q.chunks(width).enumerate() {
-            let end = first + row + 1;
-            let start = window.map_or(0, |w| end.saturating_sub(w));
-            for head in 0..heads.queries {
-                let offset = head / (heads.queries / heads.key_values) * heads.dim;
-                let dot = |j: usize| {
-                    (0..heads.dim)
-                        .map(|d| f64::from(q[head * heads.dim + d]) * f64::from(keys[j * stride + offset + d]))
-                        .sum::<f64>()
-                };
-                let scores: Vec<f64> = (start..end).map(|j| (dot(j) / (heads.dim as f64).sqrt()).exp()).collect();
-                let sum: f64 = scores.iter().sum();
-                for d in 0..heads.dim {
-                    out.push(scores.iter().zip(start..).map(|(s, j)| s / sum * f64::from(values[j * stride + offset + d])).sum());
+/// The weights of one stretch, and the values that they mix.
+struct Mix<'a, const H: usize> {
+    /// `(positions, H, LANES)`
+    scores: &'a [f32],
+    tiles: &'a [Tile<'a>],
+    shrink: &'a [[f32; LANES]; H],
+    dim: usize,
+    key_value: usize,
+}
+
+impl<const H: usize> Mix<'_, H> {
+    /// `mixed[d][h] = shrink[h] · mixed[d][h] + Σ weight[position][h] · v[position][d]` for N dimensions, one position after
+    /// another. What a row does not see (where `seen` is false for a tile) is left out and not multiplied by zero: a value
+    /// beside it may be no number.
+    #[inline(always)]
+    fn add<S: Simd, const V: usize, const N: usize>(
+        &self,
+        simd: S,
+        d: usize,
+        mixed: &mut [f32],
+        seen: impl Fn(&Tile<'_>) -> bool,
+    ) {
+        let mixed = S::as_mut_simd_f32s(&mut mixed[d * H * LANES..(d + N) * H * LANES]).0;
+        let weights = S::as_simd_f32s(self.scores).0;
+        let mut sums = [[[simd.splat_f32s(0.0); V]; H]; N];
+        for n in 0..N {
+            for h in 0..H {
+                let shrink = S::as_simd_f32s(&self.shrink[h]).0;
+                for v in 0..V {
+                    sums[n][h][v] = simd.mul_f32s(mixed[(n * H + h) * V + v], shrink[v]);
                 }
             }
         }
-        out
-    }
-
-    proptest! {
-        #[test]
-        fn it_is_textbook_attention_and_a_row_has_the_same_bits_however_it_came(length in 1usize..70, cut in 0usize..70, dim in prop_oneof![Just(2usize), Just(8), Just(12), Just(16), Just(24), Just(64)], group in 1usize..4, key_values in 1usize..3, window in prop_oneof![Just(None), (1usize..40).prop_map(Some)], seed: u32) {
-            let heads = Heads { queries: group * key_values, key_values, dim };
-            let (width, stride) = (heads.queries * dim, key_values * dim);
-            let (q, k, v) = (numbers(length * width, seed), numbers(length * stride, seed ^ 1), numbers(length * stride, seed ^ 2));
-            let mut whole = KeyValues::new(heads);
-            whole.append(&k, &v, heads);
-            let got = attend(&q, &[Attended { rows: 0..length, key_values: &whole }], heads, window);
-            for (got, want) in got.iter().zip(reference(&q, &k, &v, 0, heads, window)) {
-                prop_assert!((f64::from(*got) - want).abs() < 2e-5, "{got} {want}");
+        for tile in self.tiles {
+            let seen = seen(tile);
+            let weights = &weights[tile.offset * H * V..(tile.offset + tile.count) * H * V];
+            let (values, by_dimension, by_position) = match tile.values {
+                Values::ByDimension(values) => (&values[(self.key_value * self.dim + d) * LANES + tile.lane..], LANES, 1),
+                Values::ByPosition(values) => {
+                    let row = padded(self.dim);
+                    (&values[(self.key_value * LANES + tile.lane) * row + d..], 1, row)
+                }
+            };
+            for (position, weights) in weights.chunks_exact(H * V).enumerate() {
+                for n in 0..N {
+                    let value = simd.splat_f32s(values[n * by_dimension + position * by_position]);
+                    for h in 0..H {
+                        for v in 0..V {
+                            let weight = weights[h * V + v];
+                            let sum = simd.mul_add_e_f32s(value, weight, sums[n][h][v]);
+                            sums[n][h][v] = if seen {
+                                sum
+                            } else {
+                                let counts = simd.greater_than_f32s(weight, simd.splat_f32s(0.0));
+                                simd.select_f32s(counts, sum, sums[n][h][v])
+                            };
+                        }
+                    }
+                }
             }
-            // The same rows in two steps, the first kept in a cache, and beside another sequence.
-            let cut = cut % length;
-            let mut grown = KeyValues::new(heads);
-            if cut > 0 {
-                grown.append(&k[..cut * stride], &v[..cut * stride], heads);
-                let first = attend(&q[..cut * width], &[Attended { rows: 0..cut, key_values: &grown }], heads, window);
-                prop_assert_eq!(&first[..], &got[..cut * width]);
+        }
+        for n in 0..N {
+            for h in 0..H {
+                mixed[(n * H + h) * V..(n * H + h + 1) * V].copy_from_slice(&sums[n][h]);
             }
-            grown.append(&k[cut * stride..], &v[cut * stride..], heads);
-            let mut both = q[cut * width..].to_vec();
-            both.extend_from_slice(&q);
-            let rest = length - cut;
-            let sequences = [Attended { rows: rest..rest + length, key_values: &whole }, Attended { rows: 0..rest, key_values: &grown }];
-            let again = attend(&both, &sequences, heads, window);
-            prop_assert_eq!(&again[..rest * width], &got[cut * width..]);
-            prop_assert_eq!(&again[rest * width..], &got[..]);
         }
     }
+}
+
+/// The length of a row of values by position.
+pub fn padded(dim: usize) -> usize {
+    dim.next_multiple_of(LANES)
 }

@@ -1,182 +1,181 @@
-//! Rows times a weight matrix, through `gemm`.
+//! Rows times a weight matrix.
+//!
+//! A register holds one feature of sixteen rows; each weight is broadcast and multiplied with all of them. A result is the sum
+//! over the inner dimension from its first element to its last, in one lane: how the work is cut into blocks, tiles and threads
+//! changes no bit of it. Weights are read in the order of the checkpoint (`(outputs, inner)`, row-major), without a packed copy.
+
+use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
-use rayon::prelude::*;
 
-use super::arch;
-use crate::model::weights::Weight;
+use super::{LANES, arch};
 
-/// Fewest rows of one product through `gemm`; fewer are padded with zeros to this many. A single row it sends down another path
-/// (gemv), and up to 16 × 16 results down a third (dot products), each of which adds in another order: a row must have the same
-/// bits alone and among others.
-const MIN_ROWS: usize = 4;
+/// Panels that are multiplied together: two AVX-512 registers of rows by twelve outputs are 24 sums, which hides the latency of
+/// the multiply-add and leaves registers for what is loaded.
+pub const MOST_PANELS: usize = 2;
 
-/// Matrices of at most this many outputs (the low ranks of adapters) are multiplied here. `gemm` cuts the inner dimension by
-/// other rules where rows and outputs are both at most 64, and `MIN_ROWS` rows of more outputs are beyond its 16 × 16.
-const NARROW: usize = 64;
+/// Outputs of one block: of each, the weights of a common model's inner dimension fit in the second cache beside the rows.
+pub const BLOCK: usize = 96;
 
-/// `x·wᵀ` for `x: (rows, w.cols)`: `(rows, w.rows)`.
-pub fn product(x: &[f32], w: &Weight) -> Vec<f32> {
-    let mut y = vec![0f32; x.len() / w.cols * w.rows];
-    multiply(x, w, &mut y, None);
-    y
+/// Inner elements of one step: the part of a panel that stays in the cache while a block's outputs pass over it.
+const STEP: usize = 2048;
+
+/// Rows and the weights that they are multiplied with.
+#[derive(Clone, Copy)]
+pub struct Operand<'a> {
+    /// `(panels, inner, LANES)`, one or two panels of rows.
+    pub x: &'a [f32],
+    /// `(outputs, inner)`, row-major.
+    pub w: &'a [f32],
+    pub inner: usize,
 }
 
-/// `y += scale · x·wᵀ`.
-pub fn add_product(x: &[f32], w: &Weight, scale: f32, y: &mut [f32]) {
-    multiply(x, w, y, Some(scale));
+/// Where sums begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    Zero,
+    /// At what the block holds.
+    Results,
 }
 
-/// `added`: the factor of a product that is added to `y`; `None` writes it.
-fn multiply(x: &[f32], w: &Weight, y: &mut [f32], added: Option<f32>) {
-    if w.rows <= NARROW {
-        narrow(x, w, y, added);
-    } else if x.len() >= MIN_ROWS * w.cols {
-        call(x, w, y, added);
-    } else {
-        let mut padded_x = vec![0f32; MIN_ROWS * w.cols];
-        padded_x[..x.len()].copy_from_slice(x);
-        let mut padded_y = vec![0f32; MIN_ROWS * w.rows];
-        padded_y[..y.len()].copy_from_slice(y);
-        call(&padded_x, w, &mut padded_y, added);
-        y.copy_from_slice(&padded_y[..y.len()]);
+/// `block[o][lane] = start + Σ_k w[o][k] · x[k][lane]`, and after it the same sum over the second operand's elements, where there
+/// is one. `block`: `(outputs, panels, LANES)`
+pub fn product(main: Operand<'_>, low: Option<Operand<'_>>, start: Start, block: &mut [f32]) {
+    let panels = main.x.len() / (main.inner * LANES);
+    assert!((1..=MOST_PANELS).contains(&panels), "a product of {panels} panels");
+    for operand in std::iter::once(main).chain(low) {
+        assert!(
+            operand.x.len() == panels * operand.inner * LANES && operand.w.len() * panels * LANES == block.len() * operand.inner,
+            "a product of {panels} panels of {} values with {} weights into {}",
+            operand.x.len(),
+            operand.w.len(),
+            block.len()
+        );
     }
+    arch().dispatch(Product { main, low, start, block, panels });
 }
 
-fn narrow(x: &[f32], w: &Weight, y: &mut [f32], added: Option<f32>) {
-    let rows = y.par_chunks_mut(NARROW_BLOCK * w.rows).zip(x.par_chunks(NARROW_BLOCK * w.cols));
-    rows.for_each(|(y, x)| arch().dispatch(Narrow { x, weights: w.as_slice(), inner: w.cols, y, added }));
+struct Product<'a> {
+    main: Operand<'a>,
+    low: Option<Operand<'a>>,
+    start: Start,
+    block: &'a mut [f32],
+    panels: usize,
 }
 
-/// Rows that one task multiplies.
-const NARROW_BLOCK: usize = 16;
-
-/// Outputs that share each load of a row.
-const GROUP: usize = 4;
-
-/// A few rows times a narrow matrix: each result is a dot product in one register of partial sums, whatever stands beside it.
-struct Narrow<'a> {
-    x: &'a [f32],
-    weights: &'a [f32],
-    inner: usize,
-    y: &'a mut [f32],
-    added: Option<f32>,
-}
-
-impl WithSimd for Narrow<'_> {
+impl WithSimd for Product<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { x, weights, inner, y, added } = self;
-        let outputs = weights.len() / inner;
-        for (x, y) in x.chunks_exact(inner).zip(y.chunks_exact_mut(outputs)) {
-            let (vectors, rest) = S::as_simd_f32s(x);
-            let tail = simd.partial_load_f32s(rest);
-            for (w, y) in weights.chunks(GROUP * inner).zip(y.chunks_mut(GROUP)) {
-                // The last group of a matrix may be short; its missing outputs are its last, computed again and dropped.
-                let row = |output: usize| &w[output.min(y.len() - 1) * inner..][..inner];
-                let rows = [row(0), row(1), row(2), row(3)].map(|row| S::as_simd_f32s(row));
-                let mut sums = [simd.splat_f32s(0.0); GROUP];
-                for (k, vector) in vectors.iter().enumerate() {
-                    for (sum, (row, _)) in sums.iter_mut().zip(&rows) {
-                        *sum = simd.mul_add_e_f32s(row[k], *vector, *sum);
+        // Registers of a panel, and outputs of a tile, by the width of the registers: as many sums as there are registers for.
+        match (S::F32_LANES, self.panels) {
+            (16, 2) => self.steps::<S, 2, 1, 12, 4>(simd),
+            (16, _) => self.steps::<S, 1, 1, 12, 4>(simd),
+            (8, _) => self.steps::<S, 1, 2, 6, 2>(simd),
+            (4, _) => self.steps::<S, 1, 4, 2, 1>(simd),
+            _ => self.steps::<S, 1, 16, 1, 1>(simd),
+        }
+    }
+}
+
+impl Product<'_> {
+    /// P panels of V registers at a time; tiles of N outputs, then of M, then of one.
+    #[inline(always)]
+    fn steps<S: Simd, const P: usize, const V: usize, const N: usize, const M: usize>(self, simd: S) {
+        let Self { main, low, start, block, panels } = self;
+        let inner = main.inner;
+        let outputs = main.w.len() / inner;
+        let whole = outputs / N * N;
+        let more = whole + (outputs - whole) / M * M;
+        for first in (0..inner).step_by(STEP) {
+            let last = inner.min(first + STEP);
+            for panel in (0..panels).step_by(P) {
+                let mut tiles = Tiles::<S, P> {
+                    simd,
+                    main: Part::new(main, panel, first..last),
+                    low: low.filter(|_| last == inner).map(|low| Part::new(low, panel, 0..low.inner)),
+                    zero: first == 0 && start == Start::Zero,
+                    block,
+                    panels,
+                    panel,
+                };
+                (0..whole).step_by(N).for_each(|output| tiles.tile::<V, N>(output));
+                (whole..more).step_by(M).for_each(|output| tiles.tile::<V, M>(output));
+                (more..outputs).for_each(|output| tiles.tile::<V, 1>(output));
+            }
+        }
+    }
+}
+
+/// A stretch of the inner dimension of one operand, for P panels.
+struct Part<'a, S: Simd, const P: usize> {
+    xs: [&'a [S::f32s]; P],
+    w: &'a [f32],
+    inner: usize,
+    stretch: Range<usize>,
+}
+
+impl<'a, S: Simd, const P: usize> Part<'a, S, P> {
+    #[inline(always)]
+    fn new(operand: Operand<'a>, panel: usize, stretch: Range<usize>) -> Self {
+        let xs = std::array::from_fn(|p| {
+            let panel = &operand.x[(panel + p) * operand.inner * LANES..(panel + p + 1) * operand.inner * LANES];
+            S::as_simd_f32s(&panel[stretch.start * LANES..stretch.end * LANES]).0
+        });
+        Self { xs, w: operand.w, inner: operand.inner, stretch }
+    }
+
+    #[inline(always)]
+    fn add<const V: usize, const N: usize>(&self, simd: S, output: usize, sums: &mut [[[S::f32s; V]; P]; N]) {
+        let length = self.stretch.len();
+        let ws: [&[f32]; N] = std::array::from_fn(|n| &self.w[(output + n) * self.inner + self.stretch.start..][..length]);
+        let xs: [&[S::f32s]; P] = std::array::from_fn(|p| &self.xs[p][..length * V]);
+        for k in 0..length {
+            let x: [[S::f32s; V]; P] = std::array::from_fn(|p| std::array::from_fn(|v| xs[p][k * V + v]));
+            for n in 0..N {
+                let w = simd.splat_f32s(ws[n][k]);
+                for p in 0..P {
+                    for v in 0..V {
+                        sums[n][p][v] = simd.mul_add_e_f32s(w, x[p][v], sums[n][p][v]);
                     }
-                }
-                for ((y, sum), (_, row_rest)) in y.iter_mut().zip(sums).zip(&rows) {
-                    let sum = simd.reduce_sum_f32s(simd.mul_add_e_f32s(simd.partial_load_f32s(row_rest), tail, sum));
-                    *y = added.map_or(sum, |scale| *y + scale * sum);
                 }
             }
         }
     }
 }
 
-fn call(x: &[f32], w: &Weight, y: &mut [f32], added: Option<f32>) {
-    let (m, k, n) = (x.len() / w.cols, w.cols, w.rows);
-    let weights = w.as_slice();
-    assert!(
-        x.len() == m * k && weights.len() == n * k && y.len() == m * n,
-        "a product of ({m}, {k}) and ({n}, {k}) into {}",
-        y.len()
-    );
-    // gemm computes `dst = alpha · dst + beta · lhs · rhs`.
-    let (read, alpha, beta) = match added {
-        None => (false, 0.0, 1.0),
-        Some(scale) => (true, 1.0, scale),
-    };
-    let threads = gemm::Parallelism::Rayon(rayon::current_num_threads());
-    // SAFETY: the three lengths were checked against m, n and k just above, and `y` is borrowed mutably, so it overlaps neither.
-    #[expect(unsafe_code, reason = "gemm takes raw pointers")]
-    unsafe {
-        gemm::gemm(
-            m,
-            n,
-            k,
-            y.as_mut_ptr(),
-            1,
-            n as isize,
-            read,
-            x.as_ptr(),
-            1,
-            k as isize,
-            weights.as_ptr(),
-            k as isize,
-            1,
-            alpha,
-            beta,
-            false,
-            false,
-            false,
-            threads,
-        );
-    }
+/// The tiles of one step over the inner dimension.
+struct Tiles<'a, S: Simd, const P: usize> {
+    simd: S,
+    main: Part<'a, S, P>,
+    low: Option<Part<'a, S, P>>,
+    /// Sums begin at zero, and not at what the block holds.
+    zero: bool,
+    block: &'a mut [f32],
+    panels: usize,
+    panel: usize,
 }
 
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::super::test_numbers as values;
-    use super::*;
-
-    proptest! {
-        #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
-
-        /// Shapes around gemm's own limits: its path for 256 results or fewer, its rules for 64 rows and outputs or fewer, its
-        /// unpacked paths, more than one block of the inner dimension.
-        #[test]
-        fn a_row_has_the_same_bits_alone_and_among_others(rows in prop_oneof![1usize..10, 1usize..180], inner in prop_oneof![1usize..130, 500usize..700, 1500usize..1600], outer in prop_oneof![1usize..20, 60usize..70, 100usize..200, 570usize..580], seed: u32, at: prop::sample::Index, scale in prop_oneof![Just(None), (0.1f32..3.0).prop_map(Some)]) {
-            let w = Weight::owned(outer, inner, values(outer * inner, seed));
-            let x = values(rows * inner, seed ^ 1);
-            let before = values(rows * outer, seed ^ 2);
-            let run = |x: &[f32], before: &[f32]| {
-                let mut y = before.to_vec();
-                match scale {
-                    None => y = product(x, &w),
-                    Some(scale) => add_product(x, &w, scale, &mut y),
+impl<S: Simd, const P: usize> Tiles<'_, S, P> {
+    #[inline(always)]
+    fn tile<const V: usize, const N: usize>(&mut self, output: usize) {
+        let at = |n: usize, p: usize| ((output + n) * self.panels + self.panel + p) * LANES;
+        let mut sums = [[[self.simd.splat_f32s(0.0); V]; P]; N];
+        if !self.zero {
+            for n in 0..N {
+                for p in 0..P {
+                    sums[n][p].copy_from_slice(S::as_simd_f32s(&self.block[at(n, p)..at(n, p) + LANES]).0);
                 }
-                y
-            };
-            let all = run(&x, &before);
-            let row = at.index(rows);
-            let alone = run(&x[row * inner..(row + 1) * inner], &before[row * outer..(row + 1) * outer]);
-            prop_assert_eq!(&all[row * outer..(row + 1) * outer], &alone[..]);
-            let first = (row / 2) * inner;
-            let half = run(&x[first..], &before[(row / 2) * outer..]);
-            prop_assert_eq!(&all[(row / 2) * outer..], &half[..]);
+            }
         }
-
-        #[test]
-        fn a_product_is_what_plain_loops_give(rows in 1usize..9, inner in 1usize..80, outer in 1usize..80, seed: u32) {
-            let w = Weight::owned(outer, inner, values(outer * inner, seed));
-            let x = values(rows * inner, seed ^ 1);
-            let y = product(&x, &w);
-            for r in 0..rows {
-                for o in 0..outer {
-                    let want: f64 = (0..inner).map(|i| f64::from(x[r * inner + i]) * f64::from(w.as_slice()[o * inner + i])).sum();
-                    prop_assert!((f64::from(y[r * outer + o]) - want).abs() < 1e-4);
-                }
+        self.main.add::<V, N>(self.simd, output, &mut sums);
+        if let Some(low) = &self.low {
+            low.add::<V, N>(self.simd, output, &mut sums);
+        }
+        for n in 0..N {
+            for p in 0..P {
+                S::as_mut_simd_f32s(&mut self.block[at(n, p)..at(n, p) + LANES]).0.copy_from_slice(&sums[n][p]);
             }
         }
     }

@@ -1,35 +1,27 @@
 //! The gated activation of the feed-forward block.
 
 use pulp::{Simd, WithSimd};
-use rayon::prelude::*;
 
-use super::arch;
 use super::exp::exp;
+use super::arch;
 
-/// Elements that one task works on.
-const CHUNK: usize = 4096;
-
-/// `silu(gate) · up`, element by element, with `silu(x) = x / (1 + e^−x)`. Shazeer, 2020.
-pub fn swiglu(gate: &[f32], up: &[f32]) -> Vec<f32> {
-    let mut out = vec![0f32; gate.len()];
-    let chunks = out.par_chunks_mut(CHUNK).zip(gate.par_chunks(CHUNK)).zip(up.par_chunks(CHUNK));
-    chunks.for_each(|((out, gate), up)| arch().dispatch(Chunk { gate, up, out }));
-    out
+/// `gate = silu(gate) · up`, element by element, with `silu(x) = x / (1 + e^−x)`. Shazeer, 2020.
+pub fn swiglu(gate: &mut [f32], up: &[f32]) {
+    arch().dispatch(SwiGlu { gate, up });
 }
 
-struct Chunk<'a> {
-    gate: &'a [f32],
+struct SwiGlu<'a> {
+    gate: &'a mut [f32],
     up: &'a [f32],
-    out: &'a mut [f32],
 }
 
-impl WithSimd for Chunk<'_> {
+impl WithSimd for SwiGlu<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        for ((out, g), u) in self.out.iter_mut().zip(self.gate).zip(self.up) {
-            *out = g / (1.0 + exp(-g)) * u;
+        for (g, u) in self.gate.iter_mut().zip(self.up) {
+            *g = *g / (1.0 + exp(-*g)) * u;
         }
     }
 }

@@ -1,0 +1,135 @@
+//! A weight matrix as its checkpoint holds it, read in the precision that products compute in.
+
+use std::ops::Range;
+
+use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
+use half::{bf16, f16};
+use rayon::prelude::*;
+
+use super::weights::Data;
+
+/// What products compute in. Sums are float32 in both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// float32 weights, whatever the checkpoint's dtype.
+    #[default]
+    F32,
+    /// bfloat16 weights: those of a bf16 checkpoint as they are, others rounded once.
+    Bf16,
+}
+
+/// The values of a tensor in its own dtype.
+#[derive(Clone)]
+pub enum Stored {
+    F32(Data<f32>),
+    Bf16(Data<u16>),
+    F16(Data<u16>),
+}
+
+impl Stored {
+    /// Some of the values in float32; converted into `scratch` where they are not.
+    pub fn rows<'a>(&'a self, values: Range<usize>, scratch: &'a mut Vec<f32>) -> &'a [f32] {
+        match self {
+            Self::F32(data) => return &data.as_slice()[values],
+            Self::Bf16(bits) => {
+                let bits = &bits.as_slice()[values];
+                scratch.resize(bits.len(), 0.0);
+                for (value, bits) in scratch.iter_mut().zip(bits) {
+                    *value = f32::from_bits(u32::from(*bits) << 16);
+                }
+            }
+            Self::F16(bits) => {
+                let bits = &bits.as_slice()[values];
+                scratch.resize(bits.len(), 0.0);
+                bits.reinterpret_cast::<f16>().convert_to_f32_slice(scratch);
+            }
+        }
+        scratch
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::F32(data) => data.as_slice().len(),
+            Self::Bf16(bits) | Self::F16(bits) => bits.as_slice().len(),
+        }
+    }
+
+    /// Rounded to bfloat16, to the nearest, ties to even.
+    fn rounded(&self) -> Self {
+        const CHUNK: usize = 1 << 16;
+        if matches!(self, Self::Bf16(_)) {
+            return self.clone();
+        }
+        let mut bits = vec![0u16; self.len()];
+        bits.par_chunks_mut(CHUNK).enumerate().for_each_init(Vec::new, |scratch, (chunk, bits)| {
+            let values = self.rows(chunk * CHUNK..chunk * CHUNK + bits.len(), scratch);
+            for (bits, value) in bits.iter_mut().zip(values) {
+                *bits = bf16::from_f32(*value).to_bits();
+            }
+        });
+        Self::Bf16(Data::Owned(bits.into()))
+    }
+}
+
+/// A weight matrix, row-major: `(rows, cols)`.
+#[derive(Clone)]
+pub struct Matrix {
+    pub rows: usize,
+    pub cols: usize,
+    /// As in the checkpoint: mapped, so that it takes no memory where only the rounded one is read.
+    exact: Stored,
+    /// What bf16 products read.
+    rounded: Option<Stored>,
+}
+
+impl Matrix {
+    pub fn new([rows, cols]: [usize; 2], exact: Stored, precision: Precision) -> Self {
+        let rounded = (precision == Precision::Bf16).then(|| exact.rounded());
+        Self { rows, cols, exact, rounded }
+    }
+
+    /// A float32 matrix of values computed here.
+    #[cfg(test)]
+    pub fn owned(rows: usize, cols: usize, values: Vec<f32>, precision: Precision) -> Self {
+        Self::new([rows, cols], Stored::F32(Data::Owned(values.into())), precision)
+    }
+
+    /// Some rows in float32, `(rows.len(), cols)`, after rounding where products compute in bf16.
+    pub fn rows<'a>(&'a self, rows: Range<usize>, precision: Precision, scratch: &'a mut Vec<f32>) -> &'a [f32] {
+        self.stored(precision).rows(rows.start * self.cols..rows.end * self.cols, scratch)
+    }
+
+    /// Some rows as bfloat16, where that is what products read.
+    pub fn bf16_rows(&self, rows: Range<usize>, precision: Precision) -> Option<&[u16]> {
+        match (precision, &self.rounded) {
+            (Precision::Bf16, Some(Stored::Bf16(bits))) => Some(&bits.as_slice()[rows.start * self.cols..rows.end * self.cols]),
+            _ => None,
+        }
+    }
+
+    fn stored(&self, precision: Precision) -> &Stored {
+        match (precision, &self.rounded) {
+            (Precision::Bf16, Some(rounded)) => rounded,
+            _ => &self.exact,
+        }
+    }
+
+    /// Whether two matrices hold the same values.
+    pub fn same_values(&self, other: &Self) -> bool {
+        let rows = |matrix: &Self, row: usize| matrix.rows(row..row + 1, Precision::F32, &mut Vec::new()).to_vec();
+        (self.rows, self.cols) == (other.rows, other.cols) && (0..self.rows).all(|row| rows(self, row) == rows(other, row))
+    }
+
+    /// Frobenius norm of the checkpoint's values, accumulated in f64.
+    pub fn norm(&self) -> f64 {
+        const CHUNK: usize = 4096;
+        let squares: Vec<f64> = (0..self.exact.len().div_ceil(CHUNK))
+            .into_par_iter()
+            .map_init(Vec::new, |scratch, chunk| {
+                let values = self.exact.rows(chunk * CHUNK..self.exact.len().min((chunk + 1) * CHUNK), scratch);
+                values.iter().map(|v| f64::from(*v) * f64::from(*v)).sum()
+            })
+            .collect();
+        squares.iter().sum::<f64>().sqrt()
+    }
+}

@@ -1,0 +1,284 @@
+//! From paths through a trie to forward passes: each node once, as many rows as the budget allows, and what later paths need of
+//! a pass is kept.
+
+use std::collections::{HashMap, HashSet};
+
+use super::kernel::LANES;
+use super::pages::Pages;
+use super::rows::{Keep, Rows, Segment};
+use super::trie::{Place, Trie};
+use crate::request::View;
+
+/// What bounds a pass and what is kept between passes.
+#[derive(Clone, Copy, Debug)]
+pub struct Budget {
+    /// Rows of one pass: bounds the memory of its activations.
+    pub rows: usize,
+    /// Bytes of kept keys and values. Beyond, what is needed last is computed again; what the next path needs is always kept.
+    pub kept_bytes: usize,
+}
+
+/// A sequence of tokens under a view.
+struct Path {
+    nodes: Vec<usize>,
+    /// Its keys and values are kept after it is complete, until it is released.
+    held: bool,
+}
+
+/// Plans the passes that compute some paths.
+pub struct Planner {
+    pub trie: Trie,
+    budget: Budget,
+    views: Vec<View>,
+    /// By node: the index of its view.
+    view_of: Vec<usize>,
+    paths: Vec<Path>,
+    /// Paths in the order of a walk through the tokens of all views, so that paths with a common beginning follow on each other.
+    order: Vec<usize>,
+    /// The first in `order` that is not complete.
+    next: usize,
+    /// Nodes that no path needs any more, to be given back once the pass has run.
+    dying: Vec<usize>,
+    /// Nodes in each page.
+    in_page: HashMap<usize, usize>,
+}
+
+/// One forward pass.
+#[derive(Default)]
+pub struct Planned {
+    pub rows: Rows,
+    /// The node of each row of `rows.asked`.
+    pub asked: Vec<usize>,
+    /// Paths that are complete after it.
+    pub complete: Vec<usize>,
+    /// Rows that were added for each path.
+    pub computed: Vec<(usize, usize)>,
+}
+
+impl Planner {
+    pub fn new(budget: Budget) -> Self {
+        Self {
+            trie: Trie::default(),
+            budget,
+            views: Vec::new(),
+            view_of: Vec::new(),
+            paths: Vec::new(),
+            order: Vec::new(),
+            next: 0,
+            dying: Vec::new(),
+            in_page: HashMap::new(),
+        }
+    }
+
+    /// Adds a path; gives its number. All are added before the first pass is planned.
+    pub fn add(&mut self, view: View, tokens: &[u32], held: bool) -> usize {
+        let index = self.views.iter().position(|known| *known == view).unwrap_or_else(|| {
+            self.views.push(view);
+            self.views.len() - 1
+        });
+        let nodes = self.trie.insert(index, tokens);
+        self.view_of.resize(self.trie.nodes.len(), index);
+        for &node in &nodes {
+            self.trie.nodes[node].uses += 1;
+        }
+        self.paths.push(Path { nodes, held });
+        self.paths.len() - 1
+    }
+
+    /// The node of a path's token.
+    pub fn node(&self, path: usize, position: usize) -> usize {
+        self.paths[path].nodes[position]
+    }
+
+    /// Asks for the hidden state after a path's token; gives its node.
+    pub fn ask(&mut self, path: usize, position: usize) -> usize {
+        let node = self.node(path, position);
+        self.trie.nodes[node].asked = true;
+        node
+    }
+
+    /// Puts the paths in order; called once all are added.
+    pub fn arrange(&mut self) {
+        // Over the tokens of all views: what stands side by side in a comparison is computed in one pass where it can be.
+        let mut tokens = Trie::default();
+        let ends: Vec<Option<usize>> = self
+            .paths
+            .iter()
+            .map(|path| {
+                let ids: Vec<u32> = path.nodes.iter().map(|&node| self.trie.nodes[node].token).collect();
+                tokens.insert(0, &ids).last().copied()
+            })
+            .collect();
+        let ranks = tokens.ranks();
+        self.order = (0..self.paths.len()).collect();
+        self.order.sort_by_key(|&path| ends[path].map(|node| ranks[node]));
+    }
+
+    pub fn is_done(&self) -> bool {
+        self.next == self.order.len()
+    }
+
+    /// The next pass, of which at most this many paths are complete; none when all paths are.
+    pub fn next_pass(&mut self, pages: &mut Pages, most_paths: usize) -> Option<Planned> {
+        self.bury(pages);
+        if self.is_done() {
+            return None;
+        }
+        let mut planned = Planned::default();
+        let nodes = self.choose(&mut planned, most_paths);
+        self.lay_out(&mut planned, &nodes);
+        self.keep(&mut planned, &nodes, pages);
+        Some(planned)
+    }
+
+    /// Gives up what was held for a complete path.
+    pub fn release(&mut self, path: usize) {
+        self.paths[path].held = false;
+        self.leave(path);
+    }
+
+    fn leave(&mut self, path: usize) {
+        for &node in &self.paths[path].nodes {
+            let uses = &mut self.trie.nodes[node].uses;
+            *uses -= 1;
+            if *uses == 0 {
+                self.dying.push(node);
+            }
+        }
+    }
+
+    /// Gives back the pages of nodes that nobody needs.
+    fn bury(&mut self, pages: &mut Pages) {
+        for node in std::mem::take(&mut self.dying) {
+            if let Place::Page { page, .. } = self.trie.nodes[node].place {
+                self.trie.nodes[node].place = Place::Nowhere;
+                let left = self.in_page.entry(page).or_default();
+                *left -= 1;
+                if *left == 0 {
+                    self.in_page.remove(&page);
+                    pages.give_back(page);
+                }
+            }
+        }
+    }
+
+    /// Chooses the nodes of a pass, in the order of their paths, and tells which paths it completes.
+    fn choose(&mut self, planned: &mut Planned, most_paths: usize) -> Vec<usize> {
+        let mut chosen = Vec::new();
+        while let Some(&path) = self.order.get(self.next) {
+            let nodes = &self.paths[path].nodes;
+            let done = nodes.partition_point(|&node| self.trie.nodes[node].place != Place::Nowhere);
+            let missing = &nodes[done..];
+            let room = self.budget.rows - chosen.len();
+            // A short path waits for the next pass as a whole; only a long one is worth cutting.
+            let waits = missing.len() > room && missing.len() <= self.budget.rows / 4;
+            if waits || planned.complete.len() == most_paths || (room == 0 && !missing.is_empty()) {
+                break;
+            }
+            let taken = &missing[..missing.len().min(room)];
+            for &node in taken {
+                // The row is known once all nodes of the pass are.
+                self.trie.nodes[node].place = Place::Row(usize::MAX);
+            }
+            chosen.extend_from_slice(taken);
+            planned.computed.push((path, taken.len()));
+            if taken.len() < missing.len() {
+                break;
+            }
+            planned.complete.push(path);
+            self.next += 1;
+            if !self.paths[path].held {
+                self.leave(path);
+            }
+        }
+        chosen
+    }
+
+    /// Gives each node its row: views in turn, the nodes of a view in their order.
+    fn lay_out(&mut self, planned: &mut Planned, nodes: &[usize]) {
+        let mut views: Vec<usize> = (0..self.views.len()).collect();
+        views.sort_by_key(|&view| self.views[view]);
+        let mut by_view: Vec<Vec<usize>> = vec![Vec::new(); self.views.len()];
+        for &node in nodes {
+            by_view[self.view_of[node]].push(node);
+        }
+        let rows = &mut planned.rows;
+        for view in views.into_iter().filter(|&view| !by_view[view].is_empty()) {
+            rows.begin_view(self.views[view]);
+            let mut before = None;
+            for &node in &by_view[view] {
+                let (token, position, parent) = {
+                    let node = &self.trie.nodes[node];
+                    (node.token, node.position, node.parent)
+                };
+                let row = rows.push(token, position);
+                match rows.segments.last_mut() {
+                    Some(segment) if before.is_some() && parent == before => segment.rows.end = row + 1,
+                    _ => rows.segments.push(Segment { rows: row..row + 1, path: self.trie.runs(parent) }),
+                }
+                let node_ = &mut self.trie.nodes[node];
+                node_.place = Place::Row(row);
+                if std::mem::take(&mut node_.asked) {
+                    rows.asked.push(row);
+                    planned.asked.push(node);
+                }
+                before = Some(node);
+            }
+        }
+        rows.finish();
+    }
+
+    /// Finds pages for the rows that later paths need, and forgets the others.
+    fn keep(&mut self, planned: &mut Planned, nodes: &[usize], pages: &mut Pages) {
+        let mut node_of: Vec<Option<usize>> = vec![None; planned.rows.tokens.len()];
+        for &node in nodes {
+            if let Place::Row(row) = self.trie.nodes[node].place {
+                node_of[row] = Some(node);
+            }
+        }
+        let wanted = self.affordable(pages, nodes);
+        let kept = |node: usize, trie: &Trie| trie.nodes[node].uses > 0 && wanted.as_ref().is_none_or(|wanted| wanted.contains(&node));
+        for segment in &planned.rows.segments {
+            let rows = segment.rows.clone().filter_map(|row| Some((row, node_of[row]?)));
+            // A prefix of the segment: who needs a node needs what stands before it.
+            let rows: Vec<(usize, usize)> = rows.take_while(|(_, node)| kept(*node, &self.trie)).collect();
+            for part in rows.chunks(Pages::POSITIONS) {
+                let page = pages.take();
+                self.in_page.insert(page, part.len());
+                for (slot, &(row, node)) in part.iter().enumerate() {
+                    planned.rows.keep.push(Keep { row, page, slot });
+                    self.trie.nodes[node].place = Place::Page { page, slot };
+                }
+            }
+        }
+        for &node in nodes {
+            if matches!(self.trie.nodes[node].place, Place::Row(_)) {
+                self.trie.nodes[node].place = Place::Nowhere;
+            }
+        }
+    }
+
+    /// The nodes that may stay, where not all can: those of the paths that come next.
+    fn affordable(&mut self, pages: &Pages, nodes: &[usize]) -> Option<HashSet<usize>> {
+        let most = self.budget.kept_bytes / pages.page_bytes() * LANES;
+        let new = nodes.iter().filter(|&&node| self.trie.nodes[node].uses > 0).count();
+        if pages.used() * LANES + new <= most {
+            return None;
+        }
+        let mut wanted = HashSet::new();
+        for (index, &path) in self.order[self.next..].iter().enumerate() {
+            if index > 0 && wanted.len() >= most {
+                break;
+            }
+            wanted.extend(self.paths[path].nodes.iter().copied());
+        }
+        for path in self.paths.iter().filter(|path| path.held) {
+            wanted.extend(path.nodes.iter().copied());
+        }
+        let dropped = |node: &usize| matches!(self.trie.nodes[*node].place, Place::Page { .. }) && !wanted.contains(node);
+        // They may be read in this pass.
+        let dropped: Vec<usize> = (0..self.trie.nodes.len()).filter(dropped).filter(|node| self.trie.nodes[*node].uses > 0).collect();
+        self.dying.extend(dropped);
+        Some(wanted)
+    }
+}

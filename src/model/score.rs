@@ -1,0 +1,234 @@
+//! Jobs that ask what the model makes of given tokens: their prefixes form a trie, and each pass answers what it completes.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+use rayon::prelude::*;
+
+use super::batch::{Batch, Done, Tell};
+use super::busy::Clock;
+use super::forward::{Forward, Hidden};
+use super::job::{Job, Work};
+use super::pages::Pages;
+use super::plan::{Budget, Planned, Planner};
+use super::readout::{Gathered, NotFinite, Side, States, Wanted, next_token};
+use super::site::ViewUpdates;
+use super::{Model, effective};
+use crate::request::{Answer, CompletionLogprob, RequestError, RollingLogprob, View};
+
+/// Rows of one pass, and bytes of keys and values that are kept between passes.
+const BUDGET: Budget = Budget { rows: 2048, kept_bytes: 192 << 20 };
+
+/// What a node's state is wanted for.
+#[derive(Clone, Copy)]
+enum Read {
+    /// The log-probability of the token after it: where it goes among its job's.
+    Target { scoring: usize, at: usize, token: u32 },
+    /// One side of a distribution.
+    Next { scoring: usize, side: Side },
+}
+
+/// A job under way.
+struct Scoring<'a> {
+    /// Among the jobs of the call.
+    index: usize,
+    job: &'a Job,
+    /// Tokens that went through the model for it.
+    tokens: u64,
+    /// Reads that are still to come.
+    left: usize,
+    found: Found,
+}
+
+enum Found {
+    /// One a token; NaN until it is found.
+    Targets(Vec<Result<f64, NotFinite>>),
+    /// States after the final norm.
+    Next { own: Vec<f32>, versus: Vec<f32> },
+}
+
+/// The scoring jobs of a call.
+struct Scorings<'a> {
+    jobs: Vec<Scoring<'a>>,
+    /// By node.
+    reads: HashMap<usize, Vec<Read>>,
+    /// By path: whose it is.
+    of_path: Vec<usize>,
+    /// Those whose reads have all come, and that are not answered.
+    ready: Vec<usize>,
+}
+
+/// Answers the scoring jobs among `jobs`, pass after pass.
+pub fn run(model: &Model, jobs: &[Job], indices: &[usize], tell: &mut Tell<'_>) -> ControlFlow<()> {
+    let mut planner = Planner::new(BUDGET);
+    let mut scorings = Scorings::new(jobs, indices, &mut planner);
+    let mut pages = Pages::new(model.decoder.shape.heads, model.decoder.layers.len());
+    loop {
+        let start = Instant::now();
+        let Some(planned) = planner.next_pass(&mut pages, usize::MAX) else { return ControlFlow::Continue(()) };
+        let clock = Clock::default();
+        let forward = model.forward(&clock);
+        for &(path, tokens) in &planned.computed {
+            scorings.jobs[scorings.of_path[path]].tokens += tokens as u64;
+        }
+        if !planned.rows.tokens.is_empty() {
+            let updates = model.updates_of(&planned.rows.views);
+            let hidden = forward.run(&planned.rows, &updates, &mut pages);
+            scorings.read(&forward, &planned, &hidden, &updates);
+        }
+        let answers = scorings.answers(model, &forward);
+        let wall = start.elapsed();
+        tell(Batch { answers, wall, busy: clock.busy(wall) })?;
+    }
+}
+
+impl<'a> Scorings<'a> {
+    fn new(jobs: &'a [Job], indices: &[usize], planner: &mut Planner) -> Self {
+        let mut scorings = Self { jobs: Vec::with_capacity(indices.len()), reads: HashMap::new(), of_path: Vec::new(), ready: Vec::new() };
+        for &index in indices {
+            scorings.add(index, &jobs[index], planner);
+        }
+        planner.arrange();
+        scorings
+    }
+
+    fn add(&mut self, index: usize, job: &'a Job, planner: &mut Planner) {
+        let scoring = self.jobs.len();
+        let mut path = |view: View, tokens: &[u32], planner: &mut Planner| {
+            self.of_path.push(scoring);
+            planner.add(effective(view), tokens, false)
+        };
+        let (left, found) = match job.work {
+            Work::Score { from, .. } => {
+                // Nobody asks what comes after the last token.
+                let path = path(job.view, &job.tokens[..job.tokens.len() - 1], planner);
+                for (at, &token) in job.tokens[from..].iter().enumerate() {
+                    let node = planner.ask(path, from + at - 1);
+                    self.reads.entry(node).or_default().push(Read::Target { scoring, at, token });
+                }
+                let count = job.tokens.len() - from;
+                (count, Found::Targets(vec![Ok(f64::NAN); count]))
+            }
+            Work::Next { versus, .. } => {
+                let sides = std::iter::once((job.view, Side::Own)).chain(versus.map(|view| (view, Side::Versus)));
+                for (view, side) in sides {
+                    let path = path(view, &job.tokens, planner);
+                    let node = planner.ask(path, job.tokens.len() - 1);
+                    self.reads.entry(node).or_default().push(Read::Next { scoring, side });
+                }
+                (1 + usize::from(versus.is_some()), Found::Next { own: Vec::new(), versus: Vec::new() })
+            }
+            Work::Generate { .. } => unreachable!("a generation is no scoring job"),
+        };
+        self.jobs.push(Scoring { index, job, tokens: 0, left, found });
+    }
+
+    /// Reads what is wanted of the states of one pass.
+    fn read(&mut self, forward: &Forward<'_>, planned: &Planned, hidden: &Hidden, updates: &ViewUpdates) {
+        let places = (0..hidden.picked.rows.len()).filter(|&place| hidden.picked.rows[place].is_some());
+        let mut wanted = Vec::new();
+        let mut targets = Vec::new();
+        for (place, node) in places.zip(&planned.asked) {
+            for read in self.reads.remove(node).unwrap_or_default() {
+                match read {
+                    Read::Target { scoring, at, token } => {
+                        wanted.push(Wanted { row: place, token });
+                        targets.push((scoring, at));
+                    }
+                    Read::Next { scoring, side } => {
+                        if let Found::Next { own, versus } = &mut self.jobs[scoring].found {
+                            *(if side == Side::Own { own } else { versus }) = hidden.states.row(place).collect();
+                        }
+                        self.came(scoring);
+                    }
+                }
+            }
+        }
+        let states = States { picked: &hidden.picked, states: &hidden.states, updates };
+        for ((scoring, at), logprob) in targets.into_iter().zip(forward.logprobs(&states, &wanted)) {
+            if let Found::Targets(logprobs) = &mut self.jobs[scoring].found {
+                logprobs[at] = logprob;
+            }
+            self.came(scoring);
+        }
+    }
+
+    /// One more read of a job has come.
+    fn came(&mut self, scoring: usize) {
+        self.jobs[scoring].left -= 1;
+        if self.jobs[scoring].left == 0 {
+            self.ready.push(scoring);
+        }
+    }
+
+    /// The answers of the jobs that are ready.
+    fn answers(&mut self, model: &Model, forward: &Forward<'_>) -> Vec<(usize, Done)> {
+        let mut ready = std::mem::take(&mut self.ready);
+        ready.sort_unstable();
+        let most = model.held_rows().div_ceil(2);
+        let (next, targets): (Vec<usize>, Vec<usize>) =
+            ready.into_iter().partition(|&scoring| matches!(self.jobs[scoring].found, Found::Next { .. }));
+        let mut answers: Vec<(usize, Done)> = targets.into_iter().map(|scoring| self.jobs[scoring].done_targets()).collect();
+        for some in next.chunks(most) {
+            let jobs: Vec<&Scoring<'_>> = some.iter().map(|&scoring| &self.jobs[scoring]).collect();
+            answers.extend(distributions(model, forward, &jobs));
+        }
+        answers.sort_by_key(|(index, _)| *index);
+        answers
+    }
+}
+
+/// The answers of jobs that ask for distributions, held whole side by side.
+fn distributions(model: &Model, forward: &Forward<'_>, jobs: &[&Scoring<'_>]) -> Vec<(usize, Done)> {
+    let mut sides: Vec<(View, usize, Side, &[f32])> = Vec::new();
+    for (at, scoring) in jobs.iter().enumerate() {
+        if let (Found::Next { own, versus: state }, Work::Next { versus, .. }) = (&scoring.found, scoring.job.work) {
+            sides.push((effective(scoring.job.view), at, Side::Own, own));
+            sides.extend(versus.map(|view| (effective(view), at, Side::Versus, state.as_slice())));
+        }
+    }
+    sides.sort_by_key(|(view, ..)| *view);
+    let mut gathered = Gathered::new(model.decoder.shape.hidden);
+    let mut rows: Vec<[Option<usize>; 2]> = vec![[None; 2]; jobs.len()];
+    for (view, at, side, state) in sides {
+        rows[at][usize::from(side == Side::Versus)] = Some(gathered.push(view, state.iter().copied()));
+    }
+    let updates = model.updates_of(gathered.views());
+    let logits = forward.logits(&gathered.states(&updates));
+    let row = |place: Option<usize>| place.map(|place| logits.row(place).collect::<Vec<f32>>());
+    let answer = |(scoring, [own, versus]): (&&Scoring<'_>, &[Option<usize>; 2])| {
+        let Work::Next { top_k, versus: view } = scoring.job.work else { unreachable!("a distribution was asked for") };
+        let dist = next_token(&row(*own).unwrap_or_default(), row(*versus).as_deref(), top_k);
+        scoring.done(dist.map(Answer::NextTokenDist).map_err(|(side, NotFinite { token })| {
+            let view = if side == Side::Own { scoring.job.view } else { view.unwrap_or(View::Base) };
+            RequestError::NonFinite { view, position: scoring.job.tokens.len() - 1, token }
+        }))
+    };
+    jobs.par_iter().zip(&rows).map(answer).collect()
+}
+
+impl Scoring<'_> {
+    fn done(&self, answer: Result<Answer, RequestError>) -> (usize, Done) {
+        (self.index, Done { answer, tokens: self.tokens })
+    }
+
+    fn done_targets(&self) -> (usize, Done) {
+        let (Found::Targets(found), Work::Score { from, rolling }) = (&self.found, self.job.work) else {
+            unreachable!("log-probabilities were asked for")
+        };
+        let found = found.iter().enumerate().map(|(at, logprob)| {
+            logprob.map_err(|NotFinite { token }| RequestError::NonFinite { view: self.job.view, position: from + at - 1, token })
+        });
+        self.done(found.collect::<Result<Vec<f64>, RequestError>>().map(|logprobs| {
+            let (sum, num_tokens) = (logprobs.iter().sum(), logprobs.len());
+            let token_ids = self.job.tokens[from..].to_vec();
+            let logprobs = logprobs.iter().map(|logprob| *logprob as f32).collect();
+            if rolling {
+                Answer::RollingLogprob(RollingLogprob { total_logprob: sum, num_tokens, logprobs })
+            } else {
+                Answer::LogprobOf(CompletionLogprob { logprob: sum, num_tokens, token_ids, logprobs })
+            }
+        }))
+    }
+}
