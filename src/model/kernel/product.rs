@@ -17,8 +17,8 @@ pub const MOST_PANELS: usize = 2;
 /// Outputs of one block: of each, the weights of a common model's inner dimension fit in the second cache beside the rows.
 pub const BLOCK: usize = 96;
 
-/// Inner elements of one step: the part of a panel that stays in the cache while a block's outputs pass over it.
-const STEP: usize = 2048;
+/// Inner elements of one step: two panels of them fit in the first cache, and stay there while a block's outputs pass.
+const STEP: usize = 256;
 
 /// Rows and the weights that they are multiplied with.
 #[derive(Clone, Copy)]
