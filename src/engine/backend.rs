@@ -13,6 +13,11 @@ pub trait Backend: Send {
 
     /// Answers all jobs, each once, in planned batches; `tell` hears of each batch and may end the call after it.
     fn compute(&self, jobs: &[Job], tell: &mut Tell<'_>) -> Result<(), ModelError>;
+
+    /// As [`Self::compute`], with products in float32 whatever the dtype: what the noise floor is measured against.
+    fn compute_exact(&self, jobs: &[Job], tell: &mut Tell<'_>) -> Result<(), ModelError> {
+        self.compute(jobs, tell)
+    }
 }
 
 impl Backend for Model {
@@ -26,6 +31,11 @@ impl Backend for Model {
 
     fn compute(&self, jobs: &[Job], tell: &mut Tell<'_>) -> Result<(), ModelError> {
         self.compute(jobs, tell);
+        Ok(())
+    }
+
+    fn compute_exact(&self, jobs: &[Job], tell: &mut Tell<'_>) -> Result<(), ModelError> {
+        self.exact().compute(jobs, tell);
         Ok(())
     }
 }

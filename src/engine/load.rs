@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::{CacheLimits, Engine};
-pub use crate::model::Source;
 use crate::model::hub::{Progress, Wanted};
-use crate::model::{Located, Model, ModelError, NullKind, Precision};
+use crate::model::{Located, Model, ModelError, NullKind};
+pub use crate::model::{Precision, Source};
 use crate::record::{AdapterInfo, BaseInfo, ModuleLiveness};
 
 /// How null adapters are drawn.
@@ -25,6 +25,7 @@ pub struct Sources {
     pub base: Source,
     pub adapter: Option<Source>,
     pub nulls: NullDraws,
+    pub precision: Precision,
 }
 
 /// An engine, and what is known of its models.
@@ -34,8 +35,15 @@ pub struct Loaded {
     pub adapter: Option<AdapterInfo>,
     /// Tensors of the adapter, all of them consumed.
     pub adapter_tensors: usize,
-    /// ‖ΔW‖/‖W‖ of every module that the adapter touches.
-    pub modules: Vec<ModuleLiveness>,
+    model: Model,
+}
+
+impl Loaded {
+    /// ‖ΔW‖/‖W‖ of every module that the adapter touches. Reads the weights of all of them.
+    pub fn modules(&self) -> Vec<ModuleLiveness> {
+        let norms = self.model.module_norms().into_iter();
+        norms.map(|norm| ModuleLiveness { module: norm.module, relative_norm: norm.relative }).collect()
+    }
 }
 
 /// Loads the models, from folders or through the hub.
@@ -48,12 +56,13 @@ pub fn load(sources: &Sources, progress: &Arc<dyn Progress>) -> Result<Loaded, M
         NullDraws::Matched => NullKind::Matched,
         NullDraws::Init => NullKind::Init,
     };
-    let model = Model::load(&base.dir, adapter.as_ref().map(|located| located.dir.as_path()), nulls, Precision::F32)?;
+    let model = Model::load(&base.dir, adapter.as_ref().map(|located| located.dir.as_path()), nulls, sources.precision)?;
     let base = BaseInfo {
         source: sources.base.name.clone(),
         commit: base.commit,
         architecture: model.base.architecture.clone(),
         parameters: model.base.parameters,
+        dtype: sources.precision.name(),
         digest: model.base.digest.clone(),
         tokenizer_digest: model.base.tokenizer_digest.clone(),
     };
@@ -66,12 +75,7 @@ pub fn load(sources: &Sources, progress: &Arc<dyn Progress>) -> Result<Loaded, M
         parameters: facts.parameters,
         digest: facts.digest,
     });
-    let modules = model
-        .module_norms()
-        .into_iter()
-        .map(|norm| ModuleLiveness { module: norm.module, relative_norm: norm.relative })
-        .collect();
-    let engine = Engine::new(Box::new(model), CacheLimits::default(), start.elapsed())
+    let engine = Engine::new(Box::new(model.clone()), CacheLimits::default(), start.elapsed())
         .map_err(|e| ModelError::Unsupported(e.to_string()))?;
-    Ok(Loaded { engine, base, adapter, adapter_tensors, modules })
+    Ok(Loaded { engine, base, adapter, adapter_tensors, model })
 }

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 pub use backend::Backend;
 pub use cache::{CacheError, CacheLimits};
-pub use load::{Loaded, NullDraws, Source, Sources, load};
+pub use load::{Loaded, NullDraws, Precision, Source, Sources, load};
 pub use trace::Trace;
 
 use cache::{Cached, ResponseCache};
@@ -80,6 +80,15 @@ pub struct Engine {
     interrupted: Arc<AtomicBool>,
 }
 
+/// How misses are computed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Effort {
+    /// In the model's dtype, and kept.
+    Usual,
+    /// In float32, and not kept: the cache's answers are in the model's dtype.
+    Exact,
+}
+
 /// A request of a call that the cache does not hold, with everyone who waits for it.
 struct Miss {
     key: Key,
@@ -121,14 +130,14 @@ impl Engine {
         let mut replies: Vec<Option<Reply>> = questions.iter().map(|_| None).collect();
         let (misses, answered) = self.look_up(questions, &mut replies)?;
         told(&Step { answered, tokens: 0, replies: &replies });
-        if self.compute(&misses, questions, &mut replies, told)? {
+        if self.compute(&misses, Effort::Usual, questions, &mut replies, told)? {
             return Err(EngineError::Interrupted { replies });
         }
         // Every question was a hit, refused, or waits for a miss that was computed.
         Ok(replies.into_iter().flatten().collect())
     }
 
-    /// Computes every question anew, whatever the cache holds: how the noise floor is measured.
+    /// Computes every question anew in float32, whatever the cache holds and the dtype: how the noise floor is measured.
     pub fn recompute(&mut self, questions: &[Question<'_>]) -> Result<Vec<Reply>, EngineError> {
         let mut replies: Vec<Option<Reply>> = questions.iter().map(|_| None).collect();
         let mut misses = Vec::new();
@@ -138,7 +147,7 @@ impl Engine {
                 Err(error) => replies[index] = Some(Err(error)),
             }
         }
-        if self.compute(&misses, questions, &mut replies, &mut |_| ())? {
+        if self.compute(&misses, Effort::Exact, questions, &mut replies, &mut |_| ())? {
             return Err(EngineError::Interrupted { replies });
         }
         Ok(replies.into_iter().flatten().collect())
@@ -179,6 +188,7 @@ impl Engine {
     fn compute(
         &mut self,
         misses: &[Miss],
+        effort: Effort,
         questions: &[Question<'_>],
         replies: &mut [Option<Reply>],
         told: &mut dyn FnMut(&Step<'_>),
@@ -191,17 +201,29 @@ impl Engine {
         }
         let jobs: Vec<Job> = misses.iter().map(|miss| miss.job.clone()).collect();
         let Self { backend, cache, meter, trace, interrupted, .. } = self;
-        let mut settling = Settling { cache, meter, trace: trace.as_mut(), misses, questions, replies, settled: vec![false; misses.len()] };
+        let mut settling = Settling {
+            cache: (effort == Effort::Usual).then_some(cache),
+            meter,
+            trace: trace.as_mut(),
+            misses,
+            questions,
+            replies,
+            settled: vec![false; misses.len()],
+        };
         let mut failed = None;
         let mut stopped = false;
-        backend.compute(&jobs, &mut |batch| {
+        let mut tell = |batch| {
             match settling.settle(batch) {
                 Ok((answered, tokens)) => told(&Step { answered, tokens, replies: settling.replies }),
                 Err(error) => failed = Some(error),
             }
             stopped = interrupted.load(Ordering::Relaxed);
             if failed.is_some() || stopped { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        })?;
+        };
+        match effort {
+            Effort::Usual => backend.compute(&jobs, &mut tell)?,
+            Effort::Exact => backend.compute_exact(&jobs, &mut tell)?,
+        }
         let answered = settling.settled.iter().filter(|settled| **settled).count();
         match failed {
             Some(error) => Err(error),
@@ -214,7 +236,8 @@ impl Engine {
 
 /// A call's misses as their answers come.
 struct Settling<'a> {
-    cache: &'a mut ResponseCache,
+    /// Where the answers are kept, if they are.
+    cache: Option<&'a mut ResponseCache>,
     meter: &'a mut Meter,
     trace: Option<&'a mut Trace>,
     misses: &'a [Miss],
@@ -243,8 +266,8 @@ impl Settling<'_> {
                 }
                 _ => miss.job.cost() as u64,
             };
-            if let Ok(answer) = &done.answer {
-                self.cache.put(miss.key, Cached { answer: answer.clone(), cost });
+            if let (Some(cache), Ok(answer)) = (&mut self.cache, &done.answer) {
+                cache.put(miss.key, Cached { answer: answer.clone(), cost });
             }
             for (twin, &question) in miss.waiting.iter().enumerate() {
                 let event = if twin == 0 {

@@ -102,6 +102,12 @@ impl Decoder {
         Ok(Self { shape, sites, embed_tokens, layers, norm, lm_head, inverse_frequencies })
     }
 
+    /// The layer that a site is in; that of the vocabulary projection comes after the last.
+    pub fn layer_of(&self, site: usize) -> usize {
+        let in_a_layer = (self.sites.len() - 1) / self.layers.len();
+        site / in_a_layer
+    }
+
     /// The linear layer at each site, in the registry's order.
     pub fn linears(&self) -> impl Iterator<Item = &Linear> {
         self.layers

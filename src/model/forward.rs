@@ -1,10 +1,10 @@
 //! A forward pass: rows of a trie, of several views, through the decoder's layers to the hidden states that are asked for.
 //!
-//! Rows go through a layer in two stages, a group of panels at a time: up to their queries, keys and values, and, once those of
-//! all rows are there, from attention to the end of the feed-forward block. Of the last layer, only the keys and values are
-//! computed for all rows.
+//! A group of panels goes from one layer's attention to the next layer's queries, keys and values in one go; attention is where
+//! groups wait for each other. Of the last layer, only the keys and values are computed for all rows.
 
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 
@@ -18,13 +18,17 @@ use super::kernel::rope::Angles;
 use super::linear::{Function, Group, Grouping, Input, Linear, Products, Scratch, ScratchPool, Target};
 use super::matrix::Precision;
 use super::pages::Pages;
+use super::plan::Trunk;
 use super::rows::{Picked, QueryRows, Rows, Run};
 use super::site::ViewUpdates;
+use super::weights::Weight;
 
 /// What the forward passes of one call have in common.
 pub struct Forward<'a> {
     pub decoder: &'a Decoder,
     pub precision: Precision,
+    /// Layers, from the first on, that are the same for all views; never the last.
+    pub trunk: usize,
     pub clock: &'a Clock,
     pub pool: &'a ScratchPool,
 }
@@ -41,9 +45,13 @@ struct Stack<'a> {
     forward: &'a Forward<'a>,
     rows: &'a Rows,
     updates: &'a ViewUpdates,
-    /// Counted from the first layer of the stack.
     pages: &'a mut Pages,
+    /// Of the layer whose attention comes next.
     key_values: Panels,
+    /// Memory for those of the layer after it.
+    next: Panels,
+    /// Of the last layer so far.
+    queries: Panels,
 }
 
 /// Rows as they are worked on.
@@ -71,15 +79,26 @@ impl<'a> Forward<'a> {
     }
 
     /// Takes the rows through all layers; the rows to keep are stored in the pages.
-    pub fn run(&self, rows: &Rows, updates: &ViewUpdates, pages: &mut Pages) -> Hidden {
-        let mut hidden = self.embed(rows);
-        let mut stack = Stack { forward: self, rows, updates, pages, key_values: Panels::default() };
-        let all = self.placed(rows.all());
-        let (last, before) = self.decoder.layers.split_last().expect("a model has layers");
-        for (index, layer) in before.iter().enumerate() {
-            stack.layer(index, layer, &all, &mut hidden);
-        }
-        stack.last_layer(before.len(), last, &all, hidden)
+    pub fn run(&self, rows: &Rows, trunk: Option<&Trunk>, updates: &ViewUpdates, pages: &mut Pages) -> Hidden {
+        let layers = self.decoder.layers.len();
+        let (mut hidden, from) = match trunk {
+            None => (self.embed(rows), 0),
+            Some(trunk) => {
+                let mut shared = self.embed(&trunk.rows);
+                let all = self.placed(trunk.rows.all());
+                let base = ViewUpdates { views: vec![None] };
+                let mut stack = Stack::new(self, &trunk.rows, &base, pages);
+                stack.layers(&all, &mut shared, 0..self.trunk);
+                stack.close(&all, &mut shared, self.trunk - 1);
+                let mut hidden = Panels::new(rows.tokens.len() / LANES, self.decoder.shape.hidden);
+                let rows = rows.segments.iter().flat_map(|segment| segment.rows.clone());
+                rows.for_each(|row| hidden.set_row(row, shared.row(trunk.of[row])));
+                (hidden, self.trunk)
+            }
+        };
+        let mut stack = Stack::new(self, rows, updates, pages);
+        stack.layers(&self.placed(rows.all()), &mut hidden, from..layers);
+        stack.last_layer(hidden)
     }
 
     /// The embeddings of the rows' tokens.
@@ -103,158 +122,174 @@ impl<'a> Forward<'a> {
     }
 }
 
-impl Stack<'_> {
-    fn layer(&mut self, index: usize, layer: &Layer, all: &Placed, hidden: &mut Panels) {
-        let mut queries = Panels::new(all.picked.panels(), self.forward.decoder.shape.heads.query_size());
-        self.project(layer, all, hidden, Some(&mut queries), true);
-        self.keep(index);
-        self.finish(index, layer, all, &queries, hidden);
+impl<'a> Stack<'a> {
+    fn new(forward: &'a Forward<'a>, rows: &'a Rows, updates: &'a ViewUpdates, pages: &'a mut Pages) -> Self {
+        Self { forward, rows, updates, pages, key_values: Panels::default(), next: Panels::default(), queries: Panels::default() }
     }
 
-    /// The last layer, from its keys and values on for the rows that are asked for alone.
-    fn last_layer(&mut self, index: usize, layer: &Layer, all: &Placed, hidden: Panels) -> Hidden {
-        self.project(layer, all, &hidden, None, true);
-        self.keep(index);
+    /// Takes all rows through some layers, up to the keys and values of the last of them.
+    fn layers(&mut self, all: &Placed, hidden: &mut Panels, layers: Range<usize>) {
         let decoder = self.forward.decoder;
+        let heads = decoder.shape.heads;
+        let mut queries = Panels::new(all.picked.panels(), heads.query_size());
+        for index in layers.clone() {
+            // Of the model's last layer, the queries are wanted of some rows only.
+            let last = index + 1 == decoder.layers.len();
+            let mut keys = std::mem::take(&mut self.next);
+            keys.reset(all.picked.panels(), 2 * heads.key_size());
+            let products = self.products(all);
+            let parts = split(hidden, all).into_iter().zip(split(&mut queries, all)).zip(split(&mut keys, all));
+            each(all.grouping.groups.iter().zip(parts).collect(), |(group, ((hidden, queries), keys))| {
+                self.forward.pool.with(|scratch| {
+                    if index > layers.start {
+                        self.finish(index - 1, all, group, &products, hidden, queries, scratch);
+                    }
+                    self.project(&decoder.layers[index], all, group, &products, hidden, (!last).then_some(queries), Some(keys), scratch);
+                });
+            });
+            self.next = std::mem::replace(&mut self.key_values, keys);
+            for keep in &self.rows.keep {
+                self.pages.store(keep.page, index, keep.slot, &self.key_values, keep.row);
+            }
+        }
+        self.queries = queries;
+    }
+
+    /// What is left of a layer after [`Self::layers`].
+    fn close(&self, all: &Placed, hidden: &mut Panels, index: usize) {
+        let products = self.products(all);
+        let parts = split(hidden, all).into_iter();
+        each(all.grouping.groups.iter().zip(parts).collect(), |(group, hidden)| {
+            let stride = self.queries.stride();
+            let queries = &self.queries.values()[group.panels.start * stride..group.panels.end * stride];
+            self.forward.pool.with(|scratch| self.finish(index, all, group, &products, hidden, queries, scratch));
+        });
+    }
+
+    /// The last layer, from its keys and values on, for the rows that are asked for.
+    fn last_layer(&mut self, hidden: Panels) -> Hidden {
+        let decoder = self.forward.decoder;
+        let (heads, features) = (decoder.shape.heads, decoder.shape.hidden);
         let asked = self.forward.placed(self.rows.picked(&self.rows.asked));
-        let mut states = Panels::new(asked.picked.panels(), decoder.shape.hidden);
+        let mut states = Panels::new(asked.picked.panels(), features);
         for (place, row) in asked.picked.rows.iter().enumerate() {
             if let Some(row) = row {
                 states.set_row(place, hidden.row(*row));
             }
         }
         drop(hidden);
-        let mut queries = Panels::new(asked.picked.panels(), decoder.shape.heads.query_size());
-        self.project(layer, &asked, &states, Some(&mut queries), false);
-        self.finish(index, layer, &asked, &queries, &mut states);
-        let (norm, eps) = (decoder.norm.as_slice(), decoder.shape.rms_norm_eps);
-        let mut normed = Panels::new(asked.picked.panels(), decoder.shape.hidden);
-        let stride = normed.stride();
-        normed.values_mut().par_chunks_mut(stride.max(1)).zip(states.values().par_chunks(stride.max(1))).for_each(|(y, x)| {
-            rms_norm(x, norm, eps, y);
+        let mut queries = Panels::new(asked.picked.panels(), heads.query_size());
+        let products = self.products(&asked);
+        let index = decoder.layers.len() - 1;
+        let parts = split(&mut states, &asked).into_iter().zip(split(&mut queries, &asked));
+        each(asked.grouping.groups.iter().zip(parts).collect(), |(group, (states, queries))| {
+            self.forward.pool.with(|scratch| {
+                self.project(&decoder.layers[index], &asked, group, &products, states, Some(queries), None, scratch);
+                self.finish(index, &asked, group, &products, states, queries, scratch);
+                let mut normed = std::mem::take(&mut scratch.normed);
+                norm(states, decoder.norm.as_slice(), decoder.shape.rms_norm_eps, &mut normed);
+                states.copy_from_slice(&normed);
+                scratch.normed = normed;
+            });
         });
-        Hidden { picked: asked.picked, states: normed }
+        Hidden { picked: asked.picked, states }
     }
 
     fn products(&self, placed: &Placed) -> Products<'_> {
         self.forward.products(self.updates, placed.grouping.divided)
     }
 
-    /// Queries, keys and values of the rows, as far as they are wanted; keys and values stay with the stack.
-    fn project(&mut self, layer: &Layer, placed: &Placed, hidden: &Panels, queries: Option<&mut Panels>, keys: bool) {
-        let decoder = self.forward.decoder;
-        let (heads, eps) = (decoder.shape.heads, decoder.shape.rms_norm_eps);
-        let mut key_values = std::mem::take(&mut self.key_values);
-        let (mut no_queries, mut no_keys) = (Panels::default(), Panels::default());
-        if keys {
-            key_values.reset(placed.picked.panels(), 2 * heads.key_size());
+    /// Queries, keys and values of a group's rows, as far as they are wanted.
+    #[expect(clippy::too_many_arguments, reason = "a group's parts of what the stage reads and writes")]
+    fn project(
+        &self,
+        layer: &Layer,
+        placed: &Placed,
+        group: &Group,
+        products: &Products<'_>,
+        hidden: &[f32],
+        queries: Option<&mut [f32]>,
+        keys: Option<&mut [f32]>,
+        scratch: &mut Scratch,
+    ) {
+        let shape = &self.forward.decoder.shape;
+        let (heads, eps) = (shape.heads, shape.rms_norm_eps);
+        let angles = &placed.angles[group.panels.clone()];
+        let mut normed = std::mem::take(&mut scratch.normed);
+        norm(hidden, layer.input_layernorm.as_slice(), eps, &mut normed);
+        let input = Input::new(products, group, &normed);
+        let mut apply = |linear: &Linear, values: &mut [f32], features: usize, offset: usize| {
+            let target = Target { values, features, offset, add: false };
+            products.apply(Function::Linear(linear), &input, target, scratch);
+        };
+        if let Some(queries) = queries {
+            apply(&layer.q_proj, queries, heads.query_size(), 0);
+            turn(queries, heads.query_size(), heads.query_size(), layer.q_norm.as_ref(), eps, angles);
         }
-        let wanted = queries.is_some();
-        let products = self.products(placed);
-        let of_queries = split(queries.unwrap_or(&mut no_queries), placed);
-        let of_keys = split(if keys { &mut key_values } else { &mut no_keys }, placed);
-        let work: Vec<_> = placed.grouping.groups.iter().zip(of_queries).zip(of_keys).collect();
-        each(work, |((group, queries), key_values)| {
-            self.forward.pool.with(|scratch| {
-                let mut normed = std::mem::take(&mut scratch.normed);
-                norm_group(hidden, group, layer.input_layernorm.as_slice(), eps, &mut normed);
-                let input = Input::new(&products, group, &normed);
-                let mut apply = |linear: &Linear, values: &mut [f32], features: usize, offset: usize| {
-                    let target = Target { values, features, offset, add: false };
-                    products.apply(Function::Linear(linear), &input, target, scratch);
-                };
-                let angles = &placed.angles[group.panels.clone()];
-                if wanted {
-                    apply(&layer.q_proj, queries, heads.query_size(), 0);
-                    turn(queries, heads.query_size(), heads.query_size(), layer.q_norm.as_ref().map(|norm| norm.as_slice()), eps, angles);
-                }
-                if keys {
-                    apply(&layer.k_proj, key_values, 2 * heads.key_size(), 0);
-                    apply(&layer.v_proj, key_values, 2 * heads.key_size(), heads.key_size());
-                    turn(key_values, 2 * heads.key_size(), heads.key_size(), layer.k_norm.as_ref().map(|norm| norm.as_slice()), eps, angles);
-                }
-                drop(input);
-                scratch.normed = normed;
-            });
-        });
-        self.key_values = key_values;
+        if let Some(keys) = keys {
+            apply(&layer.k_proj, keys, 2 * heads.key_size(), 0);
+            apply(&layer.v_proj, keys, 2 * heads.key_size(), heads.key_size());
+            turn(keys, 2 * heads.key_size(), heads.key_size(), layer.k_norm.as_ref(), eps, angles);
+        }
+        drop(input);
+        scratch.normed = normed;
     }
 
-    /// Stores the keys and values that outlive the pass.
-    fn keep(&mut self, index: usize) {
-        for keep in &self.rows.keep {
-            self.pages.store(keep.page, index, keep.slot, &self.key_values, keep.row);
-        }
-    }
-
-    /// Attention and feed-forward block: adds their outputs to the hidden states.
-    fn finish(&self, index: usize, layer: &Layer, placed: &Placed, queries: &Panels, hidden: &mut Panels) {
+    /// Attention and feed-forward block of a group's rows: adds their outputs to the hidden states.
+    #[expect(clippy::too_many_arguments, reason = "a group's parts of what the stage reads and writes")]
+    fn finish(
+        &self,
+        index: usize,
+        placed: &Placed,
+        group: &Group,
+        products: &Products<'_>,
+        hidden: &mut [f32],
+        queries: &[f32],
+        scratch: &mut Scratch,
+    ) {
         let decoder = self.forward.decoder;
-        let (heads, eps) = (decoder.shape.heads, decoder.shape.rms_norm_eps);
-        let (size, features) = (decoder.shape.intermediate, decoder.shape.hidden);
-        let products = self.products(placed);
-        let work: Vec<_> = placed.grouping.groups.iter().zip(split(hidden, placed)).collect();
-        each(work, |(group, hidden)| {
-            self.forward.pool.with(|scratch| {
-                let mut attended = std::mem::take(&mut scratch.attended);
-                attended.clear();
-                attended.resize(group.size(heads.query_size()), 0.0);
-                self.attend(index, layer, placed, queries, group, &mut attended, scratch);
-                let target = Target { values: hidden, features, offset: 0, add: true };
-                products.apply(Function::Linear(&layer.o_proj), &Input::new(&products, group, &attended), target, scratch);
-                let mut normed = std::mem::take(&mut scratch.normed);
-                normed.resize(group.size(features), 0.0);
-                let weight = layer.post_attention_layernorm.as_slice();
-                for (x, y) in hidden.chunks_exact(features * LANES).zip(normed.chunks_exact_mut(features * LANES)) {
-                    rms_norm(x, weight, eps, y);
-                }
-                let mut activated = std::mem::take(&mut scratch.activated);
-                activated.resize(group.size(size), 0.0);
-                let gated = Function::Gated { gate: &layer.gate_proj, up: &layer.up_proj };
-                let target = Target { values: &mut activated, features: size, offset: 0, add: false };
-                products.apply(gated, &Input::new(&products, group, &normed), target, scratch);
-                let target = Target { values: hidden, features, offset: 0, add: true };
-                products.apply(Function::Linear(&layer.down_proj), &Input::new(&products, group, &activated), target, scratch);
-                (scratch.attended, scratch.normed, scratch.activated) = (attended, normed, activated);
-            });
-        });
+        let (layer, shape) = (&decoder.layers[index], &decoder.shape);
+        let (features, size) = (shape.hidden, shape.intermediate);
+        let mut attended = std::mem::take(&mut scratch.attended);
+        attended.clear();
+        attended.resize(group.size(shape.heads.query_size()), 0.0);
+        self.attend(index, placed, group, queries, &mut attended, scratch);
+        let target = Target { values: hidden, features, offset: 0, add: true };
+        products.apply(Function::Linear(&layer.o_proj), &Input::new(products, group, &attended), target, scratch);
+        scratch.attended = attended;
+        let mut normed = std::mem::take(&mut scratch.normed);
+        norm(hidden, layer.post_attention_layernorm.as_slice(), shape.rms_norm_eps, &mut normed);
+        let mut activated = std::mem::take(&mut scratch.activated);
+        activated.resize(group.size(size), 0.0);
+        let gated = Function::Gated { gate: &layer.gate_proj, up: &layer.up_proj };
+        let target = Target { values: &mut activated, features: size, offset: 0, add: false };
+        products.apply(gated, &Input::new(products, group, &normed), target, scratch);
+        scratch.normed = normed;
+        let target = Target { values: hidden, features, offset: 0, add: true };
+        products.apply(Function::Linear(&layer.down_proj), &Input::new(products, group, &activated), target, scratch);
+        scratch.activated = activated;
     }
 
     /// Attention of the rows of a group.
-    #[expect(clippy::too_many_arguments, reason = "what attention depends on")]
-    fn attend(
-        &self,
-        index: usize,
-        layer: &Layer,
-        placed: &Placed,
-        queries: &Panels,
-        group: &Group,
-        attended: &mut [f32],
-        scratch: &mut Scratch,
-    ) {
+    fn attend(&self, index: usize, placed: &Placed, group: &Group, queries: &[f32], attended: &mut [f32], scratch: &mut Scratch) {
         let heads = self.forward.decoder.shape.heads;
-        let of_panel = |(panel, attended): (usize, &mut [f32]), scratch: &mut Scratch| {
+        let window = self.forward.decoder.layers[index].window;
+        let stride = heads.query_size() * LANES;
+        let of_panel = |panel: usize, q: &[f32], attended: &mut [f32], scratch: &mut Scratch| {
             self.forward.clock.attention(|| {
                 for rows in &placed.picked.queries[panel] {
                     let path = self.path(index, rows);
-                    let query = Query {
-                        q: queries.panel(panel),
-                        lanes: rows.lanes.clone(),
-                        positions: rows.positions,
-                        path: &path,
-                        heads,
-                        window: layer.window,
-                    };
+                    let query = Query { q, lanes: rows.lanes.clone(), positions: rows.positions, path: &path, heads, window };
                     attend(&query, &mut scratch.attention, attended);
                 }
             });
         };
-        let stride = heads.query_size() * LANES;
         if placed.grouping.divided {
-            let panels = group.panels.clone().into_par_iter().zip(attended.par_chunks_exact_mut(stride));
-            panels.for_each(|panel| self.forward.pool.with(|scratch| of_panel(panel, scratch)));
+            let panels = group.panels.clone().into_par_iter().zip(queries.par_chunks_exact(stride)).zip(attended.par_chunks_exact_mut(stride));
+            panels.for_each(|((panel, q), attended)| self.forward.pool.with(|scratch| of_panel(panel, q, attended, scratch)));
         } else {
-            group.panels.clone().zip(attended.chunks_exact_mut(stride)).for_each(|panel| of_panel(panel, scratch));
+            let panels = group.panels.clone().zip(queries.chunks_exact(stride)).zip(attended.chunks_exact_mut(stride));
+            panels.for_each(|((panel, q), attended)| of_panel(panel, q, attended, scratch));
         }
     }
 
@@ -298,24 +333,31 @@ fn split<'p>(panels: &'p mut Panels, placed: &Placed) -> Vec<&'p mut [f32]> {
     parts
 }
 
-/// Does something with each group: on all threads, or here where there is one.
-fn each<T: Send>(work: Vec<T>, with: impl Fn(T) + Send + Sync) {
-    if work.len() == 1 { work.into_iter().for_each(with) } else { work.into_par_iter().with_max_len(1).for_each(with) }
+/// Does something with each group in turn, on every thread that is free.
+fn each<T: Send>(work: Vec<T>, with: impl Fn(T) + Sync) {
+    if work.len() == 1 {
+        return work.into_iter().for_each(with);
+    }
+    let queue = Mutex::new(work.into_iter());
+    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+    (0..rayon::current_num_threads()).into_par_iter().with_max_len(1).for_each(|_| std::iter::from_fn(next).for_each(&with));
 }
 
-fn norm_group(hidden: &Panels, group: &Group, weight: &[f32], eps: f32, normed: &mut Vec<f32>) {
-    normed.resize(group.size(hidden.features()), 0.0);
-    for (panel, y) in group.panels.clone().zip(normed.chunks_exact_mut(hidden.stride())) {
-        rms_norm(hidden.panel(panel), weight, eps, y);
+/// The norms of some panels of rows.
+fn norm(hidden: &[f32], weight: &[f32], eps: f32, normed: &mut Vec<f32>) {
+    let stride = weight.len() * LANES;
+    normed.resize(hidden.len(), 0.0);
+    for (x, y) in hidden.chunks_exact(stride).zip(normed.chunks_exact_mut(stride)) {
+        rms_norm(x, weight, eps, y);
     }
 }
 
 /// Norms (where the architecture has one) and turns the first `size` of each panel's `features`.
-fn turn(values: &mut [f32], features: usize, size: usize, norm: Option<&[f32]>, eps: f32, angles: &[Angles]) {
+fn turn(values: &mut [f32], features: usize, size: usize, norm: Option<&Weight>, eps: f32, angles: &[Angles]) {
     for (panel, angles) in values.chunks_exact_mut(features * LANES).zip(angles) {
         let turned = &mut panel[..size * LANES];
         if let Some(norm) = norm {
-            rms_norm_heads(turned, norm, eps);
+            rms_norm_heads(turned, norm.as_slice(), eps);
         }
         angles.rotate(turned);
     }

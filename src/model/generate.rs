@@ -46,7 +46,7 @@ struct Active<'a> {
 
 /// Answers the generation jobs among `jobs`, pass after pass.
 pub fn run(model: &Model, jobs: &[Job], indices: &[usize], tell: &mut Tell<'_>) -> ControlFlow<()> {
-    let mut planner = Planner::new(BUDGET);
+    let mut planner = Planner::new(BUDGET, model.trunk() > 0);
     for &index in indices {
         let job = &jobs[index];
         let path = planner.add(effective(job.view), &job.tokens, true);
@@ -108,7 +108,7 @@ impl<'a> Generating<'a> {
         }
         if !planned.rows.tokens.is_empty() {
             let updates = self.model.updates_of(&planned.rows.views);
-            let hidden = forward.run(&planned.rows, &updates, &mut self.pages);
+            let hidden = forward.run(&planned.rows, planned.trunk.as_ref(), &updates, &mut self.pages);
             let places = (0..hidden.picked.rows.len()).filter(|&place| hidden.picked.rows[place].is_some());
             for (place, node) in places.zip(&planned.asked) {
                 self.states.insert(*node, hidden.states.row(place).collect());
@@ -152,7 +152,7 @@ impl<'a> Generating<'a> {
         }
         rows.finish();
         let updates = self.model.updates_of(&rows.views);
-        let hidden = forward.run(&rows, &updates, &mut self.pages);
+        let hidden = forward.run(&rows, None, &updates, &mut self.pages);
         let places = (0..hidden.picked.rows.len()).filter(|&place| hidden.picked.rows[place].is_some());
         for (one, place) in self.active.iter_mut().zip(places) {
             one.state = hidden.states.row(place).collect();

@@ -1,7 +1,7 @@
 //! From a request to a job: its tokens, and what is to be done with them.
 
 use super::Model;
-use crate::request::{Answer, Op, Overflow, Request, RequestError, Sampling, View};
+use crate::request::{Op, Overflow, Request, RequestError, Sampling, View};
 
 /// A request with its tokens.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,13 +38,6 @@ impl Job {
             _ => self.tokens.len(),
         }
     }
-}
-
-/// A job's answer, and how many tokens went through the model for it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Done {
-    pub answer: Result<Answer, RequestError>,
-    pub tokens: u64,
 }
 
 impl Model {

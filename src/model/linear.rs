@@ -6,7 +6,8 @@ use std::sync::{Mutex, PoisonError};
 use rayon::prelude::*;
 
 use super::busy::Clock;
-use super::kernel::product::{BLOCK, MOST_PANELS, Operand, Start, product};
+use super::kernel::add::add;
+use super::kernel::product::{BLOCK, MOST_PANELS, Operand, Start, TILE, product};
 use super::kernel::swiglu::swiglu;
 use super::kernel::{LANES, attention, pairs};
 use super::matrix::{Matrix, Precision};
@@ -39,12 +40,11 @@ pub struct Unit {
 pub struct Group {
     pub panels: Range<usize>,
     pub units: Vec<Unit>,
-    /// Rows that exist.
-    pub rows: usize,
 }
 
-/// Panels of a group: 128 rows.
-const GROUP: usize = 8;
+/// Panels of a group: 64 to 256 rows.
+const LEAST: usize = 4;
+const MOST: usize = 16;
 
 /// How the panels of a pass are worked on.
 pub struct Grouping {
@@ -54,15 +54,21 @@ pub struct Grouping {
 }
 
 impl Grouping {
+    /// Groups are taken in turn, by whoever is free: large ones first, in whose time the weights pass once for many rows, and
+    /// small ones last, so that nobody waits long for the others.
     pub fn new(picked: &Picked) -> Self {
         let threads = rayon::current_num_threads();
         let panels = picked.panels();
         let divided = threads > 1 && panels < 2 * threads * MOST_PANELS;
-        // Groups of equal size, a multiple for every thread.
-        let count = if divided { 1 } else { panels.div_ceil(GROUP * threads).max(1) * threads };
-        let size = panels.div_ceil(count).next_multiple_of(MOST_PANELS);
-        let groups = (0..panels).step_by(size.max(1)).map(|first| Group::new(picked, first..panels.min(first + size)));
-        Self { groups: groups.collect(), divided }
+        let mut groups = Vec::new();
+        let mut first = 0;
+        while first < panels {
+            let share = (panels - first).div_ceil(2 * threads).clamp(LEAST, MOST).next_multiple_of(MOST_PANELS);
+            let size = if divided { panels } else { share.min(panels - first) };
+            groups.push(Group::new(picked, first..first + size));
+            first += size;
+        }
+        Self { groups, divided }
     }
 }
 
@@ -77,7 +83,7 @@ impl Group {
                 units.push(Unit { panel: panel - panels.start, panels: count, rows, view });
             }
         }
-        Self { rows: picked.count(panels.clone()), panels, units }
+        Self { panels, units }
     }
 
     /// Values of the group's panels with `features` features.
@@ -156,23 +162,13 @@ pub struct Target<'a> {
 }
 
 impl Target<'_> {
-    /// Writes `results: (outputs, unit.panels, LANES)`, the first of which belongs to output `first`.
-    fn write(&mut self, unit: &Unit, first: usize, results: &[f32]) {
-        let results = results.as_chunks::<LANES>().0;
-        for panel in 0..unit.panels {
-            let at = ((unit.panel + panel) * self.features + self.offset + first) * LANES;
-            let outputs = results.len() / unit.panels;
-            let target = self.values[at..at + outputs * LANES].as_chunks_mut::<LANES>().0;
-            for (target, result) in target.iter_mut().zip(results.iter().skip(panel).step_by(unit.panels)) {
-                if self.add {
-                    for lane in 0..LANES {
-                        target[lane] += result[lane];
-                    }
-                } else {
-                    *target = *result;
-                }
-            }
-        }
+    /// The places of some outputs of a unit's panels: `(outputs, LANES)` each, and an empty one where there is one panel.
+    fn places(&mut self, unit: &Unit, outputs: &Range<usize>) -> [&mut [f32]; MOST_PANELS] {
+        let (stride, from) = (self.features * LANES, (self.offset + outputs.start) * LANES);
+        let panels = &mut self.values[unit.panel * stride..(unit.panel + unit.panels) * stride];
+        let (first, second) = panels.split_at_mut(stride);
+        let size = outputs.len() * LANES;
+        [&mut first[from..from + size], if unit.panels == 1 { second } else { &mut second[from..from + size] }]
     }
 }
 
@@ -204,33 +200,41 @@ impl<'a> Input<'a> {
 /// `scale · A·x` of one linear layer, by unit: `(panels, rank, LANES)`; empty where the unit's view has no update.
 type Low = Vec<Vec<f32>>;
 
+/// What becomes of results, block by block.
+pub enum Sink<'a> {
+    Write(Target<'a>),
+    /// Hears of the panel (counted from the group's first), the first output, and `(outputs, LANES)` results.
+    Fold(&'a mut dyn FnMut(usize, usize, &[f32])),
+}
+
 impl Products<'_> {
     /// Computes a function of a group's rows.
-    pub fn apply(&self, function: Function<'_>, input: &Input<'_>, mut target: Target<'_>, scratch: &mut Scratch) {
+    pub fn apply(&self, function: Function<'_>, input: &Input<'_>, target: Target<'_>, scratch: &mut Scratch) {
         let lows = self.lows(function, input);
         if !self.divided {
-            let all = 0..function.outputs();
-            self.blocks(function, &lows, input, all, scratch, &mut |unit, first, block| target.write(unit, first, block));
+            self.blocks(function, &lows, input, 0..function.outputs(), scratch, &mut Sink::Write(target));
             return;
         }
         let parts = self.divide(function.outputs(), |outputs, scratch| {
             let mut values = vec![0.0; input.group.size(outputs.len())];
-            let mut part = Target { values: &mut values, features: outputs.len(), offset: 0, add: false };
-            let first = outputs.start;
-            let mut sink = |unit: &Unit, output: usize, block: &mut [f32]| part.write(unit, output - first, block);
-            self.blocks(function, &lows, input, outputs, scratch, &mut sink);
-            (first, values)
+            let part = Target { values: &mut values, features: outputs.len(), offset: 0, add: false };
+            self.blocks(function, &lows, input, outputs.clone(), scratch, &mut Sink::Write(part));
+            (outputs, values)
         });
-        for (first, values) in parts {
-            for (panel, values) in values.chunks_exact(values.len() / input.group.panels.len()).enumerate() {
-                target.write(&Unit { panel, panels: 1, rows: LANES, view: 0 }, first, values);
+        let mut target = target;
+        for (outputs, values) in parts {
+            for (panel, values) in values.chunks_exact(outputs.len() * LANES).enumerate() {
+                let unit = Unit { panel, panels: 1, rows: LANES, view: 0 };
+                let adds = target.add;
+                let [place, _] = target.places(&unit, &outputs);
+                if adds { add(place, values) } else { place.copy_from_slice(values) }
             }
         }
     }
 
     /// Divides outputs among threads.
-    pub fn divide<T: Send>(&self, outputs: usize, work: impl Fn(Range<usize>, &mut Scratch) -> T + Sync) -> Vec<T> {
-        let size = outputs.div_ceil(rayon::current_num_threads()).next_multiple_of(BLOCK);
+    fn divide<T: Send>(&self, outputs: usize, work: impl Fn(Range<usize>, &mut Scratch) -> T + Sync) -> Vec<T> {
+        let size = outputs.div_ceil(rayon::current_num_threads()).next_multiple_of(TILE);
         let starts: Vec<usize> = (0..outputs).step_by(size).collect();
         let part = |&first: &usize| self.pool.with(|scratch| work(first..outputs.min(first + size), scratch));
         starts.par_iter().map(part).collect()
@@ -245,25 +249,19 @@ impl Products<'_> {
         let one = |unit: &Unit| {
             let Some(update) = self.updates.of(unit.view, linear.site) else { return Vec::new() };
             let (rank, inner) = (update.a.rows, update.a.cols);
-            let rows = unit.panels * LANES;
-            let mut block = vec![0.0; rank * rows];
-            let mut low = vec![0.0; rank * rows];
+            let mut low = vec![0.0; rank * unit.panels * LANES];
+            let mut places: Vec<&mut [f32]> = low.chunks_exact_mut(rank * LANES).collect();
             self.clock.products(2 * rank * inner * unit.rows, || {
-                product(Operand { x: input.of(unit, input.x), w: update.a.as_slice(), inner }, None, Start::Zero, &mut block);
+                product(Operand { x: input.of(unit, input.x), w: update.a.as_slice(), inner }, None, Start::Zero, &mut places);
             });
-            // By panel, as the second product reads it.
             let scale = update.scale as f32;
-            for (at, values) in block.as_chunks::<LANES>().0.iter().enumerate() {
-                let (output, panel) = (at / unit.panels, at % unit.panels);
-                low[(panel * rank + output) * LANES..][..LANES].copy_from_slice(&values.map(|value| scale * value));
-            }
+            low.iter_mut().for_each(|value| *value *= scale);
             low
         };
         if self.divided { input.group.units.par_iter().map(one).collect() } else { input.group.units.iter().map(one).collect() }
     }
 
-    /// Computes some outputs of a function, block by block, for all units of a group; `sink` gets each block's first output
-    /// and `(outputs, unit.panels, LANES)` results.
+    /// Computes some outputs of a function, block by block, for all units of a group.
     pub fn blocks(
         &self,
         function: Function<'_>,
@@ -271,37 +269,78 @@ impl Products<'_> {
         input: &Input<'_>,
         outputs: Range<usize>,
         scratch: &mut Scratch,
-        sink: &mut dyn FnMut(&Unit, usize, &mut [f32]),
+        sink: &mut Sink<'_>,
     ) {
         let Scratch { block, second, weights, .. } = scratch;
+        let start = outputs.start;
         for first in outputs.clone().step_by(BLOCK) {
             let range = first..outputs.end.min(first + BLOCK);
+            let size = range.len() * LANES;
+            block.resize(MOST_PANELS * size, 0.0);
+            second.resize(MOST_PANELS * size, 0.0);
             for (at, unit) in input.group.units.iter().enumerate() {
-                let size = range.len() * unit.panels * LANES;
-                for (linear, (low, results)) in function.linears().zip(lows.iter().zip([&mut *block, &mut *second])) {
-                    results.resize(size, 0.0);
-                    self.block(linear, &low[at], input, unit, range.clone(), weights, results);
+                let places = match sink {
+                    Sink::Write(target) if !target.add => target.places(unit, &(range.start - start..range.end - start)),
+                    _ => halves(block, size),
+                };
+                let mut places = places;
+                self.block(function, lows, at, input, &range, weights, second, &mut places[..unit.panels]);
+                match sink {
+                    Sink::Write(target) if target.add => {
+                        let targets = target.places(unit, &(range.start - start..range.end - start));
+                        targets.into_iter().zip(halves(block, size)).take(unit.panels).for_each(|(target, block)| add(target, block));
+                    }
+                    Sink::Write(_) => {}
+                    Sink::Fold(fold) => {
+                        for (panel, block) in halves(block, size).into_iter().take(unit.panels).enumerate() {
+                            fold(unit.panel + panel, first, block);
+                        }
+                    }
                 }
-                if matches!(function, Function::Gated { .. }) {
-                    swiglu(block, second);
+            }
+        }
+    }
+
+    /// One block of a function for one unit.
+    #[expect(clippy::too_many_arguments, reason = "what a block depends on, and where it goes")]
+    fn block(
+        &self,
+        function: Function<'_>,
+        lows: &[Low],
+        unit: usize,
+        input: &Input<'_>,
+        outputs: &Range<usize>,
+        weights: &mut Vec<f32>,
+        second: &mut [f32],
+        results: &mut [&mut [f32]],
+    ) {
+        match function {
+            Function::Linear(linear) => self.linear(linear, &lows[0][unit], unit, input, outputs, weights, results),
+            Function::Gated { gate, up } => {
+                self.linear(gate, &lows[0][unit], unit, input, outputs, weights, results);
+                let mut ups = halves(second, outputs.len() * LANES);
+                self.linear(up, &lows[1][unit], unit, input, outputs, weights, &mut ups[..results.len()]);
+                for (gate, up) in results.iter_mut().zip(ups) {
+                    swiglu(gate, up);
                 }
-                sink(unit, first, block);
             }
         }
     }
 
     /// One block of one linear layer for one unit.
-    fn block(
+    #[expect(clippy::too_many_arguments, reason = "what a block depends on, and where it goes")]
+    fn linear(
         &self,
         linear: &Linear,
         low: &[f32],
+        unit: usize,
         input: &Input<'_>,
-        unit: &Unit,
-        outputs: Range<usize>,
+        outputs: &Range<usize>,
         weights: &mut Vec<f32>,
-        results: &mut [f32],
+        results: &mut [&mut [f32]],
     ) {
-        let (inner, rows) = (linear.weight.cols, unit.panels * LANES);
+        let unit = &input.group.units[unit];
+        let inner = linear.weight.cols;
         let update = self.updates.of(unit.view, linear.site).filter(|_| !low.is_empty());
         let low = update.map(|update| {
             let rank = update.a.rows;
@@ -323,9 +362,17 @@ impl Products<'_> {
             }
         });
         if let Some(bias) = &linear.bias {
-            for (results, bias) in results.chunks_exact_mut(rows).zip(&bias.as_slice()[outputs]) {
-                results.iter_mut().for_each(|result| *result += bias);
+            for results in results {
+                for (results, bias) in results.as_chunks_mut::<LANES>().0.iter_mut().zip(&bias.as_slice()[outputs.clone()]) {
+                    results.iter_mut().for_each(|result| *result += bias);
+                }
             }
         }
     }
+}
+
+/// Room for a block of each panel.
+fn halves(block: &mut [f32], size: usize) -> [&mut [f32]; MOST_PANELS] {
+    let (first, second) = block[..MOST_PANELS * size].split_at_mut(size);
+    [first, second]
 }

@@ -18,6 +18,16 @@ pub enum Precision {
     Bf16,
 }
 
+impl Precision {
+    /// As users name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+        }
+    }
+}
+
 /// The values of a tensor in its own dtype.
 #[derive(Clone)]
 pub enum Stored {

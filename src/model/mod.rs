@@ -73,18 +73,19 @@ const HELD_VALUES: usize = 4 << 20;
 /// The updates of one view by site; `None` where the view leaves the base as it is.
 type Updates = Option<Arc<Vec<Option<Update>>>>;
 
-/// A base with at most one adapter, ready to answer.
+/// A base with at most one adapter, ready to answer. A clone shares all that is large.
+#[derive(Clone)]
 pub struct Model {
-    decoder: Decoder,
-    tokenizer: Tokenizer,
-    adapter: Option<Adapter>,
+    decoder: Arc<Decoder>,
+    tokenizer: Arc<Tokenizer>,
+    adapter: Option<Arc<Adapter>>,
     null_kind: NullKind,
     precision: Precision,
     eos: Vec<u32>,
     /// Updates by view, made when a view is asked for; those asked for last are kept.
-    updates: Mutex<LruCache<View, Updates>>,
+    updates: Arc<Mutex<LruCache<View, Updates>>>,
     /// Buffers that are kept from pass to pass.
-    scratch: ScratchPool,
+    scratch: Arc<ScratchPool>,
     pub base: BaseFacts,
 }
 
@@ -143,14 +144,14 @@ impl Model {
             tokenizer_digest: tokenizer.digest.clone(),
         };
         Ok(Self {
-            decoder,
-            tokenizer,
-            adapter,
+            decoder: Arc::new(decoder),
+            tokenizer: Arc::new(tokenizer),
+            adapter: adapter.map(Arc::new),
             null_kind,
             precision,
             eos,
-            updates: Mutex::new(LruCache::new(VIEWS_KEPT)),
-            scratch: ScratchPool::default(),
+            updates: Arc::new(Mutex::new(LruCache::new(VIEWS_KEPT))),
+            scratch: Arc::default(),
             base: facts,
         })
     }
@@ -164,10 +165,12 @@ impl Model {
         })
     }
 
-    /// Content digest of all that can change a number: base, tokenizer, adapter, the tokens that end a text, and how nulls are drawn.
+    /// Content digest of all that can change a number: base, tokenizer, adapter, the tokens that end a text, how nulls are drawn,
+    /// and what products compute in.
     pub fn identity(&self) -> String {
         let adapter = self.adapter.as_ref().map_or("", |adapter| &adapter.digest);
-        let text = format!("{} {} {adapter} {:?} {:?}", self.base.digest, self.base.tokenizer_digest, self.eos, self.null_kind);
+        let Self { base, eos, null_kind, precision, .. } = self;
+        let text = format!("{} {} {adapter} {eos:?} {null_kind:?} {precision:?}", base.digest, base.tokenizer_digest);
         blake3::hash(text.as_bytes()).to_hex().to_string()
     }
 
@@ -194,6 +197,12 @@ impl Model {
         self.decoder.shape.positions
     }
 
+    /// The same weights with products in float32: what the error of others is measured against.
+    #[must_use]
+    pub fn exact(&self) -> Self {
+        Self { precision: Precision::F32, ..self.clone() }
+    }
+
     /// Answers jobs; `tell` hears of each batch with the jobs that it settled, and may end the call.
     ///
     /// Scoring comes first: a generation takes long, and nobody waits for it in vain.
@@ -207,7 +216,15 @@ impl Model {
     }
 
     fn forward<'a>(&'a self, clock: &'a Clock) -> Forward<'a> {
-        Forward { decoder: &self.decoder, precision: self.precision, clock, pool: &self.scratch }
+        Forward { decoder: &self.decoder, precision: self.precision, trunk: self.trunk(), clock, pool: &self.scratch }
+    }
+
+    /// Layers below the first that the adapter touches: the same for every view. The last layer never counts, of which not all
+    /// rows are computed.
+    fn trunk(&self) -> usize {
+        let Some(adapter) = &self.adapter else { return 0 };
+        let touched = adapter.updates.keys().map(|&site| self.decoder.layer_of(site)).min();
+        touched.unwrap_or(0).min(self.decoder.layers.len() - 1)
     }
 
     /// Rows whose logits may be held whole at once.

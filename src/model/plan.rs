@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use super::kernel::LANES;
 use super::pages::Pages;
 use super::rows::{Keep, Rows, Segment};
-use super::trie::{Place, Trie};
+use super::trie::{Node, Place, Trie};
 use crate::request::View;
 
 /// What bounds a pass and what is kept between passes.
@@ -32,6 +32,10 @@ pub struct Planner {
     views: Vec<View>,
     /// By node: the index of its view.
     view_of: Vec<usize>,
+    /// By node: the same tokens whatever the view.
+    tokens_of: Vec<usize>,
+    /// Rows of different views begin alike, and are computed once up to some layer.
+    shares_trunk: bool,
     paths: Vec<Path>,
     /// Paths in the order of a walk through the tokens of all views, so that paths with a common beginning follow on each other.
     order: Vec<usize>,
@@ -43,10 +47,20 @@ pub struct Planner {
     in_page: HashMap<usize, usize>,
 }
 
+/// The rows of a pass as they are before any adapter touches them: those of several views with the same tokens are one.
+#[derive(Default)]
+pub struct Trunk {
+    pub rows: Rows,
+    /// By row of the pass: its row here.
+    pub of: Vec<usize>,
+}
+
 /// One forward pass.
 #[derive(Default)]
 pub struct Planned {
     pub rows: Rows,
+    /// Where views share one and there are several.
+    pub trunk: Option<Trunk>,
     /// The node of each row of `rows.asked`.
     pub asked: Vec<usize>,
     /// Paths that are complete after it.
@@ -56,8 +70,11 @@ pub struct Planned {
 }
 
 impl Planner {
-    pub fn new(budget: Budget) -> Self {
+    /// `shares_trunk`: the first layers are the same for all views.
+    pub fn new(budget: Budget, shares_trunk: bool) -> Self {
         Self {
+            shares_trunk,
+            tokens_of: Vec::new(),
             trie: Trie::default(),
             budget,
             views: Vec::new(),
@@ -101,14 +118,14 @@ impl Planner {
     pub fn arrange(&mut self) {
         // Over the tokens of all views: what stands side by side in a comparison is computed in one pass where it can be.
         let mut tokens = Trie::default();
-        let ends: Vec<Option<usize>> = self
-            .paths
-            .iter()
-            .map(|path| {
-                let ids: Vec<u32> = path.nodes.iter().map(|&node| self.trie.nodes[node].token).collect();
-                tokens.insert(0, &ids).last().copied()
-            })
-            .collect();
+        let mut ends = Vec::with_capacity(self.paths.len());
+        self.tokens_of = vec![0; self.trie.nodes.len()];
+        for path in &self.paths {
+            let ids: Vec<u32> = path.nodes.iter().map(|&node| self.trie.nodes[node].token).collect();
+            let same = tokens.insert(0, &ids);
+            path.nodes.iter().zip(&same).for_each(|(&node, &same)| self.tokens_of[node] = same);
+            ends.push(same.last().copied());
+        }
         let ranks = tokens.ranks();
         self.order = (0..self.paths.len()).collect();
         self.order.sort_by_key(|&path| ends[path].map(|node| ranks[node]));
@@ -127,6 +144,9 @@ impl Planner {
         let mut planned = Planned::default();
         let nodes = self.choose(&mut planned, most_paths);
         self.lay_out(&mut planned, &nodes);
+        if self.shares_trunk && planned.rows.views.len() > 1 {
+            planned.trunk = Some(self.trunk(&planned, &nodes));
+        }
         self.keep(&mut planned, &nodes, pages);
         Some(planned)
     }
@@ -207,18 +227,14 @@ impl Planner {
             rows.begin_view(self.views[view]);
             let mut before = None;
             for &node in &by_view[view] {
-                let (token, position, parent) = {
-                    let node = &self.trie.nodes[node];
-                    (node.token, node.position, node.parent)
-                };
+                let Node { token, position, parent, .. } = self.trie.nodes[node];
                 let row = rows.push(token, position);
                 match rows.segments.last_mut() {
                     Some(segment) if before.is_some() && parent == before => segment.rows.end = row + 1,
                     _ => rows.segments.push(Segment { rows: row..row + 1, path: self.trie.runs(parent) }),
                 }
-                let node_ = &mut self.trie.nodes[node];
-                node_.place = Place::Row(row);
-                if std::mem::take(&mut node_.asked) {
+                self.trie.nodes[node].place = Place::Row(row);
+                if std::mem::take(&mut self.trie.nodes[node].asked) {
                     rows.asked.push(row);
                     planned.asked.push(node);
                 }
@@ -226,6 +242,38 @@ impl Planner {
             }
         }
         rows.finish();
+    }
+
+    /// One row for the nodes of all views that have the same tokens.
+    fn trunk(&self, planned: &Planned, nodes: &[usize]) -> Trunk {
+        let mut trunk = Trunk { of: vec![0; planned.rows.tokens.len()], ..Trunk::default() };
+        let mut row_of: HashMap<usize, usize> = HashMap::new();
+        let mut before = None;
+        trunk.rows.begin_view(View::Base);
+        for &node in nodes {
+            let (Place::Row(row), tokens) = (self.trie.nodes[node].place, self.tokens_of[node]) else { continue };
+            if let Some(known) = row_of.get(&tokens) {
+                trunk.of[row] = *known;
+                continue;
+            }
+            let Node { token, position, parent, .. } = self.trie.nodes[node];
+            let shared = trunk.rows.push(token, position);
+            match trunk.rows.segments.last_mut() {
+                Some(segment) if before.is_some() && parent.map(|parent| self.tokens_of[parent]) == before => {
+                    segment.rows.end = shared + 1;
+                }
+                _ => {
+                    let place = |node: usize| row_of.get(&self.tokens_of[node]).map_or(self.trie.nodes[node].place, |row| Place::Row(*row));
+                    let path = self.trie.runs_by(parent, place);
+                    trunk.rows.segments.push(Segment { rows: shared..shared + 1, path });
+                }
+            }
+            row_of.insert(tokens, shared);
+            trunk.of[row] = shared;
+            before = Some(tokens);
+        }
+        trunk.rows.finish();
+        trunk
     }
 
     /// Finds pages for the rows that later paths need, and forgets the others.
@@ -247,6 +295,9 @@ impl Planner {
                 self.in_page.insert(page, part.len());
                 for (slot, &(row, node)) in part.iter().enumerate() {
                     planned.rows.keep.push(Keep { row, page, slot });
+                    if let Some(trunk) = &mut planned.trunk {
+                        trunk.rows.keep.push(Keep { row: trunk.of[row], page, slot });
+                    }
                     self.trie.nodes[node].place = Place::Page { page, slot };
                 }
             }

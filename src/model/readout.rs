@@ -12,7 +12,7 @@ use super::kernel::fold::Fold;
 use super::kernel::panels::Panels;
 use super::kernel::product::BLOCK;
 use super::kernel::{LANES, panels};
-use super::linear::{Function, Grouping, Input, Target, Unit};
+use super::linear::{Function, Grouping, Input, Sink, Target};
 use super::rows::{Picked, ViewPanels};
 use super::site::ViewUpdates;
 use crate::math::Distribution;
@@ -49,12 +49,12 @@ impl Forward<'_> {
         // By panel, in order of tokens: a block's are then together.
         let mut order: Vec<usize> = (0..wanted.len()).collect();
         order.sort_by_key(|&at| (wanted[at].row / LANES, wanted[at].token));
-        let folds = self.folds(states, |panel, tokens, block, panels, offset| {
+        let folds = self.folds(states, |panel, tokens, block| {
             let first = order.partition_point(|&at| (wanted[at].row / LANES, wanted[at].token as usize) < (panel, tokens.start));
             let here = order[first..].iter().take_while(|&&at| wanted[at].row / LANES == panel && (wanted[at].token as usize) < tokens.end);
             here.map(|&at| {
                 let Wanted { row, token } = wanted[at];
-                (at, block[((token as usize - tokens.start) * panels + offset) * LANES + row % LANES])
+                (at, block[(token as usize - tokens.start) * LANES + row % LANES])
             })
             .collect()
         });
@@ -70,7 +70,7 @@ impl Forward<'_> {
 
     /// The most probable token of every row; the lower id where two are equal.
     pub fn most_probable(&self, states: &States<'_>) -> Vec<Result<u32, NotFinite>> {
-        let folds = self.folds(states, |_, _, _, _, _| Vec::new());
+        let folds = self.folds(states, |_, _, _| Vec::new());
         let of = |row: usize| {
             let (fold, lane) = (&folds.by_panel[row / LANES], row % LANES);
             if fold.is_finite(lane) { Ok(fold.token[lane]) } else { Err(self.not_finite(states, row)) }
@@ -79,12 +79,11 @@ impl Forward<'_> {
         (0..states.picked.rows.len()).map(|row| if exists(&row) { of(row) } else { Ok(0) }).collect()
     }
 
-    /// Folds the logits of all rows. `find` may take what it wants of a panel's block of tokens:
-    /// `(panel, tokens, block, panels of the block, the panel's place among them)`.
+    /// Folds the logits of all rows. `find` may take what it wants of a panel's logits of some tokens, `(tokens, LANES)`.
     fn folds(
         &self,
         states: &States<'_>,
-        find: impl Fn(usize, Range<usize>, &[f32], usize, usize) -> Vec<(usize, f32)> + Sync,
+        find: impl Fn(usize, Range<usize>, &[f32]) -> Vec<(usize, f32)> + Sync,
     ) -> Folds {
         let lm_head = &self.decoder.lm_head;
         let grouping = Grouping::new(states.picked);
@@ -107,15 +106,12 @@ impl Forward<'_> {
                 let (group, input, lows) = &work[group];
                 let mut parts = vec![Fold::default(); group.panels.len()];
                 let mut found = Vec::new();
-                let mut sink = |unit: &Unit, first: usize, block: &mut [f32]| {
-                    let tokens = first..first + block.len() / (unit.panels * LANES);
-                    for offset in 0..unit.panels {
-                        let panel = unit.panel + offset;
-                        parts[panel].add(first, block, offset, unit.panels);
-                        found.extend(find(group.panels.start + panel, tokens.clone(), block, unit.panels, offset));
-                    }
+                let mut take = |panel: usize, first: usize, block: &[f32]| {
+                    parts[panel].add(first, block);
+                    found.extend(find(group.panels.start + panel, first..first + block.len() / LANES, block));
                 };
                 let tokens = fold * FOLD..vocab.min((fold + 1) * FOLD);
+                let mut sink = Sink::Fold(&mut take);
                 self.pool.with(|scratch| products.blocks(Function::Linear(lm_head), lows, input, tokens, scratch, &mut sink));
                 (parts, found)
             })

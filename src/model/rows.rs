@@ -150,9 +150,4 @@ impl Picked {
     pub fn count(&self, panels: Range<usize>) -> usize {
         self.rows[panels.start * LANES..panels.end * LANES].iter().flatten().count()
     }
-
-    /// Where a row of the pass stands.
-    pub fn place(&self, row: usize) -> Option<usize> {
-        self.rows.iter().position(|picked| *picked == Some(row))
-    }
 }

@@ -61,7 +61,7 @@ struct Scorings<'a> {
 
 /// Answers the scoring jobs among `jobs`, pass after pass.
 pub fn run(model: &Model, jobs: &[Job], indices: &[usize], tell: &mut Tell<'_>) -> ControlFlow<()> {
-    let mut planner = Planner::new(BUDGET);
+    let mut planner = Planner::new(BUDGET, model.trunk() > 0);
     let mut scorings = Scorings::new(jobs, indices, &mut planner);
     let mut pages = Pages::new(model.decoder.shape.heads, model.decoder.layers.len());
     loop {
@@ -74,7 +74,7 @@ pub fn run(model: &Model, jobs: &[Job], indices: &[usize], tell: &mut Tell<'_>) 
         }
         if !planned.rows.tokens.is_empty() {
             let updates = model.updates_of(&planned.rows.views);
-            let hidden = forward.run(&planned.rows, &updates, &mut pages);
+            let hidden = forward.run(&planned.rows, planned.trunk.as_ref(), &updates, &mut pages);
             scorings.read(&forward, &planned, &hidden, &updates);
         }
         let answers = scorings.answers(model, &forward);

@@ -85,17 +85,22 @@ impl Trie {
 
     /// The keys and values on the way to a node, its own included.
     pub fn runs(&self, node: Option<usize>) -> Vec<Run> {
+        self.runs_by(node, |node| self.nodes[node].place)
+    }
+
+    /// The same where nodes are at other places than their own.
+    pub fn runs_by(&self, node: Option<usize>, place: impl Fn(usize) -> Place) -> Vec<Run> {
         let mut runs = Vec::new();
         let mut at = node;
         while let Some(node) = at {
-            let (run, first) = match self.nodes[node].place {
+            let (run, first) = match place(node) {
                 Place::Row(last) => {
-                    let first = self.back(node, |earlier, count| last.checked_sub(count).is_some_and(|row| earlier == Place::Row(row)));
+                    let first = self.back(node, &place, |earlier, count| last.checked_sub(count).is_some_and(|row| earlier == Place::Row(row)));
                     let rows = last - (self.nodes[node].position - self.nodes[first].position) as usize..last + 1;
                     (Run::Rows(rows), first)
                 }
                 Place::Page { page, slot } => {
-                    let first = self.back(node, |earlier, count| count <= slot && earlier == Place::Page { page, slot: slot - count });
+                    let first = self.back(node, &place, |earlier, count| count <= slot && earlier == Place::Page { page, slot: slot - count });
                     (Run::Page { page, positions: slot + 1 }, first)
                 }
                 Place::Nowhere => unreachable!("a node's ancestors are computed before it"),
@@ -108,11 +113,11 @@ impl Trie {
     }
 
     /// The first of the ancestors that follow on each other as `follows` says.
-    fn back(&self, node: usize, follows: impl Fn(Place, usize) -> bool) -> usize {
+    fn back(&self, node: usize, place: impl Fn(usize) -> Place, follows: impl Fn(Place, usize) -> bool) -> usize {
         let mut first = node;
         let mut count = 1;
         while let Some(parent) = self.nodes[first].parent
-            && follows(self.nodes[parent].place, count)
+            && follows(place(parent), count)
         {
             first = parent;
             count += 1;

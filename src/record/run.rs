@@ -17,6 +17,8 @@ pub struct BaseInfo {
     pub commit: Option<String>,
     pub architecture: String,
     pub parameters: u64,
+    /// What products are computed in: `f32`, or `bf16` (bfloat16 weights, float32 sums).
+    pub dtype: &'static str,
     /// Digest of the weights' content, 64 hex digits.
     pub digest: String,
     pub tokenizer_digest: String,

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::model::NullKind;
+use crate::model::{NullKind, Precision};
 
 /// The golden's model with its tokenizer edited.
 fn model(edit: impl FnOnce(&mut Value)) -> Model {
@@ -18,7 +18,7 @@ fn model(edit: impl FnOnce(&mut Value)) -> Model {
     let mut tokenizer: Value = serde_json::from_slice(&fs::read(golden.join("tokenizer.json")).unwrap()).unwrap();
     edit(&mut tokenizer);
     fs::write(dir.path().join("tokenizer.json"), tokenizer.to_string()).unwrap();
-    Model::load(dir.path(), None, NullKind::Matched).unwrap_or_else(|e| panic!("{e}"))
+    Model::load(dir.path(), None, NullKind::Matched, Precision::F32).unwrap_or_else(|e| panic!("{e}"))
 }
 
 /// Words `w0`, `w1`, …, split at white space: word i is token i + 3.

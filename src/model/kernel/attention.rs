@@ -62,8 +62,8 @@ pub enum Values<'a> {
     ByPosition(&'a [f32]),
 }
 
-/// Positions whose scores are held at once.
-pub const STRETCH: usize = 256;
+/// Positions whose scores are held at once: they and the values that they weigh fit in the first cache.
+pub const STRETCH: usize = 128;
 
 /// The keys and values that a row's path leads along, from position 0 on.
 #[derive(Default)]

@@ -24,9 +24,9 @@ impl Default for Fold {
 }
 
 impl Fold {
-    /// Takes in the logits of the tokens from `first` on: of each token `(panels, LANES)`, of which this fold is of one panel.
-    pub fn add(&mut self, first: usize, logits: &[f32], panel: usize, panels: usize) {
-        arch().dispatch(Add { fold: self, first: first as u32, logits, panel, panels });
+    /// Takes in the logits of the tokens from `first` on, `(tokens, LANES)`.
+    pub fn add(&mut self, first: usize, logits: &[f32]) {
+        arch().dispatch(Add { fold: self, first: first as u32, logits });
     }
 
     /// Takes in what another fold found among later tokens.
@@ -59,8 +59,6 @@ struct Add<'a> {
     fold: &'a mut Fold,
     first: u32,
     logits: &'a [f32],
-    panel: usize,
-    panels: usize,
 }
 
 impl WithSimd for Add<'_> {
@@ -68,10 +66,10 @@ impl WithSimd for Add<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let Self { fold, first, logits, panel, panels } = self;
-        let tokens = || logits.as_chunks::<LANES>().0.iter().skip(panel).step_by(panels);
+        let Self { fold, first, logits } = self;
+        let logits = logits.as_chunks::<LANES>().0;
         let before = fold.largest;
-        for (logits, token) in tokens().zip(first..) {
+        for (logits, token) in logits.iter().zip(first..) {
             for lane in 0..LANES {
                 let larger = logits[lane] > fold.largest[lane];
                 fold.largest[lane] = if larger { logits[lane] } else { fold.largest[lane] };
@@ -81,7 +79,7 @@ impl WithSimd for Add<'_> {
             }
         }
         let mut sums = [0f64; LANES];
-        for logits in tokens() {
+        for logits in logits {
             for lane in 0..LANES {
                 sums[lane] += f64::from(exp(logits[lane] - fold.largest[lane]));
             }

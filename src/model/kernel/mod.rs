@@ -7,6 +7,7 @@
 #![expect(clippy::inline_always, reason = "loops are compiled anew for each instruction set, inside `dispatch`")]
 #![expect(clippy::needless_range_loop, reason = "loops over lanes, which compilers turn into vector instructions")]
 
+pub mod add;
 pub mod attention;
 mod exp;
 pub mod fold;

@@ -56,45 +56,44 @@ pub fn round(x: &[f32], inner: usize, pairs: &mut Vec<u32>) {
     }
 }
 
-/// `block[o][lane] = Σ_k w[o][k] · x[k][lane]`.
+/// `results[panel][o][lane] = Σ_k w[o][k] · x[panel][k][lane]`.
 ///
 /// - `x`: one or two panels from [`round`]
 /// - `w`: `(outputs, inner)` bfloat16, row-major
-/// - `block`: `(outputs, panels, LANES)`
-pub fn product(x: &[u32], w: &[u16], inner: usize, block: &mut [f32]) {
-    let panels = x.len() / (inner.div_ceil(2) * LANES);
+/// - `results`: `(outputs, LANES)` for each panel
+pub fn product(x: &[u32], w: &[u16], inner: usize, results: &mut [&mut [f32]]) {
+    let panels = results.len();
     assert!(
         matches!(panels, 1 | 2)
             && x.len() == panels * inner.div_ceil(2) * LANES
-            && w.len().is_multiple_of(inner)
-            && block.len() == w.len() / inner * panels * LANES,
+            && results.iter().all(|results| results.len() * inner == w.len() * LANES),
         "a product of {} pairs with {} weights into {}",
         x.len(),
         w.len(),
-        block.len()
+        results[0].len()
     );
     #[cfg(target_arch = "x86_64")]
     if supported() {
         // SAFETY: the CPU has both features.
-        return unsafe { avx512::product(x, w, inner, panels, block) };
+        return unsafe { avx512::product(x, w, inner, results) };
     }
-    plain(x, w, inner, panels, block);
+    plain(x, w, inner, results);
 }
 
 /// The same in plain arithmetic, to the last bit what the instruction's definition says where no sum is denormal: of a pair the
 /// second is added first, each by a multiply-add.
-fn plain(x: &[u32], w: &[u16], inner: usize, panels: usize, block: &mut [f32]) {
+fn plain(x: &[u32], w: &[u16], inner: usize, results: &mut [&mut [f32]]) {
     let low = |pair: u32| f32::from_bits(pair << 16);
     let high = |pair: u32| f32::from_bits(pair & 0xffff_0000);
-    for (at, results) in block.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
-        let (output, panel) = (at / panels, at % panels);
-        let panel = x[panel * inner.div_ceil(2) * LANES..].as_chunks::<LANES>().0;
-        let row = &w[output * inner..(output + 1) * inner];
-        *results = [0.0; LANES];
-        for (pair, x) in row.chunks(2).zip(panel) {
-            let (first, second) = (f32::from_bits(u32::from(pair[0]) << 16), pair.get(1).map_or(0.0, |w| f32::from_bits(u32::from(*w) << 16)));
-            for lane in 0..LANES {
-                results[lane] = first.mul_add(low(x[lane]), second.mul_add(high(x[lane]), results[lane]));
+    let weight = |bits: u16| f32::from_bits(u32::from(bits) << 16);
+    for (x, results) in x.chunks_exact(inner.div_ceil(2) * LANES).zip(results) {
+        for (results, row) in results.as_chunks_mut::<LANES>().0.iter_mut().zip(w.chunks_exact(inner)) {
+            *results = [0.0; LANES];
+            for (pair, x) in row.chunks(2).zip(x.as_chunks::<LANES>().0) {
+                let (first, second) = (weight(pair[0]), pair.get(1).copied().map_or(0.0, weight));
+                for lane in 0..LANES {
+                    results[lane] = first.mul_add(low(x[lane]), second.mul_add(high(x[lane]), results[lane]));
+                }
             }
         }
     }
@@ -111,27 +110,28 @@ mod avx512 {
 
     /// The caller has checked the lengths against each other.
     #[target_feature(enable = "avx512f,avx512bf16")]
-    pub fn product(x: &[u32], w: &[u16], inner: usize, panels: usize, block: &mut [f32]) {
+    pub fn product(x: &[u32], w: &[u16], inner: usize, results: &mut [&mut [f32]]) {
+        match results {
+            [first, second] => tiles(x, w, inner, [first, second]),
+            [only] => tiles(x, w, inner, [only]),
+            _ => {}
+        }
+    }
+
+    #[target_feature(enable = "avx512f,avx512bf16")]
+    fn tiles<const P: usize>(x: &[u32], w: &[u16], inner: usize, mut results: [&mut [f32]; P]) {
         let outputs = w.len() / inner;
         let whole = outputs / TILE * TILE;
         for output in (0..whole).step_by(TILE) {
-            tiles::<TILE>(x, w, inner, panels, output, block);
+            tile::<TILE, P>(x, w, inner, output, &mut results);
         }
         for output in whole..outputs {
-            tiles::<1>(x, w, inner, panels, output, block);
+            tile::<1, P>(x, w, inner, output, &mut results);
         }
     }
 
     #[target_feature(enable = "avx512f,avx512bf16")]
-    fn tiles<const N: usize>(x: &[u32], w: &[u16], inner: usize, panels: usize, output: usize, block: &mut [f32]) {
-        match panels {
-            2 => tile::<N, 2>(x, w, inner, output, block),
-            _ => tile::<N, 1>(x, w, inner, output, block),
-        }
-    }
-
-    #[target_feature(enable = "avx512f,avx512bf16")]
-    fn tile<const N: usize, const P: usize>(x: &[u32], w: &[u16], inner: usize, output: usize, block: &mut [f32]) {
+    fn tile<const N: usize, const P: usize>(x: &[u32], w: &[u16], inner: usize, output: usize, results: &mut [&mut [f32]; P]) {
         let rows: [&[u16]; N] = std::array::from_fn(|n| &w[(output + n) * inner..(output + n + 1) * inner]);
         let pairs = inner.div_ceil(2);
         let panels: [&[[u32; LANES]]; P] = std::array::from_fn(|p| x[p * pairs * LANES..(p + 1) * pairs * LANES].as_chunks().0);
@@ -151,8 +151,7 @@ mod avx512 {
         }
         for (n, sums) in sums.iter().enumerate() {
             for (p, sum) in sums.iter().enumerate() {
-                let at = ((output + n) * P + p) * LANES;
-                store(*sum, &mut block[at..at + LANES]);
+                store(*sum, &mut results[p][(output + n) * LANES..(output + n + 1) * LANES]);
             }
         }
     }

@@ -26,10 +26,6 @@ impl Panels {
         self.values.resize(panels * features * LANES, 0.0);
     }
 
-    pub fn features(&self) -> usize {
-        self.features
-    }
-
     /// Values of one panel.
     pub fn stride(&self) -> usize {
         self.features * LANES

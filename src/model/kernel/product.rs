@@ -14,6 +14,9 @@ use super::{LANES, arch};
 /// the multiply-add and leaves registers for what is loaded.
 pub const MOST_PANELS: usize = 2;
 
+/// Outputs of one tile where registers are widest: what is divided is best divided by it.
+pub const TILE: usize = 12;
+
 /// Outputs of one block: of each, the weights of a common model's inner dimension fit in the second cache beside the rows.
 pub const BLOCK: usize = 96;
 
@@ -38,67 +41,67 @@ pub enum Start {
     Results,
 }
 
-/// `block[o][lane] = start + Σ_k w[o][k] · x[k][lane]`, and after it the same sum over the second operand's elements, where there
-/// is one. `block`: `(outputs, panels, LANES)`
-pub fn product(main: Operand<'_>, low: Option<Operand<'_>>, start: Start, block: &mut [f32]) {
-    let panels = main.x.len() / (main.inner * LANES);
+/// `results[panel][o][lane] = start + Σ_k w[o][k] · x[panel][k][lane]`, and after it the same sum over the second operand's elements,
+/// where there is one. `results`: `(outputs, LANES)` for each panel.
+pub fn product(main: Operand<'_>, low: Option<Operand<'_>>, start: Start, results: &mut [&mut [f32]]) {
+    let panels = results.len();
     assert!((1..=MOST_PANELS).contains(&panels), "a product of {panels} panels");
     for operand in std::iter::once(main).chain(low) {
         assert!(
-            operand.x.len() == panels * operand.inner * LANES && operand.w.len() * panels * LANES == block.len() * operand.inner,
+            operand.x.len() == panels * operand.inner * LANES
+                && results.iter().all(|results| operand.w.len() * LANES == results.len() * operand.inner),
             "a product of {panels} panels of {} values with {} weights into {}",
             operand.x.len(),
             operand.w.len(),
-            block.len()
+            results[0].len()
         );
     }
-    arch().dispatch(Product { main, low, start, block, panels });
+    arch().dispatch(Product { main, low, start, results });
 }
 
-struct Product<'a> {
+struct Product<'a, 'r> {
     main: Operand<'a>,
     low: Option<Operand<'a>>,
     start: Start,
-    block: &'a mut [f32],
-    panels: usize,
+    results: &'a mut [&'r mut [f32]],
 }
 
-impl WithSimd for Product<'_> {
+impl WithSimd for Product<'_, '_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         // Registers of a panel, and outputs of a tile, by the width of the registers: as many sums as there are registers for.
-        match (S::F32_LANES, self.panels) {
-            (16, 2) => self.steps::<S, 2, 1, 12, 4>(simd),
-            (16, _) => self.steps::<S, 1, 1, 12, 4>(simd),
-            (8, _) => self.steps::<S, 1, 2, 6, 2>(simd),
+        match (S::F32_LANES, self.results.len()) {
+            (16, 2) => self.steps::<S, 2, 1, TILE, 8>(simd),
+            (16, _) => self.steps::<S, 1, 1, TILE, 8>(simd),
+            (8, _) => self.steps::<S, 1, 2, 6, 4>(simd),
             (4, _) => self.steps::<S, 1, 4, 2, 1>(simd),
             _ => self.steps::<S, 1, 16, 1, 1>(simd),
         }
     }
 }
 
-impl Product<'_> {
-    /// P panels of V registers at a time; tiles of N outputs, then of M, then of one.
+impl Product<'_, '_> {
+    /// P panels of V registers at a time; tiles of N outputs, then of M (two of which are better than one and a rest), then of one.
     #[inline(always)]
     fn steps<S: Simd, const P: usize, const V: usize, const N: usize, const M: usize>(self, simd: S) {
-        let Self { main, low, start, block, panels } = self;
+        let Self { main, low, start, results } = self;
         let inner = main.inner;
         let outputs = main.w.len() / inner;
-        let whole = outputs / N * N;
+        let rest = outputs % N;
+        let whole = if rest > 0 && outputs >= N && (rest + N).is_multiple_of(M) { outputs - rest - N } else { outputs - rest };
         let more = whole + (outputs - whole) / M * M;
         for first in (0..inner).step_by(STEP) {
             let last = inner.min(first + STEP);
-            for panel in (0..panels).step_by(P) {
+            for (group, results) in results.chunks_exact_mut(P).enumerate() {
+                let panel = group * P;
                 let mut tiles = Tiles::<S, P> {
                     simd,
                     main: Part::new(main, panel, first..last),
                     low: low.filter(|_| last == inner).map(|low| Part::new(low, panel, 0..low.inner)),
                     zero: first == 0 && start == Start::Zero,
-                    block,
-                    panels,
-                    panel,
+                    results,
                 };
                 (0..whole).step_by(N).for_each(|output| tiles.tile::<V, N>(output));
                 (whole..more).step_by(M).for_each(|output| tiles.tile::<V, M>(output));
@@ -146,26 +149,25 @@ impl<'a, S: Simd, const P: usize> Part<'a, S, P> {
 }
 
 /// The tiles of one step over the inner dimension.
-struct Tiles<'a, S: Simd, const P: usize> {
+struct Tiles<'a, 'r, S: Simd, const P: usize> {
     simd: S,
     main: Part<'a, S, P>,
     low: Option<Part<'a, S, P>>,
-    /// Sums begin at zero, and not at what the block holds.
+    /// Sums begin at zero, and not at what the results hold.
     zero: bool,
-    block: &'a mut [f32],
-    panels: usize,
-    panel: usize,
+    results: &'a mut [&'r mut [f32]],
 }
 
-impl<S: Simd, const P: usize> Tiles<'_, S, P> {
+impl<S: Simd, const P: usize> Tiles<'_, '_, S, P> {
     #[inline(always)]
     fn tile<const V: usize, const N: usize>(&mut self, output: usize) {
-        let at = |n: usize, p: usize| ((output + n) * self.panels + self.panel + p) * LANES;
         let mut sums = [[[self.simd.splat_f32s(0.0); V]; P]; N];
+        let held = output * LANES..(output + N) * LANES;
         if !self.zero {
-            for n in 0..N {
-                for p in 0..P {
-                    sums[n][p].copy_from_slice(S::as_simd_f32s(&self.block[at(n, p)..at(n, p) + LANES]).0);
+            for p in 0..P {
+                let results = S::as_simd_f32s(&self.results[p][held.clone()]).0;
+                for n in 0..N {
+                    sums[n][p].copy_from_slice(&results[n * V..(n + 1) * V]);
                 }
             }
         }
@@ -173,9 +175,10 @@ impl<S: Simd, const P: usize> Tiles<'_, S, P> {
         if let Some(low) = &self.low {
             low.add::<V, N>(self.simd, output, &mut sums);
         }
-        for n in 0..N {
-            for p in 0..P {
-                S::as_mut_simd_f32s(&mut self.block[at(n, p)..at(n, p) + LANES]).0.copy_from_slice(&sums[n][p]);
+        for p in 0..P {
+            let results = S::as_mut_simd_f32s(&mut self.results[p][held.clone()]).0;
+            for n in 0..N {
+                results[n * V..(n + 1) * V].copy_from_slice(&sums[n][p]);
             }
         }
     }

@@ -1,0 +1,26 @@
+//! Sums of activations.
+
+use pulp::{Simd, WithSimd};
+
+use super::arch;
+
+/// `to += values`, element by element.
+pub fn add(to: &mut [f32], values: &[f32]) {
+    arch().dispatch(Add { to, values });
+}
+
+struct Add<'a> {
+    to: &'a mut [f32],
+    values: &'a [f32],
+}
+
+impl WithSimd for Add<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for (to, value) in self.to.iter_mut().zip(self.values) {
+            *to += value;
+        }
+    }
+}
