@@ -107,7 +107,7 @@ pub struct ScoreArgs {
     /// The adapter: a folder, or a hub id
     #[arg(long, value_name = "DIR_OR_ID")]
     pub adapter: Option<String>,
-    /// What to compute in
+    /// What products with weights are computed in; norms, attention and the adapter stay in float32
     #[arg(long, value_enum, default_value_t = Dtype::F32)]
     pub dtype: Dtype,
     /// Write a line for every request that was answered
@@ -121,8 +121,13 @@ pub struct ScoreArgs {
 /// What the model computes in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Dtype {
-    /// float32, whatever the checkpoint's
+    /// float32 weights, whatever the checkpoint's
     F32,
+    /// bfloat16 weights, float32 sums: half the bytes to read, and faster arithmetic only where the CPU is fast at it
+    Bf16,
+    /// Known, to be refused with a hint
+    #[value(hide = true)]
+    F16,
 }
 
 #[derive(Debug, ClapArgs)]

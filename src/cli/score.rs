@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use super::args::ScoreArgs;
+use super::args::{Dtype, ScoreArgs};
 use super::exit::{Exit, Failure, OrExit};
 use super::interrupt_flag;
 use super::output::{Output, TraceOutput, spelling};
 use super::progress::{Bars, Downloads};
 use super::score_line::{Line, answer_line, error_line, read_line};
-use crate::engine::{self, Engine, EngineError, NullDraws, Question, Reply, Source, Sources};
+use crate::engine::{self, Engine, EngineError, NullDraws, Precision, Question, Reply, Source, Sources};
 use crate::model::hub::Progress;
 
 /// Lines of one window: what is answered together, and so can share its work.
@@ -33,11 +33,12 @@ const ASKER: &str = "score";
 
 pub fn score(args: &ScoreArgs) -> Result<Exit, Failure> {
     check_paths(args)?;
+    let precision = precision(args.dtype)?;
     let input = open(args.requests.as_deref())?;
     let stats = args.stats.as_deref().map(Output::create).transpose()?;
     let trace = args.trace.as_deref().map(TraceOutput::create).transpose()?;
     let interrupted = interrupt_flag()?;
-    let mut engine = load(args)?;
+    let mut engine = load(args, precision)?;
     engine.set_interrupt(Arc::clone(&interrupted));
     if let Some(trace) = trace {
         engine.set_trace(trace.start()?);
@@ -101,9 +102,25 @@ fn open(path: Option<&Path>) -> Result<Box<dyn BufRead + Send>, Failure> {
     }
 }
 
-fn load(args: &ScoreArgs) -> Result<Engine, Failure> {
+fn precision(dtype: Dtype) -> Result<Precision, Failure> {
+    match dtype {
+        Dtype::F32 => Ok(Precision::F32),
+        Dtype::Bf16 => Ok(Precision::Bf16),
+        Dtype::F16 => {
+            let message = "this sway does not compute in f16\nhint: leave --dtype out, and an f16 checkpoint is computed in float32, exactly as it is; or give --dtype bf16";
+            Err(Failure::new(Exit::Usage, anyhow::anyhow!(message)))
+        }
+    }
+}
+
+fn load(args: &ScoreArgs, precision: Precision) -> Result<Engine, Failure> {
     let source = |name: &String| Source { name: name.clone(), revision: None, relative_to: PathBuf::new() };
-    let sources = Sources { base: source(&args.base), adapter: args.adapter.as_ref().map(source), nulls: NullDraws::Matched };
+    let sources = Sources {
+        base: source(&args.base),
+        adapter: args.adapter.as_ref().map(source),
+        nulls: NullDraws::Matched,
+        precision,
+    };
     let bars = Bars::new(&args.base, false);
     let downloads: Arc<dyn Progress> = Arc::new(Downloads::new(false));
     let loaded = engine::load(&sources, &downloads).with_context(|| format!("can't load {}", args.base)).or_exit(Exit::Input)?;

@@ -18,7 +18,8 @@ mod forward;
 mod generate;
 pub mod hub;
 mod job;
-mod kernel;
+#[doc(hidden)]
+pub mod kernel;
 mod linear;
 mod lora;
 mod matrix;

@@ -333,3 +333,6 @@ impl Planner {
         Some(wanted)
     }
 }
+
+#[cfg(test)]
+mod tests;

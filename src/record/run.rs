@@ -39,6 +39,8 @@ pub struct AdapterInfo {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Liveness {
     pub live: bool,
+    /// Where it is not live as far as bf16 can tell: the move is under bf16's error, and float32 could tell.
+    pub inconclusive: bool,
     /// The finding in words.
     pub message: String,
     /// Tensors in the adapter's file, every one of them matched and consumed.
@@ -49,9 +51,22 @@ pub struct Liveness {
     /// Largest change of a centred next-token log-probability between `ft` and `base` over the liveness prompts, nats.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub largest_move: Option<f64>,
-    /// The same between two computations of `base` in batches of other shapes, nats, but at least the resolution of a float32 logit.
+    /// The same between two computations of `base`, nats: in batches of other shapes, and of bf16 against float32 where that is the
+    /// dtype; but at least the resolution of a float32 logit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub noise_floor: Option<f64>,
+}
+
+impl Liveness {
+    /// `pass`, `fail`, or `inconclusive`.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        match self {
+            Self { live: true, .. } => Verdict::Pass,
+            Self { inconclusive: true, .. } => Verdict::Inconclusive,
+            _ => Verdict::Fail,
+        }
+    }
 }
 
 /// The size of one module's update.

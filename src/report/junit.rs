@@ -92,6 +92,7 @@ fn of_run(run: &RunRecord) -> Suite {
         ("suite", run.suite.clone()),
         ("suite_digest", run.suite_digest.clone()),
         ("base", run.base.source.clone()),
+        ("dtype", run.base.dtype.to_owned()),
         ("base_digest", run.base.digest.clone()),
         ("tokenizer_digest", run.base.tokenizer_digest.clone()),
     ];
@@ -108,10 +109,7 @@ fn of_run(run: &RunRecord) -> Suite {
         message,
         details: vec![],
     };
-    let liveness = run.liveness.as_ref().map(|liveness| {
-        let verdict = if liveness.live { Verdict::Pass } else { Verdict::Fail };
-        case("liveness", verdict, liveness.message.clone())
-    });
+    let liveness = run.liveness.as_ref().map(|liveness| case("liveness", liveness.verdict(), liveness.message.clone()));
     let said = [outcome::interrupted(run), Some(run.gate.message.clone())];
     let gate = case("gate", run.gate.verdict, said.into_iter().flatten().collect::<Vec<_>>().join("; "));
     Suite { name: "sway".to_owned(), properties, cases: liveness.into_iter().chain([gate]).collect() }

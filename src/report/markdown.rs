@@ -20,9 +20,10 @@ fn write(out: &mut String, run: &RunRecord) -> fmt::Result {
     if let Some(liveness) = outcome::dead(run) {
         writeln!(
             out,
-            "## {} sway: {}, the adapter is not live\n\n{}\n",
+            "## {} sway: {}, {}\n\n{}\n",
             sign(verdict),
             verdict.name(),
+            outcome::not_live(liveness),
             Markdown(&liveness.message)
         )?;
         return details(out, run);
@@ -104,10 +105,11 @@ fn details(out: &mut String, run: &RunRecord) -> fmt::Result {
     writeln!(out, "| suite | {}, {} |", Markdown(&run.suite), Markdown(number::short(&run.suite_digest)))?;
     writeln!(
         out,
-        "| base | {}, {}, {} parameters, {} |",
+        "| base | {}, {}, {} parameters, in {}, {} |",
         Markdown(&base.source),
         Markdown(&base.architecture),
         number::parameters(base.parameters),
+        base.dtype,
         Markdown(number::short(&base.digest)),
     )?;
     if let Some(adapter) = &run.adapter {

@@ -35,7 +35,17 @@ pub(super) fn of_summary(run: &RunRecord) -> NonFinite {
         interrupted: _,
     } = run;
     let mut found = Found::default();
-    if let Some(Liveness { modules, largest_move, noise_floor, live: _, message: _, tensors: _, zero_modules: _ }) = liveness {
+    if let Some(Liveness {
+        modules,
+        largest_move,
+        noise_floor,
+        live: _,
+        inconclusive: _,
+        message: _,
+        tensors: _,
+        zero_modules: _,
+    }) = liveness
+    {
         for (i, ModuleLiveness { relative_norm, module: _ }) in modules.iter().enumerate() {
             found.look(|| format!("liveness.modules[{i}].relative_norm"), *relative_norm);
         }

@@ -8,9 +8,20 @@ use super::number;
 pub(super) const VERDICTS: [Verdict; 6] =
     [Verdict::Pass, Verdict::Warn, Verdict::Fail, Verdict::Inconclusive, Verdict::Error, Verdict::Skip];
 
-/// The adapter's liveness where it is dead: then it is the finding, and no probe counts.
+/// The adapter's liveness where it is dead, or may be: then it is the finding, and no probe counts.
 pub(super) fn dead(run: &RunRecord) -> Option<&Liveness> {
     run.liveness.as_ref().filter(|liveness| !liveness.live)
+}
+
+/// What such a liveness says, before its message.
+pub(super) fn not_live(liveness: &Liveness) -> &'static str {
+    if liveness.inconclusive { "it can't be told whether the adapter is live" } else { "the adapter is not live" }
+}
+
+/// What the noise floor was measured between.
+pub(super) fn noise_floor(run: &RunRecord) -> String {
+    let dtype = run.base.dtype;
+    if dtype == "f32" { "noise floor".to_owned() } else { format!("noise floor ({dtype} against f32)") }
 }
 
 /// `score 0.81 (healthy)`.

@@ -13,6 +13,7 @@ pub fn all() -> Vec<(&'static str, RunRecord)> {
         ("healthy", healthy()),
         ("failing", failing()),
         ("dead", dead()),
+        ("under_the_floor", under_the_floor()),
         ("interrupted", interrupted()),
         ("inconclusive", inconclusive()),
         ("hostile", hostile()),
@@ -30,6 +31,7 @@ pub fn healthy() -> RunRecord {
             commit: None,
             architecture: "llama".to_owned(),
             parameters: 724_128,
+            dtype: "f32",
             digest: "3f9a2c1b04de77aa12c0".repeat(3),
             tokenizer_digest: "aa01bc3d5e6f70819223".repeat(3),
         },
@@ -42,6 +44,7 @@ pub fn healthy() -> RunRecord {
         }),
         liveness: Some(Liveness {
             live: true,
+            inconclusive: false,
             message: "the logits move by up to 3.21 nats, where recomputing the base moves them by 1.9e-6".to_owned(),
             tensors: 56,
             modules: modules(|layer, i| 0.018 + 0.006 * f64::from(layer) + 0.004 * f64::from((layer * 5 + i * 3) % 7)),
@@ -71,6 +74,10 @@ pub fn healthy() -> RunRecord {
             avg_batch_size: 894.0 / 41.0,
             tokens_requested: 52_310,
             tokens_computed: 18_204,
+            product_share: 0.71,
+            attention_share: 0.12,
+            rest_share: 0.17,
+            product_flops: 26_400_000_000,
             load_s: 0.41,
             peak_rss_bytes: 312 * 1_048_576,
         },
@@ -120,6 +127,7 @@ pub fn dead() -> RunRecord {
     run.probes.clear();
     run.liveness = Some(Liveness {
         live: false,
+        inconclusive: false,
         message: "every one of the 28 modules has an update of exactly zero: lora_B was never trained, or was reset when the adapter was saved".to_owned(),
         tensors: 56,
         modules: modules(|_, _| 0.0),
@@ -130,6 +138,24 @@ pub fn dead() -> RunRecord {
     run.gate =
         Gate { verdict: Verdict::Fail, score: None, band: None, message: "the adapter does nothing".to_owned(), ..run.gate };
     run.stats = Stats { load_s: 0.4, peak_rss_bytes: 298 * 1_048_576, ..Stats::default() };
+    run
+}
+
+/// What it does, if anything, is less than bf16's error.
+pub fn under_the_floor() -> RunRecord {
+    let mut run = healthy();
+    run.base.dtype = "bf16";
+    run.probes.clear();
+    let message = "it moves no logit by more than 1.2e-2, and the noise floor is 3.1e-2 (bf16 against f32)";
+    run.liveness = Some(Liveness {
+        live: false,
+        inconclusive: true,
+        message: message.to_owned(),
+        largest_move: Some(0.012),
+        noise_floor: Some(0.031),
+        ..run.liveness.unwrap()
+    });
+    run.gate = Gate { verdict: Verdict::Inconclusive, score: None, band: None, message: message.to_owned(), ..run.gate };
     run
 }
 

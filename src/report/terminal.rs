@@ -43,7 +43,7 @@ impl Page<'_> {
             text += &wrap::hang(&format!("{word}  "), 13, &interrupted, self.width);
         }
         if let Some(liveness) = outcome::dead(self.run) {
-            let finding = format!("the adapter is not live: {}", clean(&liveness.message));
+            let finding = format!("{}: {}", outcome::not_live(liveness), clean(&liveness.message));
             return text + &wrap::hang(&head, indent, &finding, self.width);
         }
         let tally = outcome::tally(&self.run.probes).split(", ").map(wrap::glued).collect::<Vec<_>>().join(", ");
@@ -61,6 +61,7 @@ impl Page<'_> {
         source.extend([
             clean(&base.architecture),
             format!("{} parameters", number::parameters(base.parameters)),
+            format!("in {}", base.dtype),
             clean(number::short(&base.digest)),
         ]);
         text += &self.labelled("base", &source);
@@ -72,8 +73,12 @@ impl Page<'_> {
             text += &self.labelled("adapter", &source);
         }
         if let Some(liveness) = &run.liveness {
-            let verdict = if liveness.live { Verdict::Pass } else { Verdict::Fail };
-            let head = if liveness.live { "live" } else { "dead" };
+            let verdict = liveness.verdict();
+            let head = match verdict {
+                Verdict::Pass => "live",
+                Verdict::Fail => "dead",
+                _ => "open",
+            };
             let head = format!("{}     ", self.paint.on(paint::of_verdict(verdict), head));
             let modules = outcome::modules(liveness);
             if liveness.live {

@@ -1,6 +1,6 @@
 //! From probes' verdicts to the run's.
 
-use crate::record::{Category, Gate, ProbeRecord, Verdict};
+use crate::record::{Category, Gate, Liveness, ProbeRecord, Verdict};
 use crate::suite::GateSpec;
 
 /// The gate holds when nothing failed, nothing was left open, and the score is not under the minimum.
@@ -43,15 +43,15 @@ pub fn interrupted(gate: Gate) -> Gate {
     Gate { verdict: Verdict::Inconclusive, message: "the run was interrupted before every probe had finished".to_owned(), ..gate }
 }
 
-/// The gate of a run whose adapter is dead.
-pub fn dead(message: &str, spec: &GateSpec) -> Gate {
+/// The gate of a run whose adapter is dead, or may be.
+pub fn dead(liveness: &Liveness, spec: &GateSpec) -> Gate {
     Gate {
-        verdict: Verdict::Fail,
+        verdict: liveness.verdict(),
         score: None,
         min_score: spec.min_score,
         fdr: spec.fdr,
         band: None,
-        message: message.to_owned(),
+        message: liveness.message.clone(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Is the adapter live? Asked before any probe: a dead or broken adapter is the run's finding.
 
 use super::plan::Plan;
-use crate::engine::{Engine, EngineError, Loaded, Question, Reply};
+use crate::engine::{Engine, EngineError, Loaded, Precision, Question, Reply};
 use crate::record::Liveness;
 use crate::request::{Answer, NextTokenDist, Op, Request, RequestError, View};
 
@@ -15,15 +15,17 @@ const ASKER: &str = "liveness";
 /// exceed to be one. (PyTorch and sway differ by half as much on the goldens.)
 const ROUNDING_UNITS: f64 = 32.0;
 
-/// Looks at the adapter's norms, and at whether it moves the logits by more than the noise floor.
+/// Looks at the adapter's norms, and at whether it moves the logits by more than the noise floor: between computations in float32
+/// that is what rounding does, and in bf16 its error against float32.
 pub fn check(plan: &Plan, loaded: &mut Loaded) -> Result<Option<Liveness>, EngineError> {
     if loaded.adapter.is_none() {
         return Ok(None);
     }
-    let modules = std::mem::take(&mut loaded.modules);
+    let modules = loaded.modules();
     let zero_modules = modules.iter().filter(|module| module.relative_norm == 0.0).count();
     let mut liveness = Liveness {
         live: false,
+        inconclusive: false,
         message: String::new(),
         tensors: loaded.adapter_tensors,
         zero_modules,
@@ -53,19 +55,25 @@ pub fn check(plan: &Plan, loaded: &mut Loaded) -> Result<Option<Liveness>, Engin
             liveness.largest_move = Some(largest);
             liveness.noise_floor = Some(floor);
             liveness.live = largest > floor;
-            liveness.message = if liveness.live {
-                format!(
-                    "it moves the next token's centred logits by up to {}, where the noise floor is {floor:.0e}",
-                    short(largest)
-                )
-            } else {
-                format!(
-                    "it moves no logit by more than {largest:.1e}, and the noise floor is {floor:.1e}: it answers as the base does"
-                )
-            };
+            liveness.inconclusive = !liveness.live && plan.sources.precision == Precision::Bf16;
+            liveness.message = finding(plan.sources.precision, largest, floor);
         }
     }
     Ok(Some(liveness))
+}
+
+/// A move beside the noise floor, in words.
+fn finding(precision: Precision, largest: f64, floor: f64) -> String {
+    let live = format!("it moves the next token's centred logits by up to {}, where the noise floor is", short(largest));
+    let dead = format!("it moves no logit by more than {largest:.1e}, and the noise floor is {floor:.1e}");
+    match precision {
+        Precision::F32 if largest > floor => format!("{live} {floor:.0e}"),
+        Precision::F32 => format!("{dead}: it answers as the base does"),
+        Precision::Bf16 if largest > floor => format!("{live} {floor:.1e} (bf16 against f32)"),
+        Precision::Bf16 => format!(
+            "{dead} (bf16 against f32), under which nothing can be seen; float32 can tell: leave `dtype` out of the suite"
+        ),
+    }
 }
 
 /// Two digits of a small number, two decimals of a large one.
@@ -102,31 +110,80 @@ fn largest_move(engine: &mut Engine, texts: &[&str]) -> Result<Result<Option<Mov
     Ok(Ok(found))
 }
 
-/// The largest difference between two computations of `base`, each text alone and all in one batch; never less than what rounding
-/// alone does to logits of their size.
+/// The largest change of a centred logit between two computations of `base`: all texts in one batch in the engine's dtype, and each
+/// alone in float32; never less than what rounding alone does to logits of their size.
 fn noise_floor(engine: &mut Engine, texts: &[&str], vocab_size: usize) -> Result<f64, EngineError> {
     let requests: Vec<Request> = texts.iter().map(|text| next_token(View::Base, None, vocab_size, text)).collect();
-    let together = engine.recompute(&questions(&requests))?;
+    let together = engine.answer(&questions(&requests), &mut |_| {})?;
     let unit = ROUNDING_UNITS * f64::from(f32::EPSILON);
     let mut floor = unit;
     for (request, together) in requests.iter().zip(together) {
         let alone = engine.recompute(&questions(std::slice::from_ref(request)))?;
         if let (Some(alone), Some(together)) = (logprobs(alone.first()), logprobs(Some(&together))) {
-            for (a, b) in alone.iter().zip(together) {
-                floor = floor.max(f64::from((a - b).abs())).max(unit * f64::from(a.abs()));
-            }
+            let size = alone.iter().fold(0.0, |size: f64, logprob| size.max(logprob.abs()));
+            floor = floor.max(unit * size).max(largest_change(&alone, &together));
         }
     }
     Ok(floor)
 }
 
-fn logprobs(reply: Option<&Reply>) -> Option<&[f32]> {
-    match reply {
-        Some(Ok(Answer::NextTokenDist(dist))) => Some(&dist.logprobs),
-        _ => None,
+/// Log-probabilities by token id, of a reply that lists them all.
+fn logprobs(reply: Option<&Reply>) -> Option<Vec<f64>> {
+    let Some(Ok(Answer::NextTokenDist(dist))) = reply else { return None };
+    let mut logprobs = vec![0.0; dist.vocab_size];
+    for (id, logprob) in dist.token_ids.iter().zip(&dist.logprobs) {
+        logprobs[*id as usize] = f64::from(*logprob);
     }
+    Some(logprobs)
+}
+
+/// The largest change of a centred log-probability, as the move of an adapter is measured.
+fn largest_change(of: &[f64], from: &[f64]) -> f64 {
+    let changes = || of.iter().zip(from).map(|(of, from)| of - from);
+    let mean = changes().sum::<f64>() / of.len() as f64;
+    changes().fold(0.0, |largest, change| largest.max((change - mean).abs()))
 }
 
 fn questions(requests: &[Request]) -> Vec<Question<'_>> {
     requests.iter().map(|request| Question { asker: ASKER, request }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shift_of_all_logits_is_no_change() {
+        assert!(largest_change(&[-1.0, -2.0, -4.0], &[-1.5, -2.5, -4.5]) < 1e-12);
+    }
+
+    #[test]
+    fn a_change_is_seen_at_its_token() {
+        assert!((largest_change(&[-1.0, -2.0, -3.0, -5.0], &[-1.0, -2.0, -3.0, -1.0]) - 3.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn logprobs_stand_at_their_tokens_whatever_their_rank() {
+        let dist = |token_ids: &[u32], logprobs: &[f32]| {
+            Ok(Answer::NextTokenDist(NextTokenDist {
+                token_ids: token_ids.to_vec(),
+                logprobs: logprobs.to_vec(),
+                tail_logprob: None,
+                vocab_size: 3,
+                entropy: 0.0,
+                divergence: None,
+            }))
+        };
+        assert_eq!(logprobs(Some(&dist(&[2, 0, 1], &[-0.5, -1.5, -2.5]))), Some(vec![-1.5, -2.5, -0.5]));
+    }
+
+    #[test]
+    fn a_move_under_bf16s_error_is_told_with_what_could_tell() {
+        assert_eq!(
+            finding(Precision::Bf16, 0.012, 0.031),
+            "it moves no logit by more than 1.2e-2, and the noise floor is 3.1e-2 (bf16 against f32), under which nothing can be seen; float32 can tell: leave `dtype` out of the suite"
+        );
+        assert!(finding(Precision::Bf16, 4.2, 0.031).ends_with("by up to 4.20, where the noise floor is 3.1e-2 (bf16 against f32)"));
+        assert!(finding(Precision::F32, 1e-6, 8e-5).ends_with(": it answers as the base does"));
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::kinds;
-use crate::engine::{NullDraws, Source as ModelSource, Sources};
+use crate::engine::{NullDraws, Precision, Source as ModelSource, Sources};
 use crate::math::derive_seed;
 use crate::probe::{AnyProbe, CoursePlan, Decide, FileItems, ItemRow, ItemRows, OpenRows, Survey};
 use crate::stream::Rows;
@@ -173,13 +173,15 @@ fn entry(table: &ProbeTable, probe: Box<dyn AnyProbe>, gate: &GateSpec) -> Entry
 fn sources(suite: &Suite, dir: &Path, diagnostics: &mut Diagnostics) -> Option<Sources> {
     let model = suite.model.as_ref()?;
     let known = diagnostics.len();
-    if *model.dtype.get_ref() != Dtype::F32 {
-        let message = "this sway computes in float32 only";
-        diagnostics.push(
-            Diagnostic::new(model.dtype.span(), message)
-                .with_hint("leave `dtype` out: f16 and bf16 checkpoints are read and computed in float32"),
-        );
-    }
+    let precision = match model.dtype.get_ref() {
+        Dtype::F32 => Precision::F32,
+        Dtype::Bf16 => Precision::Bf16,
+        Dtype::F16 => {
+            let hint = "leave `dtype` out, and an f16 checkpoint is computed in float32, exactly as it is; or write `bf16`";
+            diagnostics.push(Diagnostic::new(model.dtype.span(), "this sway does not compute in f16").with_hint(hint));
+            Precision::F32
+        }
+    };
     if *model.device.get_ref() != suite::Device::Cpu {
         diagnostics
             .push(Diagnostic::new(model.device.span(), "this sway computes on the CPU only").with_hint("leave `device` out"));
@@ -195,7 +197,7 @@ fn sources(suite: &Suite, dir: &Path, diagnostics: &mut Diagnostics) -> Option<S
         suite::NullKind::Matched => NullDraws::Matched,
         suite::NullKind::Init => NullDraws::Init,
     };
-    (diagnostics.len() == known).then_some(Sources { base, adapter, nulls })
+    (diagnostics.len() == known).then_some(Sources { base, adapter, nulls, precision })
 }
 
 /// Opens the files that probes name, relative to the suite's.

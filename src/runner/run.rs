@@ -205,7 +205,7 @@ fn probe_record(plan: &Plan, one: &Running, calibration: Option<Calibration>, q:
 
 fn record(plan: &Plan, loaded: &Loaded, liveness: Option<Liveness>, probes: Vec<ProbeRecord>, interrupted: bool) -> RunRecord {
     let gate: Gate = match &liveness {
-        Some(liveness) if !liveness.live => gate::dead(&liveness.message, &plan.gate),
+        Some(liveness) if !liveness.live => gate::dead(liveness, &plan.gate),
         _ if interrupted => gate::interrupted(gate::judge(&probes, &plan.gate)),
         _ => gate::judge(&probes, &plan.gate),
     };

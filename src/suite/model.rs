@@ -17,7 +17,7 @@ pub struct ModelSpec {
     pub revision: Option<String>,
     /// Of the adapter, on the hub.
     pub adapter_revision: Option<String>,
-    /// What the weights are computed in. Its span is the table's header where the key is left out.
+    /// What products are computed in. Its span is the table's header where the key is left out.
     #[serde(default = "unsaid")]
     pub dtype: Spanned<Dtype>,
     /// Where it runs. Its span is the table's header where the key is left out.
@@ -56,9 +56,9 @@ pub enum Dtype {
     /// The default, whatever the checkpoint's own is.
     #[default]
     F32,
-    /// bfloat16.
+    /// bfloat16 weights, with float32 sums.
     Bf16,
-    /// IEEE half precision.
+    /// IEEE half precision: known, and refused.
     F16,
 }
 

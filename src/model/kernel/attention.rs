@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
 
-use super::exp::exp;
+use super::exp::exps;
 use super::{LANES, arch};
 
 /// Sizes of the attention heads.
@@ -141,6 +141,9 @@ pub fn attend(query: &Query<'_>, scratch: &mut Scratch, out: &mut [f32]) {
 /// Query heads that share the load of a key: with eight keys, 24 sums in AVX-512 registers.
 const MOST_HEADS: usize = 3;
 
+/// Scores of one head: `(STRETCH, LANES)`.
+const HEAD_SCORES: usize = STRETCH * LANES;
+
 /// Partial sums of the weights, by position.
 const PARTS: usize = 4;
 
@@ -187,65 +190,72 @@ impl Attend<'_> {
         let qs: [&[S::f32s]; H] =
             std::array::from_fn(|h| S::as_simd_f32s(&query.q[(head + h) * dim * LANES..(head + h + 1) * dim * LANES]).0);
         let Scratch { scores, mixed } = &mut *self.scratch;
-        scores.resize(scores.len().max(STRETCH * MOST_HEADS * LANES), 0.0);
+        scores.resize(MOST_HEADS * HEAD_SCORES, 0.0);
         mixed.clear();
         mixed.resize(dim * H * LANES, 0.0);
-        let mut largest = [[f32::NEG_INFINITY; LANES]; H];
-        let mut sums = [[0f32; LANES]; H];
+        let mut seen = [Seen { largest: [simd.splat_f32s(f32::NEG_INFINITY); V], sum: [simd.splat_f32s(0.0); V] }; H];
         // From here on some row does not see every position.
         let all_see = query.positions[query.lanes.start] as usize;
         let none_before = query.first_seen(query.lanes.end - 1);
         for stretch in query.stretches() {
             let tiles = &query.path.stretches[stretch];
             let base = stretch * STRETCH;
+            let scores = &mut scores[..H * HEAD_SCORES];
             for tile in tiles {
                 let keys = &tile.keys[key_value * dim * LANES..(key_value + 1) * dim * LANES];
                 let whole = tile.count / N * N;
-                let scores = &mut scores[tile.offset * H * LANES..(tile.offset + tile.count) * H * LANES];
-                (0..whole).step_by(N).for_each(|key| score::<S, H, V, N>(simd, &qs, keys, tile.lane, key, query.scale(), scores));
-                (whole..tile.count).for_each(|key| score::<S, H, V, 1>(simd, &qs, keys, tile.lane, key, query.scale(), scores));
+                (0..whole).step_by(N).for_each(|key| score::<S, H, V, N>(simd, &qs, keys, tile, key, query.scale(), scores));
+                (whole..tile.count).for_each(|key| score::<S, H, V, 1>(simd, &qs, keys, tile, key, query.scale(), scores));
             }
             let count = tiles.last().map_or(0, |tile| tile.offset + tile.count);
-            let scores = &mut scores[..count * H * LANES];
             let masked = base + count > all_see + 1 || base < none_before;
-            if masked {
-                mask::<H>(query, base, scores);
+            let mut shrink = [[simd.splat_f32s(0.0); V]; H];
+            for (h, scores) in scores.chunks_exact_mut(HEAD_SCORES).enumerate() {
+                let scores = S::as_mut_simd_f32s(&mut scores[..count * LANES]).0;
+                if masked {
+                    mask::<S, V>(simd, query, base, scores);
+                }
+                shrink[h] = seen[h].weigh(simd, scores);
             }
-            let shrink = weigh::<H>(scores, masked, &mut largest, &mut sums);
             let whole = dim / N * N;
-            let seen = |tile: &Tile<'_>| base + tile.offset >= none_before && base + tile.offset + tile.count <= all_see + 1;
+            let all_seen = |tile: &Tile<'_>| base + tile.offset >= none_before && base + tile.offset + tile.count <= all_see + 1;
             let mix = Mix { scores, tiles, shrink: &shrink, dim, key_value };
-            (0..whole).step_by(N).for_each(|d| mix.add::<S, V, N>(simd, d, mixed, seen));
-            (whole..dim).for_each(|d| mix.add::<S, V, 1>(simd, d, mixed, seen));
+            (0..whole).step_by(N).for_each(|d| mix.add::<S, N>(simd, d, mixed, all_seen));
+            (whole..dim).for_each(|d| mix.add::<S, 1>(simd, d, mixed, all_seen));
         }
         let out = self.out[head * dim * LANES..(head + H) * dim * LANES].as_chunks_mut::<LANES>().0;
         let mixed = mixed.as_chunks::<LANES>().0;
-        for (h, sums) in sums.iter().enumerate() {
+        for (h, seen) in seen.iter().enumerate() {
+            let mut scales = [0f32; LANES];
+            for (scale, sum) in S::as_mut_simd_f32s(&mut scales).0.iter_mut().zip(seen.sum) {
+                *scale = simd.div_f32s(simd.splat_f32s(1.0), sum);
+            }
             for d in 0..dim {
                 for lane in query.lanes.clone() {
-                    out[h * dim + d][lane] = mixed[d * H + h][lane] * (1.0 / sums[lane]);
+                    out[h * dim + d][lane] = mixed[d * H + h][lane] * scales[lane];
                 }
             }
         }
     }
 }
 
-/// `scores[key][h] = scale · q[h] · k[key]` for N keys, one dimension after another.
+/// `scores[h][position] = scale · q[h] · k[position]` for N keys of a tile, one dimension after another.
 #[inline(always)]
 fn score<S: Simd, const H: usize, const V: usize, const N: usize>(
     simd: S,
     qs: &[&[S::f32s]; H],
     keys: &[f32],
-    lane: usize,
+    tile: &Tile<'_>,
     key: usize,
     scale: f32,
     scores: &mut [f32],
 ) {
     let keys = keys.as_chunks::<LANES>().0;
     let qs: [&[S::f32s]; H] = std::array::from_fn(|h| &qs[h][..keys.len() * V]);
+    let lane = tile.lane + key;
     let mut sums = [[[simd.splat_f32s(0.0); V]; H]; N];
     for (d, keys) in keys.iter().enumerate() {
-        let keys: &[f32; N] = keys[lane + key..].first_chunk().unwrap_or(&[0.0; N]);
+        let keys: &[f32; N] = keys[lane..].first_chunk().unwrap_or(&[0.0; N]);
         let q: [[S::f32s; V]; H] = std::array::from_fn(|h| std::array::from_fn(|v| qs[h][d * V + v]));
         for n in 0..N {
             let k = simd.splat_f32s(keys[n]);
@@ -257,12 +267,12 @@ fn score<S: Simd, const H: usize, const V: usize, const N: usize>(
         }
     }
     let scale = simd.splat_f32s(scale);
-    for (n, sums) in sums.iter().enumerate() {
-        for (h, sums) in sums.iter().enumerate() {
-            let at = ((key + n) * H + h) * LANES;
-            let target = S::as_mut_simd_f32s(&mut scores[at..at + LANES]).0;
-            for (target, sum) in target.iter_mut().zip(sums) {
-                *target = simd.mul_f32s(*sum, scale);
+    for h in 0..H {
+        let at = h * HEAD_SCORES + (tile.offset + key) * LANES;
+        let target = S::as_mut_simd_f32s(&mut scores[at..at + N * LANES]).0;
+        for n in 0..N {
+            for v in 0..V {
+                target[n * V + v] = simd.mul_f32s(sums[n][h][v], scale);
             }
         }
     }
@@ -270,75 +280,79 @@ fn score<S: Simd, const H: usize, const V: usize, const N: usize>(
 
 /// Sets to −∞ what a row does not see.
 #[inline(always)]
-fn mask<const H: usize>(query: &Query<'_>, base: usize, scores: &mut [f32]) {
-    let first: [i32; LANES] = std::array::from_fn(|lane| query.first_seen(lane) as i32 - base as i32);
-    let last: [i32; LANES] = std::array::from_fn(|lane| query.positions[lane] as i32 - base as i32);
-    for (offset, scores) in scores.as_chunks_mut::<LANES>().0.chunks_exact_mut(H).enumerate() {
-        let offset = offset as i32;
-        for scores in scores {
-            for lane in 0..LANES {
-                let seen = first[lane] <= offset && offset <= last[lane];
-                scores[lane] = if seen { scores[lane] } else { f32::NEG_INFINITY };
-            }
+fn mask<S: Simd, const V: usize>(simd: S, query: &Query<'_>, base: usize, scores: &mut [S::f32s]) {
+    // Positions are small enough to be exact.
+    let first: [f32; LANES] = std::array::from_fn(|lane| query.first_seen(lane) as f32 - base as f32);
+    let last: [f32; LANES] = std::array::from_fn(|lane| query.positions[lane] as f32 - base as f32);
+    let (first, last) = (S::as_simd_f32s(&first).0, S::as_simd_f32s(&last).0);
+    let unseen = simd.splat_f32s(f32::NEG_INFINITY);
+    for (offset, scores) in scores.chunks_exact_mut(V).enumerate() {
+        let offset = simd.splat_f32s(offset as f32);
+        for v in 0..V {
+            let score = simd.select_f32s(simd.less_than_or_equal_f32s(first[v], offset), scores[v], unseen);
+            scores[v] = simd.select_f32s(simd.less_than_or_equal_f32s(offset, last[v]), score, unseen);
         }
     }
 }
 
-/// Turns scores into `e^(score − largest)` and adds them to their sums; gives what earlier stretches are to be multiplied with.
-#[inline(always)]
-fn weigh<const H: usize>(
-    scores: &mut [f32],
-    masked: bool,
-    largest: &mut [[f32; LANES]; H],
-    sums: &mut [[f32; LANES]; H],
-) -> [[f32; LANES]; H] {
-    let scores = scores.as_chunks_mut::<LANES>().0;
-    let mut shrink = [[0f32; LANES]; H];
-    for h in 0..H {
-        let before = largest[h];
-        for scores in scores.iter().skip(h).step_by(H) {
-            for lane in 0..LANES {
-                largest[h][lane] = if scores[lane] > largest[h][lane] { scores[lane] } else { largest[h][lane] };
+/// What has been seen of one head, V registers of rows.
+#[derive(Clone, Copy)]
+struct Seen<F, const V: usize> {
+    largest: [F; V],
+    sum: [F; V],
+}
+
+impl<F: Copy, const V: usize> Seen<F, V> {
+    /// Turns scores into `e^(score − largest)` and adds them up; gives what earlier stretches are to be multiplied with.
+    #[inline(always)]
+    fn weigh<S: Simd<f32s = F>>(&mut self, simd: S, scores: &mut [F]) -> [F; V] {
+        let (zero, nothing) = (simd.splat_f32s(0.0), simd.splat_f32s(f32::NEG_INFINITY));
+        let before = self.largest;
+        for scores in scores.chunks_exact(V) {
+            for v in 0..V {
+                let larger = simd.greater_than_f32s(scores[v], self.largest[v]);
+                self.largest[v] = simd.select_f32s(larger, scores[v], self.largest[v]);
             }
         }
-        // Where nothing has been seen yet there is nothing to shrink, and nothing to subtract.
-        let reference: [f32; LANES] = largest[h].map(|largest| if largest == f32::NEG_INFINITY { 0.0 } else { largest });
-        let mut parts = [[0f32; LANES]; PARTS];
-        for (offset, scores) in scores.iter_mut().skip(h).step_by(H).enumerate() {
-            let part = &mut parts[offset % PARTS];
-            for lane in 0..LANES {
-                let weight = exp(scores[lane] - reference[lane]);
-                // `exp` stops short of zero.
-                let weight = if masked && scores[lane] == f32::NEG_INFINITY { 0.0 } else { weight };
-                scores[lane] = weight;
-                part[lane] += weight;
+        // Where nothing has been seen yet there is nothing to subtract.
+        let reference = self.largest.map(|largest| simd.select_f32s(simd.equal_f32s(largest, nothing), zero, largest));
+        let mut parts = [[zero; V]; PARTS];
+        for block in scores.chunks_mut(PARTS * V) {
+            for (part, scores) in parts.iter_mut().zip(block.chunks_exact_mut(V)) {
+                for v in 0..V {
+                    let weight = exps(simd, simd.sub_f32s(scores[v], reference[v]));
+                    // The exponential stops short of zero.
+                    let weight = simd.select_f32s(simd.equal_f32s(scores[v], nothing), zero, weight);
+                    part[v] = simd.add_f32s(part[v], weight);
+                    scores[v] = weight;
+                }
             }
         }
-        for lane in 0..LANES {
-            shrink[h][lane] = exp(before[lane] - reference[lane]);
-            let sum = (parts[0][lane] + parts[2][lane]) + (parts[1][lane] + parts[3][lane]);
-            sums[h][lane] = sums[h][lane] * shrink[h][lane] + sum;
-        }
+        std::array::from_fn(|v| {
+            let shrink = exps(simd, simd.sub_f32s(before[v], reference[v]));
+            let sum = simd.add_f32s(simd.add_f32s(parts[0][v], parts[2][v]), simd.add_f32s(parts[1][v], parts[3][v]));
+            self.sum[v] = simd.add_f32s(simd.mul_f32s(self.sum[v], shrink), sum);
+            shrink
+        })
     }
-    shrink
 }
 
 /// The weights of one stretch, and the values that they mix.
-struct Mix<'a, const H: usize> {
-    /// `(positions, H, LANES)`
+struct Mix<'a, F, const H: usize, const V: usize> {
+    /// `(H, STRETCH, LANES)`
     scores: &'a [f32],
     tiles: &'a [Tile<'a>],
-    shrink: &'a [[f32; LANES]; H],
+    shrink: &'a [[F; V]; H],
     dim: usize,
     key_value: usize,
 }
 
-impl<const H: usize> Mix<'_, H> {
+impl<F: Copy, const H: usize, const V: usize> Mix<'_, F, H, V> {
     /// `mixed[d][h] = shrink[h] · mixed[d][h] + Σ weight[position][h] · v[position][d]` for N dimensions, one position after
     /// another. What a row does not see (where `seen` is false for a tile) is left out and not multiplied by zero: a value
     /// beside it may be no number.
     #[inline(always)]
-    fn add<S: Simd, const V: usize, const N: usize>(
+    fn add<S: Simd<f32s = F>, const N: usize>(
         &self,
         simd: S,
         d: usize,
@@ -346,19 +360,18 @@ impl<const H: usize> Mix<'_, H> {
         seen: impl Fn(&Tile<'_>) -> bool,
     ) {
         let mixed = S::as_mut_simd_f32s(&mut mixed[d * H * LANES..(d + N) * H * LANES]).0;
-        let weights = S::as_simd_f32s(self.scores).0;
+        let weights: [&[S::f32s]; H] = std::array::from_fn(|h| S::as_simd_f32s(&self.scores[h * HEAD_SCORES..(h + 1) * HEAD_SCORES]).0);
         let mut sums = [[[simd.splat_f32s(0.0); V]; H]; N];
         for n in 0..N {
             for h in 0..H {
-                let shrink = S::as_simd_f32s(&self.shrink[h]).0;
                 for v in 0..V {
-                    sums[n][h][v] = simd.mul_f32s(mixed[(n * H + h) * V + v], shrink[v]);
+                    sums[n][h][v] = simd.mul_f32s(mixed[(n * H + h) * V + v], self.shrink[h][v]);
                 }
             }
         }
         for tile in self.tiles {
             let seen = seen(tile);
-            let weights = &weights[tile.offset * H * V..(tile.offset + tile.count) * H * V];
+            let weights: [&[S::f32s]; H] = std::array::from_fn(|h| &weights[h][tile.offset * V..(tile.offset + tile.count) * V]);
             let (values, by_dimension, by_position) = match tile.values {
                 Values::ByDimension(values) => (&values[(self.key_value * self.dim + d) * LANES + tile.lane..], LANES, 1),
                 Values::ByPosition(values) => {
@@ -366,12 +379,13 @@ impl<const H: usize> Mix<'_, H> {
                     (&values[(self.key_value * LANES + tile.lane) * row + d..], 1, row)
                 }
             };
-            for (position, weights) in weights.chunks_exact(H * V).enumerate() {
+            for position in 0..tile.count {
+                let weights: [[S::f32s; V]; H] = std::array::from_fn(|h| std::array::from_fn(|v| weights[h][position * V + v]));
                 for n in 0..N {
                     let value = simd.splat_f32s(values[n * by_dimension + position * by_position]);
                     for h in 0..H {
                         for v in 0..V {
-                            let weight = weights[h * V + v];
+                            let weight = weights[h][v];
                             let sum = simd.mul_add_e_f32s(value, weight, sums[n][h][v]);
                             sums[n][h][v] = if seen {
                                 sum

@@ -20,30 +20,6 @@ pub fn rms_norm_heads(x: &mut [f32], weight: &[f32], eps: f32) {
     }
 }
 
-/// One over the root mean square of each lane.
-#[inline(always)]
-fn scales(x: &[[f32; LANES]], eps: f32) -> [f32; LANES] {
-    let mut sums = [[0f32; LANES]; PARTS];
-    let (blocks, rest) = x.as_chunks::<PARTS>();
-    for block in blocks {
-        for part in 0..PARTS {
-            for lane in 0..LANES {
-                sums[part][lane] += block[part][lane] * block[part][lane];
-            }
-        }
-    }
-    for (part, x) in rest.iter().enumerate() {
-        for lane in 0..LANES {
-            sums[part][lane] += x[lane] * x[lane];
-        }
-    }
-    let count = x.len() as f32;
-    std::array::from_fn(|lane| {
-        let sum = (sums[0][lane] + sums[2][lane]) + (sums[1][lane] + sums[3][lane]);
-        1.0 / (sum / count + eps).sqrt()
-    })
-}
-
 struct Norm<'a> {
     x: &'a [f32],
     weight: &'a [f32],
@@ -55,12 +31,16 @@ impl WithSimd for Norm<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        let x = self.x.as_chunks::<LANES>().0;
-        let scales = scales(x, self.eps);
-        for ((y, x), w) in self.y.as_chunks_mut::<LANES>().0.iter_mut().zip(x).zip(self.weight) {
-            for lane in 0..LANES {
-                y[lane] = x[lane] * scales[lane] * w;
+    fn with_simd<S: Simd>(self, simd: S) {
+        let (x, y) = (S::as_simd_f32s(self.x).0, S::as_mut_simd_f32s(self.y).0);
+        // A register's lanes, and those of the registers beside it, are rows of their own.
+        let registers = LANES / S::F32_LANES;
+        for register in 0..registers {
+            let scale = scale(simd, x.iter().skip(register).step_by(registers), self.eps, self.weight.len());
+            let x = x.iter().skip(register).step_by(registers);
+            let y = y.iter_mut().skip(register).step_by(registers);
+            for ((y, x), weight) in y.zip(x).zip(self.weight) {
+                *y = simd.mul_f32s(simd.mul_f32s(*x, scale), simd.splat_f32s(*weight));
             }
         }
     }
@@ -76,13 +56,30 @@ impl WithSimd for NormInPlace<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        let x = self.x.as_chunks_mut::<LANES>().0;
-        let scales = scales(x, self.eps);
-        for (x, w) in x.iter_mut().zip(self.weight) {
-            for lane in 0..LANES {
-                x[lane] = x[lane] * scales[lane] * w;
+    fn with_simd<S: Simd>(self, simd: S) {
+        let x = S::as_mut_simd_f32s(self.x).0;
+        let registers = LANES / S::F32_LANES;
+        for register in 0..registers {
+            let scale = scale(simd, x.iter().skip(register).step_by(registers), self.eps, self.weight.len());
+            for (x, weight) in x.iter_mut().skip(register).step_by(registers).zip(self.weight) {
+                *x = simd.mul_f32s(simd.mul_f32s(*x, scale), simd.splat_f32s(*weight));
             }
         }
     }
+}
+
+/// One over the root mean square of each lane.
+#[inline(always)]
+fn scale<'x, S: Simd>(simd: S, x: impl Iterator<Item = &'x S::f32s>, eps: f32, count: usize) -> S::f32s
+where
+    S::f32s: 'x,
+{
+    let mut parts = [simd.splat_f32s(0.0); PARTS];
+    for (at, x) in x.enumerate() {
+        let part = &mut parts[at % PARTS];
+        *part = simd.add_f32s(*part, simd.mul_f32s(*x, *x));
+    }
+    let sum = simd.add_f32s(simd.add_f32s(parts[0], parts[2]), simd.add_f32s(parts[1], parts[3]));
+    let mean = simd.div_f32s(sum, simd.splat_f32s(count as f32));
+    simd.div_f32s(simd.splat_f32s(1.0), simd.sqrt_f32s(simd.add_f32s(mean, simd.splat_f32s(eps))))
 }

@@ -77,4 +77,11 @@ mod tests {
         assert!(page.contains("The adapter is not live"));
         assert!(!page.contains("id=\"probe-1\""));
     }
+
+    #[test]
+    fn what_bf16_cannot_tell_is_not_called_dead() {
+        let page = render(&sample::under_the_floor());
+        assert!(page.contains("It can’t be told whether the adapter is live") && !page.contains("is not live"));
+        assert!(page.contains("724 k parameters · in bf16 · ") && page.contains("noise floor (bf16 against f32), nats"));
+    }
 }

@@ -49,7 +49,8 @@ fn banner(out: &mut String, run: &RunRecord) -> fmt::Result {
         writeln!(out, r#"<p class="why"><b>Interrupted:</b> {interrupted}.</p>"#)?;
     }
     if let Some(liveness) = outcome::dead(run) {
-        writeln!(out, r#"<p class="why"><b>The adapter is not live:</b> {}</p>"#, HtmlProse(&liveness.message))?;
+        let finding = if liveness.inconclusive { "It can’t be told whether the adapter is live" } else { "The adapter is not live" };
+        writeln!(out, r#"<p class="why"><b>{finding}:</b> {}</p>"#, HtmlProse(&liveness.message))?;
         return writeln!(out, "</header>");
     }
     writeln!(out, r#"<p class="why">{}</p>"#, HtmlProse(&gate.message))?;
@@ -68,12 +69,13 @@ fn subjects(out: &mut String, run: &RunRecord) -> fmt::Result {
         commit,
         family: &base.architecture,
         parameters: base.parameters,
+        dtype: Some(base.dtype),
         digest: &base.digest,
     };
     subject.write(out)?;
     if let Some(AdapterInfo { source, commit, peft_type, parameters, digest }) = &run.adapter {
         let commit = commit.as_deref();
-        Subject { role: "adapter", source, commit, family: peft_type, parameters: *parameters, digest }.write(out)?;
+        Subject { role: "adapter", source, commit, family: peft_type, parameters: *parameters, dtype: None, digest }.write(out)?;
     }
     writeln!(out, "</dl>")
 }
@@ -86,6 +88,8 @@ struct Subject<'a> {
     /// Its architecture or its PEFT type.
     family: &'a str,
     parameters: u64,
+    /// What it is computed in.
+    dtype: Option<&'a str>,
     digest: &'a str,
 }
 
@@ -93,6 +97,9 @@ impl Subject<'_> {
     fn write(&self, out: &mut String) -> fmt::Result {
         writeln!(out, "<div><dt>{}</dt><dd><code>{}</code>", self.role, Html(self.source))?;
         write!(out, "<span>{} · {} parameters", Html(self.family), number::parameters(self.parameters))?;
+        if let Some(dtype) = self.dtype {
+            write!(out, " · in {dtype}")?;
+        }
         if let Some(commit) = self.commit {
             write!(out, " · commit {}", Html(number::short(commit)))?;
         }
@@ -147,18 +154,19 @@ fn overview(out: &mut String, probes: &[ProbeRecord]) -> fmt::Result {
 fn liveness(out: &mut String, run: &RunRecord) -> fmt::Result {
     let Some(liveness) = &run.liveness else { return Ok(()) };
     writeln!(out, "<h2>Is the adapter live?</h2>")?;
-    if liveness.live {
-        writeln!(out, "<p><b>Yes:</b> {}</p>", HtmlProse(&liveness.message))?;
-    } else {
-        writeln!(out, "<p><b>No.</b></p>")?;
+    match liveness.verdict() {
+        Verdict::Pass => writeln!(out, "<p><b>Yes:</b> {}</p>", HtmlProse(&liveness.message))?,
+        Verdict::Fail => writeln!(out, "<p><b>No.</b></p>")?,
+        _ => writeln!(out, "<p><b>It can’t be told.</b></p>")?,
     }
     writeln!(out, r#"<dl class="figures">"#)?;
+    let floor = format!("{}, nats", outcome::noise_floor(run));
     let figures = [
         ("tensors, all consumed", Some(number::count(liveness.tensors as u64))),
         ("modules", Some(number::count(liveness.modules.len() as u64))),
         ("exactly zero", Some(number::count(liveness.zero_modules as u64))),
         ("largest move, nats", liveness.largest_move.map(number::significant)),
-        ("noise floor, nats", liveness.noise_floor.map(number::significant)),
+        (floor.as_str(), liveness.noise_floor.map(number::significant)),
     ];
     for (name, text) in figures {
         if let Some(text) = text {

@@ -15,6 +15,7 @@ fn what_cannot_be_told_is_an_error() {
           <property name="suite" value="probes/demo.toml"/>
           <property name="suite_digest" value="5e1f0c7a9b32d44f8a615e1f0c7a9b32d44f8a615e1f0c7a9b32d44f8a61"/>
           <property name="base" value="probes/demo/base"/>
+          <property name="dtype" value="f32"/>
           <property name="base_digest" value="3f9a2c1b04de77aa12c03f9a2c1b04de77aa12c03f9a2c1b04de77aa12c0"/>
           <property name="tokenizer_digest" value="aa01bc3d5e6f70819223aa01bc3d5e6f70819223aa01bc3d5e6f70819223"/>
           <property name="adapter" value="probes/demo/healthy"/>
@@ -64,6 +65,15 @@ fn a_dead_adapter_fails_the_case_liveness() {
     let xml = Document::parse(&text).unwrap();
     let case = xml.descendants().find(|node| node.attribute("name") == Some("liveness")).unwrap();
     assert!(case.children().any(|node| node.has_tag_name("failure")));
+}
+
+#[test]
+fn an_adapter_that_bf16_cannot_tell_from_dead_is_an_error() {
+    let text = render(&sample::under_the_floor());
+    let xml = Document::parse(&text).unwrap();
+    let case = xml.descendants().find(|node| node.attribute("name") == Some("liveness")).unwrap();
+    let error = case.children().find(|node| node.has_tag_name("error")).unwrap();
+    assert_eq!(error.attribute("type"), Some("inconclusive"));
 }
 
 #[test]

@@ -43,7 +43,7 @@ fn a_failing_run() {
     | | |
     | :--- | :--- |
     | suite | probes/demo.toml, 5e1f0c7a9b32 |
-    | base | probes/demo/base, llama, 724 k parameters, 3f9a2c1b04de |
+    | base | probes/demo/base, llama, 724 k parameters, in f32, 3f9a2c1b04de |
     | adapter | probes/demo/memorised, lora, 24.6 k parameters, 91ab03c4d5e6 |
     | liveness | the logits move by up to 3.21 nats, where recomputing the base moves them by 1.9e-6; 28 modules, ‖ΔW‖/‖W‖ median 0.0390, largest 0.0600 |
     | work | 1,204 requests, 310 from the cache, 894 forward passes in 41 batches |
@@ -61,6 +61,13 @@ fn a_dead_adapter_is_the_finding() {
     let text = render(&sample::dead());
     assert!(text.starts_with("## ❌ sway: fail, the adapter is not live\n\nevery one of the 28 modules"));
     assert!(!text.contains("| verdict |"));
+}
+
+#[test]
+fn what_bf16_cannot_tell_is_not_called_dead() {
+    let text = render(&sample::under_the_floor());
+    assert!(text.starts_with("## ❔ sway: inconclusive, it can't be told whether the adapter is live\n\nit moves no logit"));
+    assert!(text.contains("724 k parameters, in bf16, "));
 }
 
 #[test]

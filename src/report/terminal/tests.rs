@@ -27,7 +27,7 @@ fn a_failing_run_at_80_columns() {
           `facts` failed, and the score 0.58 is below 0.6
 
     suite    probes/demo.toml · 5e1f0c7a9b32
-    base     probes/demo/base · llama · 724 k parameters · 3f9a2c1b04de
+    base     probes/demo/base · llama · 724 k parameters · in f32 · 3f9a2c1b04de
     adapter  probes/demo/memorised · lora · 24.6 k parameters · 91ab03c4d5e6
     live     the logits move by up to 3.21 nats, where recomputing the base moves
              them by 1.9e-6
@@ -79,7 +79,7 @@ fn a_healthy_run_at_120_columns() {
           every probe holds, and the score is at least 0.6
 
     suite    probes/demo.toml · 5e1f0c7a9b32
-    base     probes/demo/base · llama · 724 k parameters · 3f9a2c1b04de
+    base     probes/demo/base · llama · 724 k parameters · in f32 · 3f9a2c1b04de
     adapter  probes/demo/healthy · lora · 24.6 k parameters · 91ab03c4d5e6
     live     the logits move by up to 3.21 nats, where recomputing the base moves them by 1.9e-6
              28 modules, ‖ΔW‖/‖W‖ median 0.0390, largest 0.0600
@@ -120,7 +120,7 @@ fn a_dead_adapter_is_the_finding() {
           saved
 
     suite    probes/demo.toml · 5e1f0c7a9b32
-    base     probes/demo/base · llama · 724 k parameters · 3f9a2c1b04de
+    base     probes/demo/base · llama · 724 k parameters · in f32 · 3f9a2c1b04de
     adapter  probes/demo/noop · lora · 24.6 k parameters · 91ab03c4d5e6
     dead     28 modules, ‖ΔW‖/‖W‖ median 0, largest 0, 28 exactly zero
 
@@ -128,6 +128,21 @@ fn a_dead_adapter_is_the_finding() {
              0 batches (largest 0)
     tokens   0 requested · 0 computed · 0 saved (0.0 %)
     time     load 0.40 s · scoring 0.00 s · 0 tokens/s · peak 298 MiB
+    ");
+}
+
+#[test]
+fn what_bf16_cannot_tell_is_not_called_dead() {
+    let text = plain(&sample::under_the_floor(), 80);
+    let head: Vec<&str> = text.lines().take(8).collect();
+    assert_snapshot!(head.join("\n"), @"
+    INCONCLUSIVE  it can't be told whether the adapter is live: it moves no logit by
+                  more than 1.2e-2, and the noise floor is 3.1e-2 (bf16 against f32)
+
+    suite    probes/demo.toml · 5e1f0c7a9b32
+    base     probes/demo/base · llama · 724 k parameters · in bf16 · 3f9a2c1b04de
+    adapter  probes/demo/healthy · lora · 24.6 k parameters · 91ab03c4d5e6
+    open     28 modules, ‖ΔW‖/‖W‖ median 0.0390, largest 0.0600
     ");
 }
 
@@ -140,7 +155,7 @@ fn what_cannot_be_told_says_why() {
                   not be measured
 
     suite    probes/demo.toml · 5e1f0c7a9b32
-    base     probes/demo/base · llama · 724 k parameters · 3f9a2c1b04de
+    base     probes/demo/base · llama · 724 k parameters · in f32 · 3f9a2c1b04de
     adapter  probes/demo/healthy · lora · 24.6 k parameters · 91ab03c4d5e6
     live     the logits move by up to 3.21 nats, where recomputing the base moves
              them by 1.9e-6

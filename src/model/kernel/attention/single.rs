@@ -2,7 +2,7 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::{MOST_HEADS, PARTS, Query, STRETCH, Scratch, Tile, Values, padded};
+use super::{HEAD_SCORES, MOST_HEADS, PARTS, Query, STRETCH, Scratch, Tile, Values, padded};
 use crate::model::kernel::LANES;
 use crate::model::kernel::exp::exp;
 
@@ -49,7 +49,7 @@ impl Attend<'_> {
         let (dim, lane) = (query.heads.dim, query.lanes.start);
         let width = padded(dim);
         let Scratch { scores, mixed } = &mut *self.scratch;
-        scores.resize(scores.len().max(STRETCH * MOST_HEADS * LANES), 0.0);
+        scores.resize(MOST_HEADS * HEAD_SCORES, 0.0);
         mixed.clear();
         mixed.resize(2 * MOST_HEADS * width, 0.0);
         let (mixed, q) = mixed.split_at_mut(MOST_HEADS * width);
