@@ -292,7 +292,7 @@ _sway() {
                     return 0
                     ;;
                 --dtype)
-                    COMPREPLY=($(compgen -W "f32" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "f32 bf16" -- "${cur}"))
                     return 0
                     ;;
                 --trace)

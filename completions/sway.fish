@@ -53,7 +53,8 @@ complete -c sway -n "__fish_sway_using_subcommand run" -s q -l quiet -d 'Show no
 complete -c sway -n "__fish_sway_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sway -n "__fish_sway_using_subcommand score" -l base -d 'The base: a folder, or a hub id' -r
 complete -c sway -n "__fish_sway_using_subcommand score" -l adapter -d 'The adapter: a folder, or a hub id' -r
-complete -c sway -n "__fish_sway_using_subcommand score" -l dtype -d 'What to compute in' -r -f -a "f32\t'float32, whatever the checkpoint\'s'"
+complete -c sway -n "__fish_sway_using_subcommand score" -l dtype -d 'What products with weights are computed in; norms, attention and the adapter stay in float32' -r -f -a "f32\t'float32 weights, whatever the checkpoint\'s'
+bf16\t'bfloat16 weights, float32 sums: half the bytes of float32 weights, and faster arithmetic only on CPUs that are fast at it'"
 complete -c sway -n "__fish_sway_using_subcommand score" -l trace -d 'Write a line for every request that was answered' -r -F
 complete -c sway -n "__fish_sway_using_subcommand score" -l stats -d 'Write what the engine did, as JSON' -r -F
 complete -c sway -n "__fish_sway_using_subcommand score" -l threads -d 'Threads to compute with; as many as the machine has by default. No number depends on it' -r

@@ -58,7 +58,8 @@ json\:"The record"))' \
 _arguments "${_arguments_options[@]}" : \
 '--base=[The base\: a folder, or a hub id]:DIR_OR_ID:_default' \
 '--adapter=[The adapter\: a folder, or a hub id]:DIR_OR_ID:_default' \
-'--dtype=[What to compute in]:DTYPE:((f32\:"float32, whatever the checkpoint'\''s"))' \
+'--dtype=[What products with weights are computed in; norms, attention and the adapter stay in float32]:DTYPE:((f32\:"float32 weights, whatever the checkpoint'\''s"
+bf16\:"bfloat16 weights, float32 sums\: half the bytes of float32 weights, and faster arithmetic only on CPUs that are fast at it"))' \
 '--trace=[Write a line for every request that was answered]:FILE:_files' \
 '--stats=[Write what the engine did, as JSON]:FILE:_files' \
 '--threads=[Threads to compute with; as many as the machine has by default. No number depends on it]:N:_default' \

@@ -22,11 +22,12 @@ const ARROWS: &[(&str, &[&str])] = &[
 
 /// Crates that one room alone may name.
 const OWNED: &[(&str, &str)] = &[
-    ("candle_core", "model"),
-    ("candle_nn", "model"),
     ("tokenizers", "model"),
     ("hf_hub", "model"),
-    ("gemm", "model"),
+    ("safetensors", "model"),
+    ("memmap2", "model"),
+    ("pulp", "model"),
+    ("half", "model"),
     ("anyhow", "cli"),
     ("indicatif", "cli"),
     ("clap", "cli"),

@@ -123,7 +123,7 @@ pub struct ScoreArgs {
 pub enum Dtype {
     /// float32 weights, whatever the checkpoint's
     F32,
-    /// bfloat16 weights, float32 sums: half the bytes to read, and faster arithmetic only where the CPU is fast at it
+    /// bfloat16 weights, float32 sums: half the bytes of float32 weights, and faster arithmetic only on CPUs that are fast at it
     Bf16,
     /// Known, to be refused with a hint
     #[value(hide = true)]

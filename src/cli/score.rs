@@ -115,12 +115,8 @@ fn precision(dtype: Dtype) -> Result<Precision, Failure> {
 
 fn load(args: &ScoreArgs, precision: Precision) -> Result<Engine, Failure> {
     let source = |name: &String| Source { name: name.clone(), revision: None, relative_to: PathBuf::new() };
-    let sources = Sources {
-        base: source(&args.base),
-        adapter: args.adapter.as_ref().map(source),
-        nulls: NullDraws::Matched,
-        precision,
-    };
+    let sources =
+        Sources { base: source(&args.base), adapter: args.adapter.as_ref().map(source), nulls: NullDraws::Matched, precision };
     let bars = Bars::new(&args.base, false);
     let downloads: Arc<dyn Progress> = Arc::new(Downloads::new(false));
     let loaded = engine::load(&sources, &downloads).with_context(|| format!("can't load {}", args.base)).or_exit(Exit::Input)?;

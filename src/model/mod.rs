@@ -26,6 +26,8 @@ mod matrix;
 mod pages;
 mod plan;
 mod readout;
+#[cfg(test)]
+mod reference;
 mod rope;
 mod rows;
 mod sampling;

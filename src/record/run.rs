@@ -51,8 +51,8 @@ pub struct Liveness {
     /// Largest change of a centred next-token log-probability between `ft` and `base` over the liveness prompts, nats.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub largest_move: Option<f64>,
-    /// The same between two computations of `base`, nats: in batches of other shapes, and of bf16 against float32 where that is the
-    /// dtype; but at least the resolution of a float32 logit.
+    /// What can be seen of a view that does nothing, nats: twice the largest such change between two computations of `base`, in
+    /// batches of other shapes, and of bf16 against float32 where that is the dtype; but at least the resolution of a float32 logit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub noise_floor: Option<f64>,
 }

@@ -217,7 +217,7 @@ fn ten_mistakes_are_told_at_once() {
 fn what_this_build_cannot_do_is_refused_at_its_place() {
     let world = World::new();
     let suite = format!(
-        "version = 1\n[model]\nbase = \"b\"\nadapter = \"a\"\ndtype = \"bf16\"\ndevice = \"cuda:0\"\n{}",
+        "version = 1\n[model]\nbase = \"b\"\nadapter = \"a\"\ndtype = \"f16\"\ndevice = \"cuda:0\"\n{}",
         moved("moved", "")
     );
     let told = sway(&["run", &world.write("suite.toml", suite)]);
@@ -225,14 +225,14 @@ fn what_this_build_cannot_do_is_refused_at_its_place() {
     insta::assert_snapshot!(told.shown(), @r#"
     exit 2
     --- stderr
-    error: this sway computes in float32 only
+    error: this sway does not compute in f16
      --> DIR/suite.toml:5:9
       |
-    5 | dtype = "bf16"
-      |         ^^^^^^
+    5 | dtype = "f16"
+      |         ^^^^^
       |
-      = hint: leave `dtype` out: f16 and bf16 checkpoints are read and computed in
-              float32
+      = hint: leave `dtype` out, and an f16 checkpoint is computed in float32,
+              exactly as it is; or write `bf16`
 
     error: this sway computes on the CPU only
      --> DIR/suite.toml:6:10

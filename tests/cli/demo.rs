@@ -26,7 +26,7 @@ fn a_healthy_adapter_passes_and_the_report_fits_80_columns() {
           every probe that ran holds
 
     suite    probes/demo.toml · [12 hex]
-    base     demo/base · llama · 480 k parameters · [12 hex]
+    base     demo/base · llama · 480 k parameters · in f32 · [12 hex]
     adapter  demo/healthy · LORA · 55.3 k parameters · [12 hex]
     live     it moves the next token's centred logits by up to 9.65, where the noise
              floor is […]
@@ -61,9 +61,9 @@ fn a_healthy_adapter_passes_and_the_report_fits_80_columns() {
       the change grows with the dose along a line of R² 0.933, and from λ = 1 to
       1.25 by 1.314 [1.211, 1.446] times
 
-    work     2,288 requests · 879 from the cache (38.4 %) · 1,409 forward passes ·
-             22 batches (largest 165)
-    tokens   32,830 requested · 19,105 computed · 13,725 saved (41.8 %)
+    work     2,288 requests · 880 from the cache (38.5 %) · 1,408 forward passes ·
+             44 batches (largest 534)
+    tokens   32,798 requested · 12,903 computed · 19,895 saved (60.7 %)
     time     […]
     ");
 }
@@ -107,7 +107,7 @@ fn a_dead_adapter_is_the_finding_before_any_probe_is_asked() {
           it answers as the base does; was it saved before it was trained?
 
     suite    probes/demo.toml · [12 hex]
-    base     demo/base · llama · 480 k parameters · [12 hex]
+    base     demo/base · llama · 480 k parameters · in f32 · [12 hex]
     adapter  probes/demo/noop · LORA · 55.3 k parameters · [12 hex]
     dead     28 modules, ‖ΔW‖/‖W‖ median 0, largest 0, 28 exactly zero
 

@@ -4,6 +4,7 @@
 
 mod bad_suites;
 mod demo;
+mod dtype;
 mod items;
 mod outputs;
 mod plain;

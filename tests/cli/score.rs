@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::world::{BASE, HEALTHY, Told, World, json_lines, lines_of, process, sway, sway_reading};
+use crate::world::{BASE, HEALTHY, Told, World, json_lines, lines_of, sway, sway_reading};
 
 const BOTH: [&str; 5] = ["score", "--base", BASE, "--adapter", HEALTHY];
 
@@ -333,10 +333,4 @@ fn no_output_may_replace_the_requests() {
         assert_eq!(told.shown(), "exit 2\n--- stderr\nerror: an output would replace the requests\n");
     }
     assert_eq!(world.read("requests.jsonl"), lines_of(&mixed()));
-}
-
-#[test]
-fn another_dtype_is_usage() {
-    let output = process(&["score", "--base", BASE, "--dtype", "bf16"]).output().unwrap();
-    assert_eq!(output.status.code(), Some(2));
 }

@@ -88,7 +88,7 @@ pub fn masked(world: Option<&World>) -> insta::internals::SettingsBindDropGuard 
         settings.add_filter(&regex_of(world.dir()), "DIR");
     }
     settings.add_filter(r"time     load .*", "time     […]");
-    settings.add_filter(r"floor is \de-\d", "floor is […]");
+    settings.add_filter(r"floor is \d(\.\d)?e-\d", "floor is […]");
     settings.add_filter(r"\b[0-9a-f]{12}\b", "[12 hex]");
     settings.bind_to_scope()
 }
@@ -157,7 +157,12 @@ impl World {
 
     /// A copy of the healthy adapter with its tensors changed.
     pub fn adapter(&self, change: impl FnOnce(&mut BTreeMap<String, Tensor>)) -> String {
-        let from = Path::new(ROOT).join(HEALTHY);
+        self.adapter_of(HEALTHY, change)
+    }
+
+    /// A copy of an adapter with its tensors changed.
+    pub fn adapter_of(&self, adapter: &str, change: impl FnOnce(&mut BTreeMap<String, Tensor>)) -> String {
+        let from = Path::new(ROOT).join(adapter);
         let dir = self.dir().join("adapter");
         fs::create_dir(&dir).unwrap();
         fs::copy(from.join("adapter_config.json"), dir.join("adapter_config.json")).unwrap();
@@ -190,6 +195,14 @@ pub struct Tensor {
 }
 
 impl Tensor {
+    /// Multiplies every value of a float32 tensor.
+    pub fn scale(&mut self, by: f32) {
+        assert_eq!(self.dtype, Dtype::F32);
+        for value in self.bytes.as_chunks_mut::<4>().0 {
+            *value = (f32::from_le_bytes(*value) * by).to_le_bytes();
+        }
+    }
+
     /// Overwrites one value of a float32 tensor.
     pub fn set(&mut self, index: usize, value: f32) {
         assert_eq!(self.dtype, Dtype::F32);
@@ -205,7 +218,7 @@ pub fn probe<'a>(record: &'a Value, name: &str) -> &'a Value {
 /// A record without what no two runs share.
 pub fn without_timings(mut record: Value) -> Value {
     let stats = record["stats"].as_object_mut().unwrap();
-    for name in ["load_s", "scoring_wall_s", "peak_rss_bytes"] {
+    for name in ["load_s", "scoring_wall_s", "product_share", "attention_share", "rest_share", "peak_rss_bytes"] {
         assert!(stats.shift_remove(name).is_some(), "{name}");
     }
     record

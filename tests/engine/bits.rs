@@ -1,199 +1,136 @@
 //! Answers of real models: bit-identical alone, in any batch, and beside any view.
 
+use std::collections::HashSet;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock};
-use std::time::Duration;
+use std::ops::{ControlFlow, Range};
+use std::sync::Arc;
 
 use proptest::prelude::*;
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
-use rand_distr::{Distribution, Normal};
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
-use serde_json::{Value, json};
-use sway::engine::{Backend, CacheLimits, Engine, Reply};
-use sway::model::{Done, Job, Model, ModelError, NullKind};
-use sway::request::{Answer, Finish, Op, Request, RequestError, Sampling, View};
-use tempfile::TempDir;
+use safetensors::tensor::{SafeTensors, TensorView};
+use sway::engine::Question;
+use sway::model::{Job, Precision, Work};
+use sway::request::{Answer, Finish, Op, Request, Sampling, View};
 
-use super::stub::{ask, generate};
+use super::models::{END, Folder, LONG, MODELS, Shared, golden, word};
+use super::stub::{completion, generate, next, rolling};
 
-pub fn golden(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens").join(name)
-}
-
-/// A copy of a golden's base and adapter.
-pub struct Folder(TempDir);
-
-impl Folder {
-    pub fn copy_of(golden: &Path) -> Self {
-        let folder = Self(tempfile::tempdir().unwrap());
-        for part in ["base", "adapter"] {
-            fs::create_dir(folder.0.path().join(part)).unwrap();
-            for entry in fs::read_dir(golden.join(part)).unwrap() {
-                let entry = entry.unwrap();
-                fs::copy(entry.path(), folder.0.path().join(part).join(entry.file_name())).unwrap();
-            }
-        }
-        folder
-    }
-
-    pub fn base(&self) -> PathBuf {
-        self.0.path().join("base")
-    }
-
-    pub fn adapter(&self) -> PathBuf {
-        self.0.path().join("adapter")
-    }
-}
-
-/// One model for many engines.
-#[derive(Clone)]
-struct Shared(Arc<Model>);
-
-impl Shared {
-    fn load(base: &Path, adapter: &Path) -> Self {
-        Self(Arc::new(Model::load(base, Some(adapter), NullKind::Matched).unwrap_or_else(|e| panic!("{e}"))))
-    }
-
-    fn golden(name: &str) -> Self {
-        Self::load(&golden(name).join("base"), &golden(name).join("adapter"))
-    }
-
-    /// What a fresh engine replies.
-    fn ask(&self, requests: &[Request]) -> Vec<Reply> {
-        let mut engine = Engine::new(Box::new(self.clone()), CacheLimits::default(), Duration::ZERO).unwrap();
-        ask(&mut engine, requests).unwrap()
-    }
-
-    fn ask_with(&self, threads: usize, requests: &[Request]) -> Vec<Reply> {
-        rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(|| self.ask(requests))
-    }
-}
-
-impl Backend for Shared {
-    fn identity(&self) -> String {
-        self.0.identity()
-    }
-
-    fn prepare(&self, request: &Request) -> Result<Job, RequestError> {
-        self.0.prepare(request)
-    }
-
-    fn compute(&self, jobs: &[Job]) -> Result<Vec<Done>, ModelError> {
-        self.0.compute(jobs)
-    }
-}
-
-/// Models, the last of them made here: its matrices have more than 64 outputs, where products take another path.
-static MODELS: LazyLock<[(&str, Shared); 4]> = LazyLock::new(|| {
-    let [a, b, c] = ["llama_default", "qwen3_window", "mistral_window"].map(|name| (name, Shared::golden(name)));
-    [a, b, c, ("wide", wide())]
-});
-
-/// A random model of one layer in the shape of `llama_default`, three to nine times as wide, with an adapter of rank 8.
-fn wide() -> Shared {
-    const HIDDEN: usize = 96;
-    const INTERMEDIATE: usize = 280;
-    const RANK: usize = 8;
-    let folder = Folder::copy_of(&golden("llama_default"));
-    set(
-        &folder.base().join("config.json"),
-        &json!({"hidden_size": HIDDEN, "head_dim": 24, "intermediate_size": INTERMEDIATE, "num_hidden_layers": 1}),
-    );
-    set(&folder.adapter().join("adapter_config.json"), &json!({"r": RANK, "target_modules": "all-linear"}));
-    let mut base = vec![("model.embed_tokens".to_owned(), vec![96, HIDDEN]), ("model.norm".to_owned(), vec![HIDDEN])];
-    let mut adapter = Vec::new();
-    for norm in ["input_layernorm", "post_attention_layernorm"] {
-        base.push((format!("model.layers.0.{norm}"), vec![HIDDEN]));
-    }
-    let attention = [("q", HIDDEN), ("k", 48), ("v", 48), ("o", HIDDEN)]
-        .map(|(name, outputs)| (format!("self_attn.{name}_proj"), outputs, HIDDEN));
-    let feed_forward = [("gate", INTERMEDIATE, HIDDEN), ("up", INTERMEDIATE, HIDDEN), ("down", HIDDEN, INTERMEDIATE)];
-    for (name, outputs, inputs) in
-        attention.into_iter().chain(feed_forward.map(|(name, o, i)| (format!("mlp.{name}_proj"), o, i)))
-    {
-        let path = format!("model.layers.0.{name}");
-        adapter.push((format!("base_model.model.{path}.lora_A"), vec![RANK, inputs]));
-        adapter.push((format!("base_model.model.{path}.lora_B"), vec![outputs, RANK]));
-        base.push((path, vec![outputs, inputs]));
-    }
-    save(&folder.base().join("model.safetensors"), &base);
-    save(&folder.adapter().join("adapter_model.safetensors"), &adapter);
-    Shared::load(&folder.base(), &folder.adapter())
-}
-
-fn set(path: &Path, fields: &Value) {
-    let mut object: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
-    object.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
-    fs::write(path, object.to_string()).unwrap();
-}
-
-/// Writes tensors of random values with a standard deviation of 0.2, always the same.
-fn save(path: &Path, tensors: &[(String, Vec<usize>)]) {
-    let mut rng = ChaCha8Rng::seed_from_u64(5);
-    let normal = Normal::new(0f32, 0.2).unwrap();
-    let tensors: Vec<(String, Vec<usize>, Vec<u8>)> = tensors
-        .iter()
-        .map(|(name, shape)| {
-            let values = (0..shape.iter().product::<usize>()).flat_map(|_| normal.sample(&mut rng).to_le_bytes());
-            (format!("{name}.weight"), shape.clone(), values.collect())
-        })
-        .collect();
-    let views = tensors.iter().map(|(name, shape, bytes)| (name, TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap()));
-    fs::write(path, safetensors::serialize(views, None).unwrap()).unwrap();
-}
-
+/// Views that differ.
 const VIEWS: [&str; 6] = ["base", "ft", "scaled_0.50", "scaled_1.25", "null_1", "null_2"];
 
+/// Among them the views that are computed as others.
+const ALL_VIEWS: [&str; 8] = ["base", "ft", "scaled_0.50", "scaled_1.25", "null_1", "null_2", "scaled_0.00", "scaled_1.00"];
+
 fn view() -> impl Strategy<Value = View> {
-    prop::sample::select(&VIEWS[..]).prop_map(|view| view.parse().unwrap())
+    prop::sample::select(&ALL_VIEWS[..]).prop_map(|view| view.parse().unwrap())
+}
+
+fn words(words: impl IntoIterator<Item = u32>) -> String {
+    words.into_iter().map(|word| format!("w{word}")).collect::<Vec<_>>().join(" ")
 }
 
 /// Of few words, so that prompts share beginnings, or of many, so that they differ.
-fn text(words: std::ops::Range<usize>) -> impl Strategy<Value = String> {
-    prop_oneof![prop::collection::vec(0u32..3, words.clone()), prop::collection::vec(0u32..93, words)]
-        .prop_map(|words| words.iter().map(|word| format!("w{word}")).collect::<Vec<_>>().join(" "))
+fn text(length: Range<usize>) -> impl Strategy<Value = String> {
+    prop_oneof![prop::collection::vec(0u32..3, length.clone()), prop::collection::vec(0u32..93, length)].prop_map(words)
 }
 
-fn op() -> impl Strategy<Value = Op> {
-    let sampling = prop_oneof![
+fn sampling() -> impl Strategy<Value = Sampling> {
+    prop_oneof![
         Just(Sampling::Greedy),
         (prop::sample::select(&[0.5f32, 1.0, 3.0][..]), prop::sample::select(&[0.3f32, 0.9, 1.0][..]), 0u64..3)
             .prop_map(|(temperature, top_p, seed)| Sampling::Sample { temperature, top_p, seed }),
-    ];
+    ]
+}
+
+fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         3 => (text(1..25), prop_oneof![Just(1usize), Just(8), Just(96)], prop::option::of(view()))
             .prop_map(|(prompt, top_k, versus)| Op::NextTokenDist { prompt, top_k, versus }),
         2 => (text(1..12), text(1..12)).prop_map(|(prompt, completion)| Op::LogprobOf { prompt, completion: format!(" {completion}") }),
         2 => text(2..40).prop_map(|text| Op::RollingLogprob { text }),
-        2 => (text(1..25), 1usize..12, sampling).prop_map(|(prompt, max_new_tokens, sampling)| Op::Generate { prompt, max_new_tokens, sampling }),
+        2 => (text(1..25), 1usize..12, sampling())
+            .prop_map(|(prompt, max_new_tokens, sampling)| Op::Generate { prompt, max_new_tokens, sampling }),
     ]
 }
 
-fn batch(size: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Request>> {
+fn batch(size: Range<usize>) -> impl Strategy<Value = Vec<Request>> {
     prop::collection::vec((view(), op()).prop_map(|(view, op)| Request::new(view, op)), size)
+}
+
+/// What is asked of a text that many requests share.
+#[derive(Clone, Copy, Debug)]
+enum About {
+    Next { versus: Option<View> },
+    Completion,
+    Whole,
+    Generate(Sampling),
+}
+
+/// Requests about beginnings of one text, each with an end of its own that may be empty: growing contexts, completions of one
+/// prompt, continuations of one prompt under several seeds.
+fn kin(size: Range<usize>) -> impl Strategy<Value = Vec<Request>> {
+    let about = prop_oneof![
+        prop::option::of(view()).prop_map(|versus| About::Next { versus }),
+        Just(About::Completion),
+        Just(About::Whole),
+        sampling().prop_map(About::Generate),
+    ];
+    let one = (view(), 2usize..40, prop::collection::vec(0u32..4, 0..4), about);
+    (prop::collection::vec(0u32..93, 40), prop::collection::vec(one, size)).prop_map(|(stem, all)| {
+        let request = |(view, length, end, about): (View, usize, Vec<u32>, About)| {
+            let part = |from: usize| words(stem[from..length].iter().chain(&end).copied());
+            let prompt = part(0);
+            let op = match about {
+                About::Next { versus } => Op::NextTokenDist { prompt, top_k: 5, versus },
+                About::Completion => {
+                    let prompt = words(stem[..length / 2].iter().copied());
+                    Op::LogprobOf { prompt, completion: format!(" {}", part(length / 2)) }
+                }
+                About::Whole => Op::RollingLogprob { text: prompt },
+                About::Generate(sampling) => Op::Generate { prompt, max_new_tokens: 1 + length % 9, sampling },
+            };
+            Request::new(view, op)
+        };
+        all.into_iter().map(request).collect()
+    })
 }
 
 fn cases(cases: u32) -> ProptestConfig {
     ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
 }
 
+fn model() -> impl Strategy<Value = usize> {
+    0..MODELS.len()
+}
+
+/// Every request has the reply that it has when it is asked alone.
+fn same_alone(name: &str, model: &Shared, requests: &[Request]) -> Result<(), TestCaseError> {
+    let together = model.ask(requests);
+    for (request, reply) in requests.iter().zip(&together) {
+        prop_assert!(reply.is_ok(), "{}: {:?}: {:?}", name, request, reply);
+        prop_assert_eq!(&model.ask(std::slice::from_ref(request))[0], reply, "{}: {:?}", name, request);
+    }
+    Ok(())
+}
+
 proptest! {
-    #![proptest_config(cases(32))]
+    #![proptest_config(cases(48))]
 
     #[test]
-    fn answers_are_bit_identical_alone_in_any_batch_and_beside_any_view(requests in batch(1..40), model in 0usize..4) {
+    fn answers_are_bit_identical_alone_in_any_batch_and_beside_any_view(requests in batch(1..40), model in model()) {
         let (name, model) = &MODELS[model];
-        let together = model.ask(&requests);
-        for (request, reply) in requests.iter().zip(&together) {
-            prop_assert!(reply.is_ok(), "{}: {:?}: {:?}", name, request, reply);
-            prop_assert_eq!(&model.ask(std::slice::from_ref(request))[0], reply, "{}: {:?}", name, request);
-        }
+        same_alone(name, model, &requests)?;
     }
 
     #[test]
-    fn answers_are_bit_identical_whatever_the_threads(requests in batch(20..60), model in 0usize..4) {
+    fn answers_are_bit_identical_however_much_they_share(requests in kin(1..60), model in model()) {
+        let (name, model) = &MODELS[model];
+        same_alone(name, model, &requests)?;
+        let reversed: Vec<Request> = requests.iter().rev().cloned().collect();
+        prop_assert!(model.ask(&requests).iter().eq(model.ask(&reversed).iter().rev()), "{}", name);
+    }
+
+    #[test]
+    fn answers_are_bit_identical_whatever_the_threads(requests in prop_oneof![batch(20..60), kin(20..60)], model in model()) {
         let (_, model) = &MODELS[model];
         let one = model.ask_with(1, &requests);
         prop_assert_eq!(&one, &model.ask_with(2, &requests));
@@ -201,16 +138,34 @@ proptest! {
     }
 
     #[test]
-    fn scaled_by_one_is_the_adapter_and_scaled_by_zero_is_the_base(op in op(), model in 0usize..4) {
+    fn scaled_by_one_is_the_adapter_and_scaled_by_zero_is_the_base(op in op(), model in model()) {
         let (_, model) = &MODELS[model];
         let of = |view: &str| Request::new(view.parse().unwrap(), op.clone());
-        let replies = model.ask(&["ft", "scaled_1.00", "base", "scaled_0.00"].map(of));
+        let views = ["ft", "scaled_1.00", "base", "scaled_0.00"];
+        let replies = model.ask(&views.map(of));
         prop_assert_eq!(&replies[0], &replies[1]);
         prop_assert_eq!(&replies[2], &replies[3]);
+        for (view, reply) in views.iter().zip(&replies) {
+            prop_assert_eq!(&model.ask(&[of(view)])[0], reply, "alone");
+        }
     }
 
     #[test]
-    fn a_continuation_is_the_most_probable_token_step_by_step(prompt in text(1..10), view in view(), model in 0usize..4) {
+    fn a_comparison_has_the_numbers_of_its_own_view_and_its_mirror_image(prompt in text(1..25), a in view(), b in view(), model in model()) {
+        let (_, model) = &MODELS[model];
+        let dist = |view: View, versus: Option<View>| {
+            let request = Request::new(view, Op::NextTokenDist { prompt: prompt.clone(), top_k: 96, versus });
+            let Ok(Answer::NextTokenDist(dist)) = model.ask(&[request])[0].clone() else { panic!("no distribution") };
+            dist
+        };
+        let (alone, mut compared, mirrored) = (dist(a, None), dist(a, Some(b)), dist(b, Some(a)));
+        let (there, back) = (compared.divergence.take().unwrap(), mirrored.divergence.unwrap());
+        prop_assert_eq!(alone, compared);
+        prop_assert_eq!((there.js, there.kl, there.kl_reverse, there.same_top), (back.js, back.kl_reverse, back.kl, back.same_top));
+    }
+
+    #[test]
+    fn a_continuation_is_the_most_probable_token_step_by_step(prompt in text(1..10), view in view(), model in model()) {
         let (_, model) = &MODELS[model];
         let request = Request { view, ..generate(&prompt, 8, Sampling::Greedy) };
         let Ok(Answer::Generate(continuation)) = model.ask(&[request])[0].clone() else { panic!("no continuation") };
@@ -233,26 +188,14 @@ proptest! {
     }
 }
 
-/// `</s>` of the goldens' tokenizers.
-const END: u32 = 2;
-
-/// A token's text in the goldens' tokenizers.
-fn word(token: u32) -> String {
-    match token {
-        0 => "<unk>".to_owned(),
-        1 => "<s>".to_owned(),
-        word => format!("w{}", word - 3),
-    }
-}
-
-/// Long enough for several batches, and for products of many rows.
+/// Long enough for several passes, and for products of many rows.
 #[test]
 fn a_request_has_the_same_bits_at_both_ends_of_a_long_call() {
     for (name, model) in MODELS.iter() {
-        let asked = |seed: u64| {
-            let words: Vec<String> = (0..60).map(|i| format!("w{}", (seed * 7 + i * i) % 93)).collect();
+        let asked = |seed: u32| {
+            let text = words((0..60).map(|i| (seed * 7 + i * i) % 93));
             let view = VIEWS[seed as usize % VIEWS.len()].parse().unwrap();
-            Request::new(view, Op::RollingLogprob { text: words.join(" ") })
+            Request::new(view, Op::RollingLogprob { text })
         };
         let requests: Vec<Request> = (0..120).map(asked).collect();
         let replies = model.ask(&requests);
@@ -262,6 +205,171 @@ fn a_request_has_the_same_bits_at_both_ends_of_a_long_call() {
             assert_eq!(model.ask(&requests[index..=index])[0], replies[index], "{name}, request {index}");
         }
     }
+}
+
+/// A text of the long model, told apart by `seed`.
+fn long_text(seed: u32, length: u32) -> String {
+    words((0..length).map(|i| (seed * 17 + i * i + i / 93) % 93))
+}
+
+/// Texts that are longer than a quarter of a pass are cut, shorter ones are not; some begin as others do, and each view has its
+/// own. A row sees positions of several stretches, and the window's end passes from one to the next.
+#[test]
+fn long_texts_have_the_same_bits_alone_and_when_they_are_cut_over_several_passes() {
+    let of = |view: &str, op: Op| Request::new(view.parse().unwrap(), op);
+    let rolling = |text: String| Op::RollingLogprob { text };
+    let mut requests = vec![
+        of("base", rolling(long_text(0, 2900))),
+        of("ft", rolling(long_text(0, 2900))),
+        of("base", rolling(long_text(1, 1500))),
+        of("scaled_0.50", rolling(long_text(2, 700))),
+        of("scaled_0.00", rolling(long_text(0, 2000))),
+        of("ft", Op::NextTokenDist { prompt: long_text(0, 2500), top_k: 8, versus: Some(View::Base) }),
+        of("base", Op::NextTokenDist { prompt: long_text(0, 257), top_k: 8, versus: None }),
+    ];
+    requests.extend((0..12u32).map(|i| {
+        let (prompt, completion) = (long_text(3, 600 + i / 4), format!(" {}", words([i, 2 * i])));
+        of(["null_1", "base"][i as usize % 2], Op::LogprobOf { prompt, completion })
+    }));
+    requests.extend((0..6u32).map(|i| {
+        let sampling = if i < 2 { Sampling::Greedy } else { Sampling::Sample { temperature: 1.0, top_p: 0.9, seed: u64::from(i) } };
+        let prompt = long_text(0, if i % 2 == 0 { 1400 } else { 250 });
+        of(["base", "ft"][i as usize / 3], Op::Generate { prompt, max_new_tokens: 20, sampling })
+    }));
+    let together = LONG.ask_with(2, &requests);
+    let reversed: Vec<Request> = requests.iter().rev().cloned().collect();
+    assert!(together.iter().eq(LONG.ask_with(1, &reversed).iter().rev()), "in another order, on one thread");
+    for (index, request) in requests.iter().enumerate() {
+        let alone = &LONG.ask(std::slice::from_ref(request))[0];
+        assert!(alone.is_ok(), "request {index}: {alone:?}");
+        assert!(alone == &together[index], "request {index}, {} of {}", request.op.name(), request.view);
+    }
+}
+
+/// More than enter at once: those that wait take the places of those that end.
+#[test]
+fn continuations_have_the_same_bits_alone_and_in_a_crowd() {
+    for (name, model) in MODELS.iter() {
+        let request = |i: u32| {
+            let sampling = match i % 3 {
+                0 => Sampling::Greedy,
+                _ => Sampling::Sample { temperature: 2.0, top_p: 0.95, seed: u64::from(i / 3) },
+            };
+            let (view, length) = (ALL_VIEWS[(i / 2) as usize % ALL_VIEWS.len()].parse().unwrap(), 1 + (i * 5 % 50) as usize);
+            let prompt = words((0..length as u32).map(|word| (i % 4 + word * word) % 93));
+            Request { view, ..generate(prompt, 1 + i as usize % 17, sampling) }
+        };
+        let requests: Vec<Request> = (0..150).map(request).collect();
+        let together = model.ask(&requests);
+        for (request, reply) in requests.iter().zip(&together).step_by(7) {
+            assert_eq!(&model.ask(std::slice::from_ref(request))[0], reply, "{name}: {request:?}");
+        }
+        let reversed: Vec<Request> = requests.iter().rev().cloned().collect();
+        assert!(together.iter().eq(model.ask(&reversed).iter().rev()), "{name}");
+    }
+}
+
+#[test]
+fn each_seed_draws_its_own_continuation() {
+    for (name, model) in MODELS.iter() {
+        let sample = |seed| Sampling::Sample { temperature: 3.0, top_p: 1.0, seed };
+        let requests: Vec<Request> = (0..20).map(|seed| generate("w1 w2 w3", 12, sample(seed))).collect();
+        let mut seen = HashSet::new();
+        for reply in model.ask(&requests) {
+            let Ok(Answer::Generate(continuation)) = reply else { panic!("no continuation") };
+            seen.insert(continuation.token_ids);
+        }
+        assert!(seen.len() > 15, "{name}: {} of 20", seen.len());
+    }
+}
+
+/// What the model tells of a call, batch by batch: the jobs answered, and the tokens that went through it for them.
+fn batches(model: &Shared, jobs: &[Job], most: usize) -> Vec<Vec<(usize, u64)>> {
+    let mut told = Vec::new();
+    model.0.compute(jobs, &mut |batch| {
+        told.push(batch.answers.iter().map(|(index, done)| (*index, done.tokens)).collect());
+        if told.len() < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    });
+    told
+}
+
+fn jobs(model: &Shared, requests: &[Request]) -> Vec<Job> {
+    requests.iter().map(|request| model.0.prepare(request).unwrap()).collect()
+}
+
+proptest! {
+    #![proptest_config(cases(48))]
+
+    #[test]
+    fn every_job_is_answered_once_and_generations_come_last(requests in prop_oneof![batch(1..40), kin(1..40)], model in model()) {
+        let (_, model) = &MODELS[model];
+        let jobs = jobs(model, &requests);
+        let order: Vec<usize> = batches(model, &jobs, usize::MAX).iter().flatten().map(|(index, _)| *index).collect();
+        let mut sorted = order.clone();
+        sorted.sort_unstable();
+        prop_assert!(sorted.iter().copied().eq(0..jobs.len()), "{:?}", order);
+        prop_assert!(order.is_sorted_by_key(|&index| matches!(jobs[index].work, Work::Generate { .. })), "{:?}", order);
+    }
+
+    #[test]
+    fn each_prefix_of_a_view_is_computed_once(requests in kin(1..40), model in model()) {
+        let (_, model) = &MODELS[model];
+        let jobs: Vec<Job> =
+            jobs(model, &requests).into_iter().filter(|job| !matches!(job.work, Work::Generate { .. })).collect();
+        let mut prefixes = HashSet::new();
+        let same = |view: View| match view.to_string().as_str() {
+            "scaled_0.00" => View::Base,
+            "scaled_1.00" => View::Ft,
+            _ => view,
+        };
+        for job in &jobs {
+            let (views, length) = match job.work {
+                Work::Next { versus, .. } => ([Some(job.view), versus], job.tokens.len()),
+                // Nobody asks what comes after the last token.
+                _ => ([Some(job.view), None], job.tokens.len() - 1),
+            };
+            for view in views.into_iter().flatten() {
+                prefixes.extend((1..=length).map(|end| (same(view), job.tokens[..end].to_vec())));
+            }
+        }
+        let computed: u64 = batches(model, &jobs, usize::MAX).iter().flatten().map(|(_, tokens)| tokens).sum();
+        prop_assert_eq!(computed, prefixes.len() as u64);
+    }
+}
+
+#[test]
+fn a_call_of_many_passes_ends_after_the_one_in_which_it_is_told_to() {
+    let requests: Vec<Request> = (0..12).map(|seed| rolling(long_text(seed, 1500))).collect();
+    let jobs = jobs(&LONG, &requests);
+    let all = batches(&LONG, &jobs, usize::MAX);
+    assert!(all.len() > 2, "{} passes", all.len());
+    let two = batches(&LONG, &jobs, 2);
+    assert_eq!(two, all[..2]);
+    let mixed = [requests, vec![generate("w1", 5, Sampling::Greedy)]].concat();
+    let mixed = self::jobs(&LONG, &mixed);
+    assert_eq!(batches(&LONG, &mixed, all.len()).len(), all.len(), "no continuation is begun");
+    assert_eq!(batches(&LONG, &mixed[12..], 3).len(), 3, "a continuation ends between its tokens");
+}
+
+#[test]
+fn nothing_is_told_of_an_empty_call() {
+    assert_eq!(batches(&LONG, &[], usize::MAX), [[]; 0]);
+}
+
+/// The noise floor is measured so; in float32 it is zero.
+#[test]
+fn computing_anew_gives_the_bits_of_float32() {
+    let requests = [next("w1 w2"), completion("w1 w2", " w3"), rolling("w1 w2 w3 w4"), next("w1")];
+    let questions: Vec<Question<'_>> = requests.iter().map(|request| Question { asker: "test", request }).collect();
+    for (name, model) in MODELS.iter() {
+        let replies = model.engine().recompute(&questions).unwrap();
+        let exact = Shared(Arc::new(model.0.exact()));
+        assert_eq!(replies, exact.ask(&requests), "{name}");
+        assert!(replies == model.ask(&requests) || name.ends_with("bf16"), "{name}");
+    }
+    let of = |name: &str| &MODELS.iter().find(|(known, _)| *known == name).unwrap().1;
+    assert_eq!(of("wide bf16").engine().recompute(&questions).unwrap(), of("wide").ask(&requests));
+    assert_ne!(of("wide bf16").ask(&requests), of("wide").ask(&requests), "its weights are rounded");
 }
 
 #[test]
@@ -277,7 +385,7 @@ fn an_adapter_of_zeros_answers_like_the_base() {
     });
     let written = safetensors::serialize(zeroed, None).unwrap();
     fs::write(&file, written).unwrap();
-    let model = Shared::load(&folder.base(), &folder.adapter());
+    let model = Shared::load(&folder.base(), &folder.adapter(), Precision::F32);
     let ops = [
         Op::NextTokenDist { prompt: "w1 w2 w3".to_owned(), top_k: 96, versus: Some(View::Base) },
         Op::LogprobOf { prompt: "w1 w2".to_owned(), completion: " w3 w4".to_owned() },

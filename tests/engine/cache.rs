@@ -3,7 +3,7 @@
 use sway::engine::{CacheError, CacheLimits, Engine};
 use sway::request::{Op, Overflow, Request, RequestError, Sampling, View};
 
-use super::stub::{Bench, NON_FINITE, REFUSED, Stub, completion, generate, next, rolling};
+use super::stub::{Bench, Fault, NON_FINITE, REFUSED, Stub, completion, generate, next, rolling};
 
 #[test]
 fn a_capacity_of_zero_is_refused() {
@@ -111,13 +111,19 @@ fn an_empty_call_computes_nothing() {
 
 #[test]
 fn a_model_that_returns_the_wrong_number_of_answers_is_a_backend_bug() {
-    for miscount in [-2, -1, 1] {
-        let mut bench = Bench::with(Stub { miscount, ..Stub::default() }, CacheLimits::default());
-        let error = bench.try_ask(&[next("a"), next("b")]).unwrap_err().to_string();
-        assert_eq!(error, format!("backend bug: 2 jobs were given and {} answers came back", 2 + miscount));
-        bench.try_ask(&[next("a")]).unwrap_err();
-        assert_eq!(bench.sent(), [2, 1], "nothing of it was kept");
-        assert_eq!(bench.engine.stats().forward_passes, 0);
+    let cases = [
+        (Fault::Missing(1), "2 jobs were given and 1 answers came back"),
+        (Fault::Missing(2), "2 jobs were given and 0 answers came back"),
+        (Fault::Unknown, "2 jobs were given and an answer came back for job 2, counted from 0"),
+        (Fault::Twice, "two answers came back for job 0, counted from 0"),
+    ];
+    for (fault, message) in cases {
+        for batch in [None, Some(1)] {
+            let mut bench = Bench::with(Stub { fault, batch, ..Stub::default() }, CacheLimits::default());
+            let error = bench.try_ask(&[next("a"), next("b")]).unwrap_err().to_string();
+            assert_eq!(error, format!("backend bug: {message}"));
+            assert_eq!(bench.sent(), [2]);
+        }
     }
 }
 
@@ -145,6 +151,7 @@ fn rates_are_zero_when_nothing_ran() {
     );
     assert_eq!((stats.max_batch_size, stats.tokens_requested, stats.tokens_computed), (0, 0, 0));
     assert_eq!((stats.scoring_wall_s.to_bits(), stats.load_s.to_bits()), (0, 2f64.to_bits()));
+    assert_eq!([stats.product_share, stats.attention_share, stats.rest_share].map(f64::to_bits), [0; 3]);
 }
 
 #[test]
@@ -161,5 +168,9 @@ fn what_was_done_is_counted() {
     assert!((stats.avg_batch_size - 4.0 / 3.0).abs() < 1e-12);
     assert_eq!((stats.tokens_requested, stats.tokens_computed), (3 + 2 + 3 + 3 + 4 + 5, 3 + 2 + 4 + 5));
     assert!(stats.scoring_wall_s > 0.0);
+    // Of each of the stub's batches a quarter is products, a quarter attention.
+    let shares = [stats.product_share, stats.attention_share, stats.rest_share];
+    assert!(shares.iter().zip([0.25, 0.25, 0.5]).all(|(got, want)| (got - want).abs() < 1e-12), "{shares:?}");
+    assert_eq!(stats.product_flops, 3 * 1000);
     assert!(!cfg!(target_os = "linux") || stats.peak_rss_bytes > 1 << 20);
 }

@@ -4,12 +4,12 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 
-use sway::model::{Model, NullKind};
+use sway::model::{Model, NullKind, Precision};
 
-use super::bits::{Folder, golden};
+use super::models::{Folder, golden};
 
-fn identity(folder: &Folder, null_kind: NullKind) -> String {
-    Model::load(&folder.base(), Some(&folder.adapter()), null_kind).unwrap_or_else(|e| panic!("{e}")).identity()
+fn identity(folder: &Folder, null_kind: NullKind, precision: Precision) -> String {
+    Model::load(&folder.base(), Some(&folder.adapter()), null_kind, precision).unwrap_or_else(|e| panic!("{e}")).identity()
 }
 
 fn replace(path: &Path, from: &str, to: &str) {
@@ -46,10 +46,12 @@ fn whatever_can_change_an_answer_is_another_identity() {
     for (what, change) in changes {
         let folder = Folder::copy_of(&golden("llama_default"));
         change(&folder);
-        assert!(seen.insert(identity(&folder, NullKind::Matched)), "{what} has the identity of another");
+        assert!(seen.insert(identity(&folder, NullKind::Matched, Precision::F32)), "{what} has the identity of another");
     }
     let folder = Folder::copy_of(&golden("llama_default"));
-    assert!(seen.insert(identity(&folder, NullKind::Init)), "nulls drawn otherwise");
-    assert!(seen.insert(Model::load(&folder.base(), None, NullKind::Matched).unwrap().identity()), "no adapter");
-    assert!(seen.contains(&identity(&folder, NullKind::Matched)), "the same content elsewhere is the same model");
+    assert!(seen.insert(identity(&folder, NullKind::Init, Precision::F32)), "nulls drawn otherwise");
+    assert!(seen.insert(identity(&folder, NullKind::Matched, Precision::Bf16)), "computed in bf16");
+    let alone = Model::load(&folder.base(), None, NullKind::Matched, Precision::F32).unwrap();
+    assert!(seen.insert(alone.identity()), "no adapter");
+    assert!(seen.contains(&identity(&folder, NullKind::Matched, Precision::F32)), "the same content elsewhere is the same model");
 }

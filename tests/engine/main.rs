@@ -5,6 +5,7 @@
 mod bits;
 mod cache;
 mod identity;
+mod models;
 mod planning;
 mod stub;
 mod trace;

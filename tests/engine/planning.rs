@@ -1,73 +1,104 @@
-//! How misses become batches, and how a call ends early.
+//! How a call's batches become its replies, whatever batches the model makes of it, and how a call ends early.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use sway::engine::{CacheLimits, EngineError, Question};
+use sway::engine::{CacheLimits, EngineError, Question, Step};
 use sway::request::{Request, Sampling};
 
-use super::stub::{Bench, REFUSED, Stub, generate, next};
+use super::stub::{Bench, NON_FINITE, REFUSED, Stub, generate, next, rolling};
 
 /// A prompt of that many of the stub's tokens, told apart by `name`.
 fn long(name: char, tokens: usize) -> Request {
     next(name.to_string().repeat(tokens))
 }
 
-#[test]
-fn batches_are_cut_by_their_tokens() {
-    let mut bench = Bench::new();
-    bench.ask(&[long('a', 1000), long('b', 1048), long('c', 1), long('d', 2000), long('e', 49)]);
-    assert_eq!(bench.sent(), [2, 2, 1]);
+fn in_batches_of(batch: usize) -> Bench {
+    Bench::with(Stub { batch: Some(batch), ..Stub::default() }, CacheLimits::default())
+}
+
+/// Questions of one asker.
+fn questions(requests: &[Request]) -> Vec<Question<'_>> {
+    requests.iter().map(|request| Question { asker: "test", request }).collect()
 }
 
 #[test]
-fn a_request_longer_than_the_budget_is_a_batch_of_its_own() {
-    let mut bench = Bench::new();
-    bench.ask(&[long('a', 10), long('b', 5000), long('c', 10)]);
-    assert_eq!(bench.sent(), [1, 1, 1]);
-    bench.ask(&[long('d', 5000), long('e', 5000)]);
-    assert_eq!(bench.sent(), [1, 1]);
+fn a_call_gives_all_its_misses_to_the_model_at_once() {
+    let mut bench = in_batches_of(2);
+    bench.ask(&[long('a', 1000), long('b', 5000), long('c', 1), generate("d", 3, Sampling::Greedy), long('e', 49)]);
+    assert_eq!(bench.sent(), [5]);
+    let stats = bench.engine.stats();
+    assert_eq!((stats.batches_sent, stats.batched_prompts, stats.max_batch_size), (3, 5, 2));
 }
 
 #[test]
-fn generations_are_batched_apart_and_after() {
-    let mut bench = Bench::new();
-    let greedy = |prompt: char| generate(prompt, 3, Sampling::Greedy);
-    let requests = [greedy('a'), next("b"), greedy('c'), next("d")];
-    let replies = bench.ask(&requests);
-    let generates = |call: &Vec<sway::model::Job>| {
-        call.iter().map(|job| matches!(job.work, sway::model::Work::Generate { .. })).collect::<Vec<_>>()
-    };
-    assert_eq!(bench.calls.lock().unwrap().iter().map(generates).collect::<Vec<_>>(), [[false, false], [true, true]]);
-    // The order of the replies is that of the requests all the same.
-    for (request, reply) in requests.iter().zip(&replies) {
-        assert_eq!(&Bench::new().ask(std::slice::from_ref(request))[0], reply);
+fn replies_stand_in_the_order_of_the_requests_whatever_the_order_of_the_answers() {
+    let requests =
+        [generate("a", 3, Sampling::Greedy), next("b"), next(REFUSED), rolling("c"), next("b"), next(NON_FINITE), next("d")];
+    let alone: Vec<_> = requests.iter().flat_map(|request| Bench::new().ask(std::slice::from_ref(request))).collect();
+    for batch in [None, Some(1), Some(2), Some(3)] {
+        for backwards in [false, true] {
+            let mut bench = Bench::with(Stub { batch, backwards, ..Stub::default() }, CacheLimits::default());
+            assert_eq!(bench.ask(&requests), alone);
+            let stats = bench.engine.stats();
+            assert_eq!((stats.cache_hits, stats.cache_misses, stats.forward_passes), (1, 5, 5));
+        }
     }
 }
 
 #[test]
 fn progress_is_told_after_each_batch_and_adds_up() {
-    let mut bench = Bench::new();
+    let mut bench = in_batches_of(1);
     bench.ask(&[long('a', 10)]);
     let requests = [long('a', 10), long('b', 2000), long('b', 2000), next(REFUSED), long('c', 2000)];
-    let questions: Vec<Question<'_>> = requests.iter().map(|request| Question { asker: "test", request }).collect();
     let mut told = Vec::new();
-    bench.engine.answer(&questions, &mut |step| told.push((step.answered, step.tokens))).unwrap();
-    assert_eq!(told, [(2, 0), (2, 2000), (1, 2000)]);
+    let mut hear = |step: &Step<'_>| told.push((step.answered, step.tokens, step.replies.iter().flatten().count()));
+    bench.engine.answer(&questions(&requests), &mut hear).unwrap();
+    assert_eq!(told, [(2, 0, 2), (2, 2000, 4), (1, 2000, 5)]);
 }
 
 #[test]
 fn an_interrupt_ends_the_call_between_batches_and_keeps_what_was_computed() {
     let interrupt = Arc::new(AtomicBool::new(false));
-    let mut bench = Bench::with(Stub { interrupt: Some(Arc::clone(&interrupt)), ..Stub::default() }, CacheLimits::default());
+    let stub = Stub { interrupt: Some(Arc::clone(&interrupt)), batch: Some(2), ..Stub::default() };
+    let mut bench = Bench::with(stub, CacheLimits::default());
     bench.engine.set_interrupt(Arc::clone(&interrupt));
-    let requests = [long('a', 2000), long('b', 2000)];
-    assert!(matches!(bench.try_ask(&requests), Err(EngineError::Interrupted { .. })));
-    assert_eq!(bench.sent(), [1]);
-    assert!(matches!(bench.try_ask(&requests[1..]), Err(EngineError::Interrupted { .. })));
+    let requests = [next("a"), next(REFUSED), next("b"), next("a"), next("c"), next("d"), next("e")];
+    let Err(EngineError::Interrupted { replies }) = bench.try_ask(&requests) else { panic!("it was not interrupted") };
+    let there: Vec<bool> = replies.iter().map(Option::is_some).collect();
+    assert_eq!(there, [true, true, true, true, false, false, false], "what was settled before it has its reply");
+    assert_eq!(replies[0], replies[3]);
+    assert_eq!(bench.sent(), [5]);
+    assert!(matches!(bench.try_ask(&requests[4..]), Err(EngineError::Interrupted { .. })));
     assert_eq!(bench.sent(), [0; 0], "nothing is begun after it");
-    assert!(bench.ask(&requests[..1])[0].is_ok(), "what the cache has needs no model");
+    assert_eq!(Some(&bench.ask(&requests[..1])[0]), replies[0].as_ref(), "what the cache has needs no model");
     interrupt.store(false, Ordering::Relaxed);
-    bench.ask(&requests);
-    assert_eq!(bench.sent(), [1]);
+    // Two misses of five are known.
+    assert!(matches!(bench.try_ask(&requests), Err(EngineError::Interrupted { .. })));
+    assert_eq!(bench.sent(), [3]);
+    let stats = bench.engine.stats();
+    assert_eq!((stats.batches_sent, stats.forward_passes), (2, 4), "only what was computed is counted");
+}
+
+#[test]
+fn an_interrupt_in_the_last_batch_comes_too_late_to_take_replies_away() {
+    let interrupt = Arc::new(AtomicBool::new(false));
+    let stub = Stub { interrupt: Some(Arc::clone(&interrupt)), ..Stub::default() };
+    let mut bench = Bench::with(stub, CacheLimits::default());
+    bench.engine.set_interrupt(Arc::clone(&interrupt));
+    assert_eq!(bench.ask(&[next("a"), next("b")]).len(), 2);
+}
+
+#[test]
+fn recomputing_asks_the_model_for_every_question_and_changes_no_entry() {
+    let mut bench = in_batches_of(2);
+    let requests = [next("a"), next("b"), next("a"), next(REFUSED)];
+    let replies = bench.ask(&requests);
+    bench.sent();
+    assert_eq!(bench.engine.recompute(&questions(&requests)).unwrap(), replies);
+    assert_eq!(bench.sent(), [3], "twins and hits too");
+    assert_eq!(bench.ask(&requests), replies);
+    assert_eq!(bench.sent(), [0; 0]);
+    assert!(bench.engine.recompute(&[]).unwrap().is_empty());
+    assert_eq!(bench.sent(), [0; 0]);
 }

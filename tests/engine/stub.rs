@@ -2,12 +2,12 @@
 
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sway::engine::{Backend, CacheLimits, Engine, EngineError, Question, Reply};
-use sway::model::{Done, Job, ModelError, Work};
+use sway::model::{Batch, Busy, Done, Job, ModelError, Tell, Work};
 use sway::request::Finish;
 use sway::request::{
     Answer, CompletionLogprob, Generation, NextTokenDist, Op, Request, RequestError, RollingLogprob, Sampling, View,
@@ -22,12 +22,28 @@ pub const NON_FINITE: &str = "non-finite";
 /// What the stub was asked to compute: one list a call.
 pub type Calls = Arc<Mutex<Vec<Vec<Job>>>>;
 
+/// What is wrong with the stub's answers.
+#[derive(Clone, Copy, Default)]
+pub enum Fault {
+    #[default]
+    None,
+    /// That many of the last jobs have none.
+    Missing(usize),
+    /// After all others, there is one for a job that was never given.
+    Unknown,
+    /// After all others, the first job's comes again.
+    Twice,
+}
+
 #[derive(Default)]
 pub struct Stub {
     pub calls: Calls,
-    /// How many answers to leave out (below 0) or to add.
-    pub miscount: isize,
-    /// Set by the stub when it computes.
+    /// Jobs that are answered together; all of a call where it is absent.
+    pub batch: Option<usize>,
+    /// Jobs are answered from the last to the first.
+    pub backwards: bool,
+    pub fault: Fault,
+    /// Set by the stub when it has computed a batch.
     pub interrupt: Option<Arc<AtomicBool>>,
 }
 
@@ -50,16 +66,35 @@ impl Backend for Stub {
         Ok(Job { view: request.view, tokens, work })
     }
 
-    fn compute(&self, jobs: &[Job]) -> Result<Vec<Done>, ModelError> {
+    fn compute(&self, jobs: &[Job], tell: &mut Tell<'_>) -> Result<(), ModelError> {
         self.calls.lock().unwrap().push(jobs.to_vec());
-        if let Some(interrupt) = &self.interrupt {
-            interrupt.store(true, std::sync::atomic::Ordering::Relaxed);
+        let mut answered: Vec<usize> = (0..jobs.len()).collect();
+        if self.backwards {
+            answered.reverse();
         }
-        let mut done: Vec<Done> = jobs.iter().map(|job| Done { answer: answer(job), tokens: job.cost() as u64 }).collect();
-        let extra = done.first().cloned();
-        done.truncate(done.len().saturating_add_signed(self.miscount));
-        done.extend(extra.filter(|_| self.miscount > 0));
-        Ok(done)
+        match self.fault {
+            Fault::None => {}
+            Fault::Missing(count) => answered.truncate(jobs.len().saturating_sub(count)),
+            Fault::Unknown => answered.push(jobs.len()),
+            Fault::Twice => answered.push(answered[0]),
+        }
+        for batch in answered.chunks(self.batch.unwrap_or(usize::MAX)) {
+            let start = Instant::now();
+            let done = |&index: &usize| {
+                let job = &jobs[index.min(jobs.len() - 1)];
+                (index, Done { answer: answer(job), tokens: job.cost() as u64 })
+            };
+            let answers = batch.iter().map(done).collect();
+            if let Some(interrupt) = &self.interrupt {
+                interrupt.store(true, Ordering::Relaxed);
+            }
+            let part = Duration::from_millis(5);
+            let busy = Busy { products: part, attention: part, total: 4 * part, product_flops: 1000 };
+            if tell(Batch { answers, wall: start.elapsed(), busy }).is_break() {
+                break;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -86,8 +121,8 @@ fn answer(job: &Job) -> Result<Answer, RequestError> {
         Work::Score { rolling: true, .. } => {
             Answer::RollingLogprob(RollingLogprob { total_logprob: f64::from(digest), num_tokens: 1, logprobs: vec![0.0] })
         }
-        Work::Generate { .. } => {
-            Answer::Generate(Generation { text: String::new(), token_ids: vec![digest], finish: Finish::Length })
+        Work::Generate { max_new_tokens, .. } => {
+            Answer::Generate(Generation { text: String::new(), token_ids: vec![digest; max_new_tokens], finish: Finish::Length })
         }
     })
 }

@@ -5,16 +5,21 @@ use std::io::BufReader;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value};
-use sway::engine::{EngineError, Question, Step, Trace};
+use sway::engine::{CacheLimits, EngineError, Question, Step, Trace};
 use sway::report::trace::summarize;
 use sway::request::{Request, Sampling, View};
 use tempfile::NamedTempFile;
 
-use super::stub::{Bench, NON_FINITE, REFUSED, completion, generate, next, rolling};
+use super::models::MODELS;
+use super::stub::{Bench, NON_FINITE, REFUSED, Stub, ask, completion, generate, next, rolling};
 
 fn traced() -> (Bench, NamedTempFile) {
+    traced_of(Stub::default())
+}
+
+fn traced_of(stub: Stub) -> (Bench, NamedTempFile) {
     let file = NamedTempFile::new().unwrap();
-    let mut bench = Bench::new();
+    let mut bench = Bench::with(stub, CacheLimits::default());
     bench.engine.set_trace(Trace::new("t.jsonl".to_owned(), file.reopen().unwrap()));
     (bench, file)
 }
@@ -76,7 +81,7 @@ fn there_is_one_line_for_each_request_that_was_answered() {
 
 #[test]
 fn lines_are_whole_at_any_time() {
-    let (mut bench, file) = traced();
+    let (mut bench, file) = traced_of(Stub { batch: Some(7), ..Stub::default() });
     let requests: Vec<Request> = (0..40).map(|i| rolling("x".repeat(300 + i))).collect();
     let questions: Vec<Question<'_>> = requests.iter().map(|request| Question { asker: "a\"b\n", request }).collect();
     let (mut seen, mut answered) = (0, 0);
@@ -93,7 +98,7 @@ fn lines_are_whole_at_any_time() {
 
 #[test]
 fn the_trace_and_the_statistics_agree() {
-    let (mut bench, file) = traced();
+    let (mut bench, file) = traced_of(Stub { batch: Some(7), ..Stub::default() });
     for round in 0..5 {
         let requests: Vec<Request> = (0..30 * round)
             .map(|i| if i % 7 == 0 { generate(i, 3, Sampling::Greedy) } else { next("w".repeat(i * 10 + 1)) })
@@ -110,6 +115,29 @@ fn the_trace_and_the_statistics_agree() {
     // Microseconds are what a line shows.
     assert!((tally.wall_ms / 1e3 - stats.scoring_wall_s).abs() < 1e-6 * tally.events as f64);
     assert_eq!(summary.incomplete_lines, 0);
+}
+
+/// A continuation takes many passes, and most of them end none: what they took is told all the same.
+#[test]
+fn the_trace_and_the_statistics_of_a_model_agree() {
+    let file = NamedTempFile::new().unwrap();
+    let mut engine = MODELS[0].1.engine();
+    engine.set_trace(Trace::new("t.jsonl".to_owned(), file.reopen().unwrap()));
+    for _ in 0..2 {
+        let generations = [2, 7, 12].map(|tokens| generate("w1 w2 w3", tokens, Sampling::Greedy)).into_iter();
+        let requests: Vec<Request> =
+            generations.chain([next("w1 w2"), next("w1 w2 w4"), completion("w1", " w2"), rolling("w1 w5 w6 w7")]).collect();
+        ask(&mut engine, &requests).unwrap();
+    }
+    let stats = engine.stats();
+    let summary = summarize(BufReader::new(File::open(file.path()).unwrap()), 3).unwrap();
+    let tally = &summary.totals.tally;
+    assert_eq!((tally.hits, tally.misses()), (stats.cache_hits, stats.cache_misses));
+    assert_eq!((tally.hits, tally.misses()), (7, 7));
+    assert_eq!(tally.tokens, stats.tokens_computed);
+    assert_eq!(summary.totals.batches, stats.batches_sent);
+    let (told, took) = (tally.wall_ms / 1e3, stats.scoring_wall_s);
+    assert!((told - took).abs() < 1e-6 * tally.events as f64, "{told} s of {took} s");
 }
 
 #[test]

@@ -40,3 +40,6 @@ fn test_numbers(count: usize, seed: u32) -> Vec<f32> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -49,7 +49,8 @@ fn banner(out: &mut String, run: &RunRecord) -> fmt::Result {
         writeln!(out, r#"<p class="why"><b>Interrupted:</b> {interrupted}.</p>"#)?;
     }
     if let Some(liveness) = outcome::dead(run) {
-        let finding = if liveness.inconclusive { "It can’t be told whether the adapter is live" } else { "The adapter is not live" };
+        let finding =
+            if liveness.inconclusive { "It can’t be told whether the adapter is live" } else { "The adapter is not live" };
         writeln!(out, r#"<p class="why"><b>{finding}:</b> {}</p>"#, HtmlProse(&liveness.message))?;
         return writeln!(out, "</header>");
     }
@@ -75,7 +76,8 @@ fn subjects(out: &mut String, run: &RunRecord) -> fmt::Result {
     subject.write(out)?;
     if let Some(AdapterInfo { source, commit, peft_type, parameters, digest }) = &run.adapter {
         let commit = commit.as_deref();
-        Subject { role: "adapter", source, commit, family: peft_type, parameters: *parameters, dtype: None, digest }.write(out)?;
+        Subject { role: "adapter", source, commit, family: peft_type, parameters: *parameters, dtype: None, digest }
+            .write(out)?;
     }
     writeln!(out, "</dl>")
 }
