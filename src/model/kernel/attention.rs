@@ -315,7 +315,10 @@ impl<F: Copy, const V: usize> Seen<F, V> {
             }
         }
         // Where nothing has been seen yet there is nothing to subtract.
-        let reference = self.largest.map(|largest| simd.select_f32s(simd.equal_f32s(largest, nothing), zero, largest));
+        let mut reference = self.largest;
+        for largest in &mut reference {
+            *largest = simd.select_f32s(simd.equal_f32s(*largest, nothing), zero, *largest);
+        }
         let mut parts = [[zero; V]; PARTS];
         for block in scores.chunks_mut(PARTS * V) {
             for (part, scores) in parts.iter_mut().zip(block.chunks_exact_mut(V)) {
@@ -328,12 +331,13 @@ impl<F: Copy, const V: usize> Seen<F, V> {
                 }
             }
         }
-        std::array::from_fn(|v| {
-            let shrink = exps(simd, simd.sub_f32s(before[v], reference[v]));
+        let mut shrink = [zero; V];
+        for v in 0..V {
+            shrink[v] = exps(simd, simd.sub_f32s(before[v], reference[v]));
             let sum = simd.add_f32s(simd.add_f32s(parts[0][v], parts[2][v]), simd.add_f32s(parts[1][v], parts[3][v]));
-            self.sum[v] = simd.add_f32s(simd.mul_f32s(self.sum[v], shrink), sum);
-            shrink
-        })
+            self.sum[v] = simd.add_f32s(simd.mul_f32s(self.sum[v], shrink[v]), sum);
+        }
+        shrink
     }
 }
 
