@@ -52,7 +52,9 @@ fn attention(c: &mut Criterion) {
         let keys = values(context / LANES * heads.key_size() * LANES);
         let by_position = values(context / LANES * heads.key_values * LANES * padded(heads.dim));
         let mut path = Path::default();
-        let tiles = keys.chunks_exact(heads.key_size() * LANES).zip(by_position.chunks_exact(heads.key_values * LANES * padded(heads.dim)));
+        let tiles = keys
+            .chunks_exact(heads.key_size() * LANES)
+            .zip(by_position.chunks_exact(heads.key_values * LANES * padded(heads.dim)));
         for (keys, values) in tiles {
             path.push(keys, Values::ByPosition(values), 0..LANES);
         }

@@ -14,6 +14,7 @@ const SIZE: usize = 2016;
 /// The best of this many counts: what the machine can do, not what others left of it.
 const ROUNDS: usize = 12;
 
+#[expect(clippy::print_stdout, reason = "the line is what it is for")]
 fn main() {
     let threads = rayon::current_num_threads();
     let values = |seed: usize| -> Vec<f32> { (0..SIZE * SIZE).map(|i| ((i * 31 + seed) % 17) as f32 * 0.1 - 0.8).collect() };
@@ -51,8 +52,25 @@ fn by_gemm(x: &[f32], w: &[f32], y: &mut [f32], threads: usize) {
     #[expect(unsafe_code, reason = "gemm takes raw pointers")]
     unsafe {
         gemm::gemm(
-            SIZE, SIZE, SIZE, y.as_mut_ptr(), 1, size, false, x.as_ptr(), 1, size, w.as_ptr(), size, 1, 0.0f32, 1.0f32,
-            false, false, false, gemm::Parallelism::Rayon(threads),
+            SIZE,
+            SIZE,
+            SIZE,
+            y.as_mut_ptr(),
+            1,
+            size,
+            false,
+            x.as_ptr(),
+            1,
+            size,
+            w.as_ptr(),
+            size,
+            1,
+            0.0f32,
+            1.0f32,
+            false,
+            false,
+            false,
+            gemm::Parallelism::Rayon(threads),
         );
     }
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde_json::{Map, Value, json};
-use sway::model::{Model, ModelError, NullKind};
+use sway::model::{Model, ModelError, NullKind, Precision};
 use tempfile::TempDir;
 
 const HEAD: &str = "lm_head.weight";
@@ -101,7 +101,7 @@ impl Copy {
     }
 
     fn load(&self) -> Result<Model, ModelError> {
-        Model::load(&self.at("base"), Some(&self.at("adapter")), NullKind::Matched)
+        Model::load(&self.at("base"), Some(&self.at("adapter")), NullKind::Matched, Precision::F32)
     }
 
     #[track_caller]
@@ -133,7 +133,7 @@ fn the_goldens_load_as_they_are() {
 
 #[test]
 fn a_folder_that_lacks_a_file_is_told_which() {
-    let missing = Model::load(Path::new("/nowhere/base"), None, NullKind::Matched).err().unwrap();
+    let missing = Model::load(Path::new("/nowhere/base"), None, NullKind::Matched, Precision::F32).err().unwrap();
     assert!(missing.to_string().contains("/nowhere/base"), "{missing}");
     llama().remove("base/config.json").is_refused(&["the model has no config.json", "base"]);
     llama()

@@ -62,7 +62,7 @@ struct Placed {
     angles: Vec<Angles>,
 }
 
-impl<'a> Forward<'a> {
+impl Forward<'_> {
     pub fn products<'b>(&'b self, updates: &'b ViewUpdates, divided: bool) -> Products<'b> {
         Products { updates, precision: self.precision, clock: self.clock, pool: self.pool, divided }
     }
@@ -144,7 +144,16 @@ impl<'a> Stack<'a> {
                     if index > layers.start {
                         self.finish(index - 1, all, group, &products, hidden, queries, scratch);
                     }
-                    self.project(&decoder.layers[index], all, group, &products, hidden, (!last).then_some(queries), Some(keys), scratch);
+                    self.project(
+                        &decoder.layers[index],
+                        all,
+                        group,
+                        &products,
+                        hidden,
+                        (!last).then_some(queries),
+                        Some(keys),
+                        scratch,
+                    );
                 });
             });
             self.next = std::mem::replace(&mut self.key_values, keys);
@@ -271,6 +280,7 @@ impl<'a> Stack<'a> {
     }
 
     /// Attention of the rows of a group.
+    #[expect(clippy::too_many_arguments, reason = "a group's parts of what the stage reads and writes")]
     fn attend(&self, index: usize, placed: &Placed, group: &Group, queries: &[f32], attended: &mut [f32], scratch: &mut Scratch) {
         let heads = self.forward.decoder.shape.heads;
         let window = self.forward.decoder.layers[index].window;
@@ -285,7 +295,12 @@ impl<'a> Stack<'a> {
             });
         };
         if placed.grouping.divided {
-            let panels = group.panels.clone().into_par_iter().zip(queries.par_chunks_exact(stride)).zip(attended.par_chunks_exact_mut(stride));
+            let panels = group
+                .panels
+                .clone()
+                .into_par_iter()
+                .zip(queries.par_chunks_exact(stride))
+                .zip(attended.par_chunks_exact_mut(stride));
             panels.for_each(|((panel, q), attended)| self.forward.pool.with(|scratch| of_panel(panel, q, attended, scratch)));
         } else {
             let panels = group.panels.clone().zip(queries.chunks_exact(stride)).zip(attended.chunks_exact_mut(stride));

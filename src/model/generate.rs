@@ -98,7 +98,7 @@ struct Generating<'a> {
     active: Vec<Active<'a>>,
 }
 
-impl<'a> Generating<'a> {
+impl Generating<'_> {
     /// One pass over waiting prompts; those that are complete become active.
     fn enter(&mut self, forward: &Forward<'_>) {
         let room = MOST_ACTIVE - self.active.len();
@@ -165,7 +165,8 @@ impl<'a> Generating<'a> {
     fn choose(&mut self, forward: &Forward<'_>, first: usize) -> Vec<(usize, Done)> {
         let mut chosen: Vec<Option<Result<u32, NotFinite>>> = vec![None; self.active.len()];
         for greedy in [true, false] {
-            let mut some: Vec<usize> = (first..self.active.len()).filter(|&at| self.active[at].sampler.is_greedy() == greedy).collect();
+            let mut some: Vec<usize> =
+                (first..self.active.len()).filter(|&at| self.active[at].sampler.is_greedy() == greedy).collect();
             some.sort_by_key(|&at| effective(self.active[at].job.view));
             // Distributions are held whole; what is most probable is folded.
             for some in some.chunks(if greedy { usize::MAX } else { self.model.held_rows() }) {

@@ -255,13 +255,16 @@ impl Products<'_> {
                 product(Operand { x: input.of(unit, input.x), w: update.a.as_slice(), inner }, None, Start::Zero, &mut places);
             });
             let scale = update.scale as f32;
-            low.iter_mut().for_each(|value| *value *= scale);
+            for value in &mut low {
+                *value *= scale;
+            }
             low
         };
         if self.divided { input.group.units.par_iter().map(one).collect() } else { input.group.units.iter().map(one).collect() }
     }
 
     /// Computes some outputs of a function, block by block, for all units of a group.
+    #[expect(clippy::too_many_arguments, reason = "what a block depends on, and where it goes")]
     pub fn blocks(
         &self,
         function: Function<'_>,
@@ -288,7 +291,11 @@ impl Products<'_> {
                 match sink {
                     Sink::Write(target) if target.add => {
                         let targets = target.places(unit, &(range.start - start..range.end - start));
-                        targets.into_iter().zip(halves(block, size)).take(unit.panels).for_each(|(target, block)| add(target, block));
+                        targets
+                            .into_iter()
+                            .zip(halves(block, size))
+                            .take(unit.panels)
+                            .for_each(|(target, block)| add(target, block));
                     }
                     Sink::Write(_) => {}
                     Sink::Fold(fold) => {
@@ -364,7 +371,9 @@ impl Products<'_> {
         if let Some(bias) = &linear.bias {
             for results in results {
                 for (results, bias) in results.as_chunks_mut::<LANES>().0.iter_mut().zip(&bias.as_slice()[outputs.clone()]) {
-                    results.iter_mut().for_each(|result| *result += bias);
+                    for result in results {
+                        *result += bias;
+                    }
                 }
             }
         }

@@ -98,12 +98,6 @@ impl Matrix {
         Self { rows, cols, exact, rounded }
     }
 
-    /// A float32 matrix of values computed here.
-    #[cfg(test)]
-    pub fn owned(rows: usize, cols: usize, values: Vec<f32>, precision: Precision) -> Self {
-        Self::new([rows, cols], Stored::F32(Data::Owned(values.into())), precision)
-    }
-
     /// Some rows in float32, `(rows.len(), cols)`, after rounding where products compute in bf16.
     pub fn rows<'a>(&'a self, rows: Range<usize>, precision: Precision, scratch: &'a mut Vec<f32>) -> &'a [f32] {
         self.stored(precision).rows(rows.start * self.cols..rows.end * self.cols, scratch)

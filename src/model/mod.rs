@@ -54,8 +54,8 @@ use lru::LruCache;
 use serde_json::Value;
 
 use architecture::Shape;
-use config::Fields;
 use busy::Clock;
+use config::Fields;
 use decoder::Decoder;
 use forward::Forward;
 use linear::ScratchPool;

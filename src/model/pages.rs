@@ -8,13 +8,13 @@ use super::kernel::panels::Panels;
 pub struct Pages {
     heads: Heads,
     layers: usize,
-    pages: Vec<Box<[f32]>>,
+    all: Vec<Box<[f32]>>,
     free: Vec<usize>,
 }
 
 impl Pages {
     pub fn new(heads: Heads, layers: usize) -> Self {
-        Self { heads, layers, pages: Vec::new(), free: Vec::new() }
+        Self { heads, layers, all: Vec::new(), free: Vec::new() }
     }
 
     /// Positions of one page.
@@ -35,14 +35,14 @@ impl Pages {
 
     /// Pages in use.
     pub fn used(&self) -> usize {
-        self.pages.len() - self.free.len()
+        self.all.len() - self.free.len()
     }
 
     /// A page for new positions. What it held is still in it.
     pub fn take(&mut self) -> usize {
         self.free.pop().unwrap_or_else(|| {
-            self.pages.push(vec![0.0; self.layers * self.layer_size()].into());
-            self.pages.len() - 1
+            self.all.push(vec![0.0; self.layers * self.layer_size()].into());
+            self.all.len() - 1
         })
     }
 
@@ -52,14 +52,14 @@ impl Pages {
 
     /// Keys and values of one layer, counted from the first of these pages' layers.
     pub fn layer(&self, page: usize, layer: usize) -> (&[f32], Values<'_>) {
-        let (keys, values) = self.pages[page][layer * self.layer_size()..][..self.layer_size()].split_at(self.keys_size());
+        let (keys, values) = self.all[page][layer * self.layer_size()..][..self.layer_size()].split_at(self.keys_size());
         (keys, Values::ByPosition(values))
     }
 
     /// Copies the keys and values of a row, `(keys and values, LANES)` in panels, to a page's slot.
     pub fn store(&mut self, page: usize, layer: usize, slot: usize, key_values: &Panels, row: usize) {
         let (keys_size, layer_size, dim) = (self.keys_size(), self.layer_size(), self.heads.dim);
-        let (keys, values) = self.pages[page][layer * layer_size..][..layer_size].split_at_mut(keys_size);
+        let (keys, values) = self.all[page][layer * layer_size..][..layer_size].split_at_mut(keys_size);
         let mut features = key_values.row(row);
         for (key, feature) in keys.as_chunks_mut::<LANES>().0.iter_mut().zip(features.by_ref()) {
             key[slot] = feature;

@@ -263,7 +263,9 @@ impl Planner {
                     segment.rows.end = shared + 1;
                 }
                 _ => {
-                    let place = |node: usize| row_of.get(&self.tokens_of[node]).map_or(self.trie.nodes[node].place, |row| Place::Row(*row));
+                    let place = |node: usize| {
+                        row_of.get(&self.tokens_of[node]).map_or(self.trie.nodes[node].place, |row| Place::Row(*row))
+                    };
                     let path = self.trie.runs_by(parent, place);
                     trunk.rows.segments.push(Segment { rows: shared..shared + 1, path });
                 }
@@ -285,7 +287,8 @@ impl Planner {
             }
         }
         let wanted = self.affordable(pages, nodes);
-        let kept = |node: usize, trie: &Trie| trie.nodes[node].uses > 0 && wanted.as_ref().is_none_or(|wanted| wanted.contains(&node));
+        let kept =
+            |node: usize, trie: &Trie| trie.nodes[node].uses > 0 && wanted.as_ref().is_none_or(|wanted| wanted.contains(&node));
         for segment in &planned.rows.segments {
             let rows = segment.rows.clone().filter_map(|row| Some((row, node_of[row]?)));
             // A prefix of the segment: who needs a node needs what stands before it.
@@ -328,7 +331,8 @@ impl Planner {
         }
         let dropped = |node: &usize| matches!(self.trie.nodes[*node].place, Place::Page { .. }) && !wanted.contains(node);
         // They may be read in this pass.
-        let dropped: Vec<usize> = (0..self.trie.nodes.len()).filter(dropped).filter(|node| self.trie.nodes[*node].uses > 0).collect();
+        let dropped: Vec<usize> =
+            (0..self.trie.nodes.len()).filter(dropped).filter(|node| self.trie.nodes[*node].uses > 0).collect();
         self.dying.extend(dropped);
         Some(wanted)
     }

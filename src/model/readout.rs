@@ -27,7 +27,7 @@ pub struct NotFinite {
 /// States after the final norm, in panels by view.
 pub struct States<'a> {
     pub picked: &'a Picked,
-    pub states: &'a Panels,
+    pub panels: &'a Panels,
     pub updates: &'a ViewUpdates,
 }
 
@@ -51,7 +51,9 @@ impl Forward<'_> {
         order.sort_by_key(|&at| (wanted[at].row / LANES, wanted[at].token));
         let folds = self.folds(states, |panel, tokens, block| {
             let first = order.partition_point(|&at| (wanted[at].row / LANES, wanted[at].token as usize) < (panel, tokens.start));
-            let here = order[first..].iter().take_while(|&&at| wanted[at].row / LANES == panel && (wanted[at].token as usize) < tokens.end);
+            let here = order[first..]
+                .iter()
+                .take_while(|&&at| wanted[at].row / LANES == panel && (wanted[at].token as usize) < tokens.end);
             here.map(|&at| {
                 let Wanted { row, token } = wanted[at];
                 (at, block[(token as usize - tokens.start) * LANES + row % LANES])
@@ -80,18 +82,14 @@ impl Forward<'_> {
     }
 
     /// Folds the logits of all rows. `find` may take what it wants of a panel's logits of some tokens, `(tokens, LANES)`.
-    fn folds(
-        &self,
-        states: &States<'_>,
-        find: impl Fn(usize, Range<usize>, &[f32]) -> Vec<(usize, f32)> + Sync,
-    ) -> Folds {
+    fn folds(&self, states: &States<'_>, find: impl Fn(usize, Range<usize>, &[f32]) -> Vec<Found> + Sync) -> Folds {
         let lm_head = &self.decoder.lm_head;
         let grouping = Grouping::new(states.picked);
         let products = self.products(states.updates, grouping.divided);
-        let stride = states.states.stride();
+        let stride = states.panels.stride();
         let vocab = lm_head.weight.rows;
         let work = grouping.groups.iter().map(|group| {
-            let x = &states.states.values()[group.panels.start * stride..group.panels.end * stride];
+            let x = &states.panels.values()[group.panels.start * stride..group.panels.end * stride];
             let input = Input::new(&products, group, x);
             let lows = products.lows(Function::Linear(lm_head), &input);
             (group, input, lows)
@@ -100,7 +98,7 @@ impl Forward<'_> {
         let folds = vocab.div_ceil(FOLD);
         let tasks: Vec<(usize, usize)> = (0..work.len()).flat_map(|group| (0..folds).map(move |fold| (group, fold))).collect();
         // A task is a group's fold, so that a few rows are divided among threads by tokens and many by rows.
-        let parts: Vec<(Vec<Fold>, Vec<(usize, f32)>)> = tasks
+        let parts: Vec<(Vec<Fold>, Vec<Found>)> = tasks
             .par_iter()
             .map(|&(group, fold)| {
                 let (group, input, lows) = &work[group];
@@ -133,9 +131,9 @@ impl Forward<'_> {
         let grouping = Grouping::new(states.picked);
         let products = self.products(states.updates, true);
         let mut logits = Panels::new(states.picked.panels(), lm_head.weight.rows);
-        let (stride, out) = (states.states.stride(), logits.stride());
+        let (stride, out) = (states.panels.stride(), logits.stride());
         for group in &grouping.groups {
-            let x = &states.states.values()[group.panels.start * stride..group.panels.end * stride];
+            let x = &states.panels.values()[group.panels.start * stride..group.panels.end * stride];
             let input = Input::new(&products, group, x);
             let values = &mut logits.values_mut()[group.panels.start * out..group.panels.end * out];
             let target = Target { values, features: lm_head.weight.rows, offset: 0, add: false };
@@ -148,17 +146,20 @@ impl Forward<'_> {
     fn not_finite(&self, states: &States<'_>, row: usize) -> NotFinite {
         let view = states.picked.views.iter().position(|view| view.panels.contains(&(row / LANES))).unwrap_or(0);
         let mut alone = Gathered::new(self.decoder.shape.hidden);
-        alone.push(states.picked.views[view].view, states.states.row(row));
+        alone.push(states.picked.views[view].view, states.panels.row(row));
         let updates = ViewUpdates { views: vec![states.updates.views[view].clone()] };
         let logits = self.logits(&alone.states(&updates));
         NotFinite { token: logits.row(0).position(|logit| !logit.is_finite()).unwrap_or(0) }
     }
 }
 
+/// A logit that somebody wants, by its place among those that are wanted.
+type Found = (usize, f32);
+
 /// What [`Forward::folds`] found.
 struct Folds {
     by_panel: Vec<Fold>,
-    found: Vec<(usize, f32)>,
+    found: Vec<Found>,
 }
 
 /// States of rows of several passes, gathered to be read together. Those of a view must come in turn.
@@ -202,7 +203,7 @@ impl Gathered {
         for (place, state) in self.states.iter().enumerate() {
             self.panels.set_row(place, state.iter().copied());
         }
-        States { picked: &self.picked, states: &self.panels, updates }
+        States { picked: &self.picked, panels: &self.panels, updates }
     }
 }
 /// The `top_k` most probable tokens (the lower id first where two are equal), the mass of the rest, and the entropy.

@@ -4,13 +4,13 @@
 mod small;
 mod tests;
 
+use super::Model;
 use super::architecture::Shape;
 use super::decoder::Layer;
 use super::linear::Linear;
 use super::lora::{Update, draw};
 use super::matrix::Matrix;
 use super::weights::Weight;
-use super::Model;
 use crate::request::View;
 
 /// A model under one view.
@@ -63,7 +63,8 @@ impl Reference<'_> {
         let (inputs, outputs) = (linear.weight.cols, linear.weight.rows);
         let mut y = times(x, &self.matrix(&linear.weight), inputs);
         if let Some(bias) = &linear.bias {
-            y.chunks_mut(outputs).for_each(|row| row.iter_mut().zip(bias.as_slice()).for_each(|(y, bias)| *y += f64::from(*bias)));
+            y.chunks_mut(outputs)
+                .for_each(|row| row.iter_mut().zip(bias.as_slice()).for_each(|(y, bias)| *y += f64::from(*bias)));
         }
         if let Some(update) = self.update(linear.site) {
             let low = times(x, &widened(update.a.as_slice()), inputs);

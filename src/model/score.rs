@@ -85,7 +85,8 @@ pub fn run(model: &Model, jobs: &[Job], indices: &[usize], tell: &mut Tell<'_>) 
 
 impl<'a> Scorings<'a> {
     fn new(jobs: &'a [Job], indices: &[usize], planner: &mut Planner) -> Self {
-        let mut scorings = Self { jobs: Vec::with_capacity(indices.len()), reads: HashMap::new(), of_path: Vec::new(), ready: Vec::new() };
+        let mut scorings =
+            Self { jobs: Vec::with_capacity(indices.len()), reads: HashMap::new(), of_path: Vec::new(), ready: Vec::new() };
         for &index in indices {
             scorings.add(index, &jobs[index], planner);
         }
@@ -145,7 +146,7 @@ impl<'a> Scorings<'a> {
                 }
             }
         }
-        let states = States { picked: &hidden.picked, states: &hidden.states, updates };
+        let states = States { picked: &hidden.picked, panels: &hidden.states, updates };
         for ((scoring, at), logprob) in targets.into_iter().zip(forward.logprobs(&states, &wanted)) {
             if let Found::Targets(logprobs) = &mut self.jobs[scoring].found {
                 logprobs[at] = logprob;

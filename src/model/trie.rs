@@ -95,12 +95,16 @@ impl Trie {
         while let Some(node) = at {
             let (run, first) = match place(node) {
                 Place::Row(last) => {
-                    let first = self.back(node, &place, |earlier, count| last.checked_sub(count).is_some_and(|row| earlier == Place::Row(row)));
+                    let first = self.back(node, &place, |earlier, count| {
+                        last.checked_sub(count).is_some_and(|row| earlier == Place::Row(row))
+                    });
                     let rows = last - (self.nodes[node].position - self.nodes[first].position) as usize..last + 1;
                     (Run::Rows(rows), first)
                 }
                 Place::Page { page, slot } => {
-                    let first = self.back(node, &place, |earlier, count| count <= slot && earlier == Place::Page { page, slot: slot - count });
+                    let first = self.back(node, &place, |earlier, count| {
+                        count <= slot && earlier == Place::Page { page, slot: slot - count }
+                    });
                     (Run::Page { page, positions: slot + 1 }, first)
                 }
                 Place::Nowhere => unreachable!("a node's ancestors are computed before it"),

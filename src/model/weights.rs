@@ -50,7 +50,11 @@ pub struct Weight {
 #[derive(Clone)]
 pub enum Data<T> {
     /// Checked to be aligned and whole when the tensor was taken.
-    Mapped { file: Arc<MappedFile>, start: usize, end: usize },
+    Mapped {
+        file: Arc<MappedFile>,
+        start: usize,
+        end: usize,
+    },
     Owned(Arc<[T]>),
 }
 

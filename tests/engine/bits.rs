@@ -232,7 +232,8 @@ fn long_texts_have_the_same_bits_alone_and_when_they_are_cut_over_several_passes
         of(["null_1", "base"][i as usize % 2], Op::LogprobOf { prompt, completion })
     }));
     requests.extend((0..6u32).map(|i| {
-        let sampling = if i < 2 { Sampling::Greedy } else { Sampling::Sample { temperature: 1.0, top_p: 0.9, seed: u64::from(i) } };
+        let sampling =
+            if i < 2 { Sampling::Greedy } else { Sampling::Sample { temperature: 1.0, top_p: 0.9, seed: u64::from(i) } };
         let prompt = long_text(0, if i % 2 == 0 { 1400 } else { 250 });
         of(["base", "ft"][i as usize / 3], Op::Generate { prompt, max_new_tokens: 20, sampling })
     }));

@@ -119,7 +119,7 @@ fn a_model_that_returns_the_wrong_number_of_answers_is_a_backend_bug() {
     ];
     for (fault, message) in cases {
         for batch in [None, Some(1)] {
-            let mut bench = Bench::with(Stub { fault, batch, ..Stub::default() }, CacheLimits::default());
+            let mut bench = Bench::with(Stub { batch, fault, ..Stub::default() }, CacheLimits::default());
             let error = bench.try_ask(&[next("a"), next("b")]).unwrap_err().to_string();
             assert_eq!(error, format!("backend bug: {message}"));
             assert_eq!(bench.sent(), [2]);

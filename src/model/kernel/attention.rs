@@ -241,6 +241,7 @@ impl Attend<'_> {
 
 /// `scores[h][position] = scale · q[h] · k[position]` for N keys of a tile, one dimension after another.
 #[inline(always)]
+#[expect(clippy::too_many_arguments, reason = "what a tile's scores depend on")]
 fn score<S: Simd, const H: usize, const V: usize, const N: usize>(
     simd: S,
     qs: &[&[S::f32s]; H],
@@ -356,15 +357,10 @@ impl<F: Copy, const H: usize, const V: usize> Mix<'_, F, H, V> {
     /// another. What a row does not see (where `seen` is false for a tile) is left out and not multiplied by zero: a value
     /// beside it may be no number.
     #[inline(always)]
-    fn add<S: Simd<f32s = F>, const N: usize>(
-        &self,
-        simd: S,
-        d: usize,
-        mixed: &mut [f32],
-        seen: impl Fn(&Tile<'_>) -> bool,
-    ) {
+    fn add<S: Simd<f32s = F>, const N: usize>(&self, simd: S, d: usize, mixed: &mut [f32], seen: impl Fn(&Tile<'_>) -> bool) {
         let mixed = S::as_mut_simd_f32s(&mut mixed[d * H * LANES..(d + N) * H * LANES]).0;
-        let weights: [&[S::f32s]; H] = std::array::from_fn(|h| S::as_simd_f32s(&self.scores[h * HEAD_SCORES..(h + 1) * HEAD_SCORES]).0);
+        let weights: [&[S::f32s]; H] =
+            std::array::from_fn(|h| S::as_simd_f32s(&self.scores[h * HEAD_SCORES..(h + 1) * HEAD_SCORES]).0);
         let mut sums = [[[simd.splat_f32s(0.0); V]; H]; N];
         for n in 0..N {
             for h in 0..H {

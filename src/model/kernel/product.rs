@@ -137,7 +137,8 @@ impl<'a, S: Simd, const P: usize> Part<'a, S, P> {
         let xs: [&[S::f32s]; P] = std::array::from_fn(|p| &self.xs[p][..length * V]);
         for k in 0..length {
             // SAFETY: each of `xs` has `length · V` registers, as sliced just above; k < length and v < V.
-            let x: [[S::f32s; V]; P] = std::array::from_fn(|p| std::array::from_fn(|v| unsafe { *xs[p].get_unchecked(k * V + v) }));
+            let x: [[S::f32s; V]; P] =
+                std::array::from_fn(|p| std::array::from_fn(|v| unsafe { *xs[p].get_unchecked(k * V + v) }));
             for n in 0..N {
                 // SAFETY: each of `ws` has `length` elements, as sliced just above.
                 let w = simd.splat_f32s(unsafe { *ws[n].get_unchecked(k) });

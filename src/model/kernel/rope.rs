@@ -14,7 +14,8 @@ pub struct Angles {
 impl Angles {
     /// The angle of pair `i` at position `p` is `p · inverse_frequencies[i]`, computed in float32 as transformers does.
     pub fn new(inverse_frequencies: &[f32], positions: &[u32; LANES]) -> Self {
-        let angles = inverse_frequencies.iter().flat_map(|frequency| positions.map(|position| (position as f32 * frequency).sin_cos()));
+        let angles =
+            inverse_frequencies.iter().flat_map(|frequency| positions.map(|position| (position as f32 * frequency).sin_cos()));
         let (sin, cos) = angles.unzip();
         Self { cos, sin }
     }

@@ -2,8 +2,8 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::exp::exp;
 use super::arch;
+use super::exp::exp;
 
 /// `gate = silu(gate) · up`, element by element, with `silu(x) = x / (1 + e^−x)`. Shazeer, 2020.
 pub fn swiglu(gate: &mut [f32], up: &[f32]) {

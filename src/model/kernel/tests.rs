@@ -1,5 +1,7 @@
 //! Each kernel against the same formula in float64, and against itself: a row has the same bits wherever it stands.
 
+#![expect(clippy::float_cmp, reason = "bits are compared, not measurements")]
+
 use std::ops::Range;
 
 use half::bf16;
@@ -236,6 +238,7 @@ struct Scene {
 type Cuts = Vec<(usize, usize, bool)>;
 
 /// Tiles with everything but their own positions set to NaN.
+#[expect(clippy::type_complexity, reason = "one list of what stands together")]
 struct Tiles(Vec<(Vec<f32>, Vec<f32>, bool, Range<usize>)>);
 
 impl Scene {
@@ -248,7 +251,15 @@ impl Scene {
             test_numbers(count * size, seed).chunks(size).map(|values| values.iter().map(|value| 2.0 * value).collect()).collect()
         };
         let queries = of(positions.len(), heads.query_size(), seed + 2);
-        Self { heads, window, keys: of(length, heads.key_size(), seed), values: of(length, heads.key_size(), seed + 1), positions, queries, lane }
+        Self {
+            heads,
+            window,
+            keys: of(length, heads.key_size(), seed),
+            values: of(length, heads.key_size(), seed + 1),
+            positions,
+            queries,
+            lane,
+        }
     }
 
     fn first_seen(&self, position: usize) -> usize {
@@ -274,7 +285,8 @@ impl Scene {
                 }
                 if by_position {
                     // What fills a row of values is finite, as in a page.
-                    (0..self.heads.key_values).for_each(|head| values[(head * LANES + lane) * width + dim..][..width - dim].fill(0.0));
+                    (0..self.heads.key_values)
+                        .for_each(|head| values[(head * LANES + lane) * width + dim..][..width - dim].fill(0.0));
                 }
                 position += 1;
             }
@@ -317,7 +329,9 @@ impl Scene {
         for head in 0..queries {
             let key_value = head / (queries / key_values);
             let score = |at: usize| {
-                let dot: f64 = (0..dim).map(|d| f64::from(self.queries[row][head * dim + d]) * f64::from(self.keys[at][key_value * dim + d])).sum();
+                let dot: f64 = (0..dim)
+                    .map(|d| f64::from(self.queries[row][head * dim + d]) * f64::from(self.keys[at][key_value * dim + d]))
+                    .sum();
                 dot / (dim as f64).sqrt()
             };
             let scores: Vec<f64> = seen.clone().map(score).collect();
@@ -529,7 +543,9 @@ proptest! {
         let mut logits: Vec<f32> = test_numbers(tokens * LANES, seed).iter().map(|logit| scale * logit).collect();
         if let Some(levels) = levels {
             // Few levels, so that many are equal.
-            logits.iter_mut().for_each(|logit| *logit = (*logit / scale * f32::from(levels)).round() * scale);
+            for logit in &mut logits {
+                *logit = (*logit / scale * f32::from(levels)).round() * scale;
+            }
         }
         let fold = folded(&logits, &sizes, blocks);
         for row in 0..LANES {

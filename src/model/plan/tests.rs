@@ -252,13 +252,15 @@ impl Paper {
     fn allowed(&self) -> usize {
         let budget = self.budget.kept_bytes / self.pages.page_bytes() * LANES;
         let longest = self.wanted.iter().map(|path| path.tokens.len()).max().unwrap_or(0);
-        let held: HashSet<usize> = self.planner.paths.iter().filter(|path| path.held).flat_map(|path| path.nodes.clone()).collect();
+        let held: HashSet<usize> =
+            self.planner.paths.iter().filter(|path| path.held).flat_map(|path| path.nodes.clone()).collect();
         budget.saturating_add(longest + held.len())
     }
 
     /// Pages that some nodes stand in.
     fn pages_of(&self, nodes: impl IntoIterator<Item = usize>) -> usize {
-        let page = |node: usize| if let Place::Page { page, .. } = self.planner.trie.nodes[node].place { Some(page) } else { None };
+        let page =
+            |node: usize| if let Place::Page { page, .. } = self.planner.trie.nodes[node].place { Some(page) } else { None };
         nodes.into_iter().filter_map(page).collect::<HashSet<_>>().len()
     }
 
@@ -274,19 +276,29 @@ impl Paper {
             waiting.extend(new.map(|&path| (number + patience, path)));
             let (due, later): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|(when, _)| *when <= number);
             waiting = later;
-            due.into_iter().for_each(|(_, path)| self.release(path));
+            for (_, path) in due {
+                self.release(path);
+            }
         }
-        waiting.into_iter().for_each(|(_, path)| self.release(path));
+        for (_, path) in waiting {
+            self.release(path);
+        }
         assert!(!self.pass(most_paths));
         assert_eq!(self.complete.len(), self.wanted.len());
         assert_eq!(self.pages.used(), 0, "pages are given back");
-        let wanted: HashSet<usize> =
-            self.wanted.iter().enumerate().flat_map(|(path, wanted)| wanted.asked.iter().map(move |&at| (path, at))).map(|(path, at)| self.planner.node(path, at)).collect();
+        let wanted: HashSet<usize> = self
+            .wanted
+            .iter()
+            .enumerate()
+            .flat_map(|(path, wanted)| wanted.asked.iter().map(move |&at| (path, at)))
+            .map(|(path, at)| self.planner.node(path, at))
+            .collect();
         assert_eq!(self.asked, wanted);
     }
 
     fn distinct(&self) -> HashSet<Prefix> {
-        let prefixes = |path: &Wanted| (1..=path.tokens.len()).map(|end| (path.view, path.tokens[..end].to_vec())).collect::<Vec<_>>();
+        let prefixes =
+            |path: &Wanted| (1..=path.tokens.len()).map(|end| (path.view, path.tokens[..end].to_vec())).collect::<Vec<_>>();
         self.wanted.iter().flat_map(prefixes).collect()
     }
 }
@@ -302,18 +314,21 @@ fn paths(held: bool) -> impl Strategy<Value = Vec<Wanted>> {
     let stem = (prop::collection::vec(0u32..50, 70), 1usize..70, prop::collection::vec(0u32..3, 0..5));
     let one = (views(), few, any::<bool>(), asked(), prop::bool::weighted(0.5));
     let of_stem = (views(), 1usize..70, prop::collection::vec(0u32..3, 0..5), asked(), prop::bool::weighted(0.5));
-    (prop::collection::vec(one, 0..20), stem, prop::collection::vec(of_stem, 0..20)).prop_map(move |(ones, (stem, length, end), stems)| {
-        let stems = stems.into_iter().map(|(view, length, end, asked, held)| {
-            (view, stem[..length].iter().chain(&end).copied().collect(), asked, held)
-        });
-        let whole = (View::Base, stem[..length].iter().chain(&end).copied().collect::<Vec<u32>>(), vec![0], true);
-        let all = ones.into_iter().map(|(view, tokens, _, asked, held)| (view, tokens, asked, held)).chain(stems).chain([whole]);
-        let wanted = |(view, tokens, asked, hold): (View, Vec<u32>, Vec<usize>, bool)| {
-            let asked = asked.iter().map(|at| at % tokens.len()).collect();
-            Wanted { view, tokens, asked, held: held && hold }
-        };
-        all.map(wanted).collect()
-    })
+    (prop::collection::vec(one, 0..20), stem, prop::collection::vec(of_stem, 0..20)).prop_map(
+        move |(ones, (stem, length, end), stems)| {
+            let stems = stems.into_iter().map(|(view, length, end, asked, held)| {
+                (view, stem[..length].iter().chain(&end).copied().collect(), asked, held)
+            });
+            let whole = (View::Base, stem[..length].iter().chain(&end).copied().collect::<Vec<u32>>(), vec![0], true);
+            let all =
+                ones.into_iter().map(|(view, tokens, _, asked, held)| (view, tokens, asked, held)).chain(stems).chain([whole]);
+            let wanted = |(view, tokens, asked, hold): (View, Vec<u32>, Vec<usize>, bool)| {
+                let asked = asked.iter().map(|at| at % tokens.len()).collect();
+                Wanted { view, tokens, asked, held: held && hold }
+            };
+            all.map(wanted).collect()
+        },
+    )
 }
 
 fn cases(cases: u32) -> ProptestConfig {
@@ -386,7 +401,8 @@ fn passes_are_cut_by_their_rows() {
 #[test]
 fn a_text_and_its_beginnings_are_one_row_a_token() {
     let whole: Vec<u32> = (0..100).collect();
-    let beginnings = (1..=100).map(|end| Wanted { view: View::Base, tokens: whole[..end].to_vec(), asked: vec![end - 1], held: false });
+    let beginnings =
+        (1..=100).map(|end| Wanted { view: View::Base, tokens: whole[..end].to_vec(), asked: vec![end - 1], held: false });
     let wanted: Vec<Wanted> = beginnings.collect();
     assert_eq!(passes(&wanted, Budget { rows: 1000, kept_bytes: 0 }), [100]);
     let backwards: Vec<Wanted> = wanted.iter().rev().cloned().collect();
@@ -408,7 +424,8 @@ fn what_there_is_no_room_to_keep_is_computed_again_where_it_is_needed_again() {
 /// A conversation in which every turn is asked about: what is kept of it is a stem with a branch at every token.
 #[test]
 fn pages_stay_within_the_budget_where_every_token_of_a_stem_has_a_branch() {
-    let turn = |end: u32| Wanted { view: View::Base, tokens: (0..end).chain([1000 + end]).collect(), asked: vec![0], held: false };
+    let turn =
+        |end: u32| Wanted { view: View::Base, tokens: (0..end).chain([1000 + end]).collect(), asked: vec![0], held: false };
     let wanted: Vec<Wanted> = (1..200).map(turn).collect();
     let mut paper = Paper::new(&wanted, Budget { rows: 128, kept_bytes: pages(16) }, false);
     while paper.pass(usize::MAX) {
@@ -433,7 +450,11 @@ fn views_of_the_same_tokens_stand_in_one_pass_in_panels_of_their_own() {
 #[test]
 fn picked_rows_of_a_view_move_together_and_begin_a_panel() {
     let of = |view, tokens: Vec<u32>, asked: Vec<usize>| Wanted { view, tokens, asked, held: false };
-    let wanted = [of(View::Base, (0..40).collect(), vec![3, 20, 39]), of(View::Ft, (0..3).collect(), vec![]), of(View::Null(1), vec![7], vec![0])];
+    let wanted = [
+        of(View::Base, (0..40).collect(), vec![3, 20, 39]),
+        of(View::Ft, (0..3).collect(), vec![]),
+        of(View::Null(1), vec![7], vec![0]),
+    ];
     let mut paper = Paper::new(&wanted, Budget { rows: 100, kept_bytes: 0 }, false);
     let rows = paper.planner.next_pass(&mut paper.pages, usize::MAX).unwrap().rows;
     let picked = rows.picked(&rows.asked);
@@ -451,7 +472,8 @@ fn a_page_gives_back_what_was_stored_in_each_of_its_layers() {
     let mut pages = Pages::new(heads, 3);
     let (first, second) = (pages.take(), pages.take());
     assert_eq!((pages.used(), first == second), (2, false));
-    let number = |page: usize, layer: usize, slot: usize, feature: usize| (page * 10_000 + layer * 1000 + slot * 30 + feature) as f32;
+    let number =
+        |page: usize, layer: usize, slot: usize, feature: usize| (page * 10_000 + layer * 1000 + slot * 30 + feature) as f32;
     for page in [first, second] {
         for layer in 0..3 {
             let mut rows = Panels::new(2, 2 * size);

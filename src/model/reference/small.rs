@@ -68,12 +68,7 @@ pub fn small() -> impl Strategy<Value = Small> {
         1usize..4,
         1usize..30,
     );
-    let adapter = (
-        1usize..10,
-        prop::sample::subsequence(&MODULES[..], 1..=MODULES.len()),
-        0usize..3,
-        any::<bool>(),
-    );
+    let adapter = (1usize..10, prop::sample::subsequence(&MODULES[..], 1..=MODULES.len()), 0usize..3, any::<bool>());
     let dtype = prop_oneof![3 => Just(Dtype::F32), 1 => Just(Dtype::BF16), 1 => Just(Dtype::F16)];
     (prop::sample::select(&GOLDENS[..]), sizes, adapter, dtype, 0u64..1000).prop_map(|(golden, sizes, adapter, dtype, seed)| {
         let (vocab, hidden, intermediate, key_values, group, dim, layers, window) = sizes;
@@ -115,9 +110,9 @@ impl Small {
         fs::write(base.join("config.json"), config.to_string()).unwrap();
         let (_, shape) = architecture::read(Fields::read(&base.join("config.json")).unwrap()).unwrap_or_else(|e| panic!("{e}"));
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
-        self.save(&base.join("model.safetensors"), self.dtype, &tensors(&shape), &mut rng);
+        Self::save(&base.join("model.safetensors"), self.dtype, &tensors(&shape), &mut rng);
         fs::write(adapter.join("adapter_config.json"), self.adapter_config().to_string()).unwrap();
-        self.save(&adapter.join("adapter_model.safetensors"), Dtype::F32, &self.updates(&shape), &mut rng);
+        Self::save(&adapter.join("adapter_model.safetensors"), Dtype::F32, &self.updates(&shape), &mut rng);
         // The files stay mapped after the folder is gone.
         Model::load(&base, Some(&adapter), self.nulls, precision).unwrap_or_else(|e| panic!("{e}: {self:?}"))
     }
@@ -176,14 +171,16 @@ impl Small {
     }
 
     fn pair(&self, path: &str, outputs: usize, inputs: usize) -> [Tensor; 2] {
-        let tensor = |half: &str, shape: [usize; 2], sd: f64| Tensor::new(format!("base_model.model.{path}.lora_{half}.weight"), &shape, 0.0, sd);
+        let tensor = |half: &str, shape: [usize; 2], sd: f64| {
+            Tensor::new(format!("base_model.model.{path}.lora_{half}.weight"), &shape, 0.0, sd)
+        };
         [
             tensor("A", [self.rank, inputs], 1.0 / (inputs as f64).sqrt()),
             tensor("B", [outputs, self.rank], 0.5 / (self.rank as f64).sqrt()),
         ]
     }
 
-    fn save(&self, path: &Path, dtype: Dtype, tensors: &[Tensor], rng: &mut ChaCha8Rng) {
+    fn save(path: &Path, dtype: Dtype, tensors: &[Tensor], rng: &mut ChaCha8Rng) {
         let bytes = |tensor: &Tensor, rng: &mut ChaCha8Rng| -> Vec<u8> {
             let mut value = || tensor.mean + tensor.sd * <StandardNormal as Distribution<f64>>::sample(&StandardNormal, rng);
             let values = (0..tensor.shape.iter().product::<usize>()).map(|_| value() as f32);

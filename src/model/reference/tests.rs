@@ -21,7 +21,16 @@ const TOLERANCE: f64 = 1e-4;
 
 fn view() -> impl Strategy<Value = View> {
     let scaled = |hundredths| View::Scaled(Scale::from_hundredths(hundredths));
-    prop::sample::select(vec![View::Base, View::Ft, scaled(50), scaled(125), scaled(0), scaled(100), View::Null(1), View::Null(2)])
+    prop::sample::select(vec![
+        View::Base,
+        View::Ft,
+        scaled(50),
+        scaled(125),
+        scaled(0),
+        scaled(100),
+        View::Null(1),
+        View::Null(2),
+    ])
 }
 
 /// Token sequences that begin alike, and others; ids are taken modulo the vocabulary.
@@ -279,7 +288,7 @@ fn under(model: &Model, sequences: &[(View, Vec<u32>)], budget: Budget) -> Vec<V
                 of.push((index, at));
             }
         }
-        let states = States { picked: &hidden.picked, states: &hidden.states, updates: &updates };
+        let states = States { picked: &hidden.picked, panels: &hidden.states, updates: &updates };
         for ((index, at), logprob) in of.into_iter().zip(forward.logprobs(&states, &wanted)) {
             found[index][at] = logprob.unwrap_or(f64::NAN).to_bits();
         }
@@ -318,7 +327,11 @@ fn long_sequences_have_the_references_log_probabilities() {
         let tokens = |seed: u32, length: u32| (0..length).map(|i| (seed * 7 + i * i + i / 5) % 97).collect::<Vec<u32>>();
         let view = |i: usize| [View::Base, View::Ft, View::Null(1)][i % 3];
         let lengths = [(1, 420), (1, 420), (1, 300), (2, 129), (1, 257), (2, 260), (3, 128)];
-        let job = |(i, &(seed, length)): (usize, &(u32, u32))| Job { view: view(i), tokens: tokens(seed, length), work: Work::Score { from: 1, rolling: true } };
+        let job = |(i, &(seed, length)): (usize, &(u32, u32))| Job {
+            view: view(i),
+            tokens: tokens(seed, length),
+            work: Work::Score { from: 1, rolling: true },
+        };
         let jobs: Vec<Job> = lengths.iter().enumerate().map(job).collect();
         let expected = Expected::of(&model, jobs.iter().map(|job| (job.view, job.tokens.as_slice())));
         for (job, answer) in jobs.iter().zip(compute(&model, &jobs)) {

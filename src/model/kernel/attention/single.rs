@@ -63,7 +63,15 @@ impl Attend<'_> {
             let tiles = &query.path.stretches[stretch];
             let base = stretch * STRETCH;
             for tile in tiles {
-                score::<S, V>(simd, q, width, &tile.keys[key_value * dim * LANES..(key_value + 1) * dim * LANES], tile, query.scale(), scores);
+                score::<S, V>(
+                    simd,
+                    q,
+                    width,
+                    &tile.keys[key_value * dim * LANES..(key_value + 1) * dim * LANES],
+                    tile,
+                    query.scale(),
+                    scores,
+                );
             }
             let count = tiles.last().map_or(0, |tile| tile.offset + tile.count);
             let count = count.min(query.positions[lane] as usize + 1 - base);
@@ -87,7 +95,16 @@ impl Attend<'_> {
 
 /// `scores[h][position] = scale · q[h] · k[position]` for the positions of a tile, one dimension after another.
 #[inline(always)]
-fn score<S: Simd, const V: usize>(simd: S, q: &[f32], width: usize, keys: &[f32], tile: &Tile<'_>, scale: f32, scores: &mut [f32]) {
+#[expect(clippy::too_many_arguments, reason = "what a tile's scores depend on")]
+fn score<S: Simd, const V: usize>(
+    simd: S,
+    q: &[f32],
+    width: usize,
+    keys: &[f32],
+    tile: &Tile<'_>,
+    scale: f32,
+    scores: &mut [f32],
+) {
     let keys = S::as_simd_f32s(keys).0;
     let mut sums = [[simd.splat_f32s(0.0); V]; MOST_HEADS];
     for (d, keys) in keys.chunks_exact(V).enumerate() {
@@ -140,6 +157,7 @@ struct Weights<'a> {
 /// `mixed[h][d] = shrink[h] · mixed[h][d] + Σ weight[h][position] · v[position][d]` for `LANES` dimensions, one position after
 /// another.
 #[inline(always)]
+#[expect(clippy::too_many_arguments, reason = "what the mixed values depend on")]
 fn mix<S: Simd, const V: usize>(
     simd: S,
     weights: &Weights<'_>,
