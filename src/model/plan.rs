@@ -45,6 +45,8 @@ pub struct Planner {
     dying: Vec<usize>,
     /// Nodes in each page.
     in_page: HashMap<usize, usize>,
+    /// Slots of each page that were taken.
+    filled: HashMap<usize, usize>,
 }
 
 /// The rows of a pass as they are before any adapter touches them: those of several views with the same tokens are one.
@@ -84,6 +86,7 @@ impl Planner {
             next: 0,
             dying: Vec::new(),
             in_page: HashMap::new(),
+            filled: HashMap::new(),
         }
     }
 
@@ -176,6 +179,7 @@ impl Planner {
                 *left -= 1;
                 if *left == 0 {
                     self.in_page.remove(&page);
+                    self.filled.remove(&page);
                     pages.give_back(page);
                 }
             }
@@ -280,30 +284,30 @@ impl Planner {
 
     /// Finds pages for the rows that later paths need, and forgets the others.
     fn keep(&mut self, planned: &mut Planned, nodes: &[usize], pages: &mut Pages) {
-        let mut node_of: Vec<Option<usize>> = vec![None; planned.rows.tokens.len()];
-        for &node in nodes {
-            if let Place::Row(row) = self.trie.nodes[node].place {
-                node_of[row] = Some(node);
-            }
-        }
         let wanted = self.affordable(pages, nodes);
         let kept =
             |node: usize, trie: &Trie| trie.nodes[node].uses > 0 && wanted.as_ref().is_none_or(|wanted| wanted.contains(&node));
-        for segment in &planned.rows.segments {
-            let rows = segment.rows.clone().filter_map(|row| Some((row, node_of[row]?)));
-            // A prefix of the segment: who needs a node needs what stands before it.
-            let rows: Vec<(usize, usize)> = rows.take_while(|(_, node)| kept(*node, &self.trie)).collect();
-            for part in rows.chunks(Pages::POSITIONS) {
-                let page = pages.take();
-                self.in_page.insert(page, part.len());
-                for (slot, &(row, node)) in part.iter().enumerate() {
-                    planned.rows.keep.push(Keep { row, page, slot });
-                    if let Some(trunk) = &mut planned.trunk {
-                        trunk.rows.keep.push(Keep { row: trunk.of[row], page, slot });
-                    }
-                    self.trie.nodes[node].place = Place::Page { page, slot };
-                }
+        // Parents come before their children, and who needs a node needs what stands before it.
+        for &node in nodes {
+            let Place::Row(row) = self.trie.nodes[node].place else { continue };
+            if !kept(node, &self.trie) {
+                continue;
             }
+            let parent = self.trie.nodes[node].parent.map(|parent| self.trie.nodes[parent].place);
+            let (page, slot) = match parent {
+                // On from its parent, if no other child has gone on from there.
+                Some(Place::Page { page, slot }) if slot + 1 < Pages::POSITIONS && self.filled[&page] == slot + 1 => {
+                    (page, slot + 1)
+                }
+                _ => (pages.take(), 0),
+            };
+            self.filled.insert(page, slot + 1);
+            *self.in_page.entry(page).or_default() += 1;
+            planned.rows.keep.push(Keep { row, page, slot });
+            if let Some(trunk) = &mut planned.trunk {
+                trunk.rows.keep.push(Keep { row: trunk.of[row], page, slot });
+            }
+            self.trie.nodes[node].place = Place::Page { page, slot };
         }
         for &node in nodes {
             if matches!(self.trie.nodes[node].place, Place::Row(_)) {

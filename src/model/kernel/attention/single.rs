@@ -133,7 +133,9 @@ fn weigh(scores: &mut [f32], first: usize, seen: &mut Seen) {
     }
     let reference = if seen.largest == f32::NEG_INFINITY { 0.0 } else { seen.largest };
     for score in &mut scores[first..] {
-        *score = exp(*score - reference);
+        let weight = exp(*score - reference);
+        // The exponential stops short of zero.
+        *score = if *score == f32::NEG_INFINITY { 0.0 } else { weight };
     }
     let mut parts = [0f32; PARTS];
     let (blocks, rest) = scores.as_chunks::<PARTS>();
