@@ -30,13 +30,16 @@ impl Meter {
         self.stats.tokens_computed += computed;
     }
 
-    /// One call of the model with `size` requests; gives its number, from 1.
+    /// One pass of the model that answered `size` requests; gives the number of the batch, from 1. Passes that answer none (the
+    /// steps of continuations under way) belong to the batch of the next that does.
     pub fn batch(&mut self, size: usize, wall: Duration, busy: &Busy) -> u64 {
-        self.stats.batches_sent += 1;
-        self.stats.batched_prompts += size as u64;
-        self.stats.max_batch_size = self.stats.max_batch_size.max(size as u64);
         self.scoring += wall;
         self.busy.add(busy);
+        if size > 0 {
+            self.stats.batches_sent += 1;
+            self.stats.batched_prompts += size as u64;
+            self.stats.max_batch_size = self.stats.max_batch_size.max(size as u64);
+        }
         self.stats.batches_sent
     }
 

@@ -209,6 +209,7 @@ impl Engine {
             questions,
             replies,
             settled: vec![false; misses.len()],
+            wall: Duration::ZERO,
         };
         let mut failed = None;
         let mut stopped = false;
@@ -244,6 +245,8 @@ struct Settling<'a> {
     questions: &'a [Question<'a>],
     replies: &'a mut [Option<Reply>],
     settled: Vec<bool>,
+    /// Of the passes since the last that answered something.
+    wall: Duration,
 }
 
 impl Settling<'_> {
@@ -251,6 +254,8 @@ impl Settling<'_> {
     fn settle(&mut self, batch: Batch) -> Result<(usize, u64), EngineError> {
         let tokens: u64 = batch.answers.iter().map(|(_, done)| done.tokens).sum();
         let number = self.meter.batch(batch.answers.len(), batch.wall, &batch.busy);
+        self.wall += batch.wall;
+        let wall = if batch.answers.is_empty() { Duration::ZERO } else { std::mem::take(&mut self.wall) };
         let mut answered = 0;
         for (index, done) in batch.answers {
             let (Some(miss), Some(settled)) = (self.misses.get(index), self.settled.get_mut(index)) else {
@@ -272,7 +277,7 @@ impl Settling<'_> {
             for (twin, &question) in miss.waiting.iter().enumerate() {
                 let event = if twin == 0 {
                     self.meter.miss(cost, done.tokens);
-                    Event::computed(&self.questions[question], number, done.tokens, share(batch.wall, done.tokens, tokens))
+                    Event::computed(&self.questions[question], number, done.tokens, share(wall, done.tokens, tokens))
                 } else {
                     self.meter.hit(cost);
                     Event::hit(&self.questions[question])

@@ -103,7 +103,7 @@ pub struct Stats {
     /// Requests that the model computed: a batch of n misses counts n.
     pub forward_passes: u64,
     pub scoring_wall_s: f64,
-    /// Calls of the model.
+    /// Calls of the model, each with what it answered; a continuation's steps are one with its last.
     pub batches_sent: u64,
     pub batched_prompts: u64,
     pub max_batch_size: u64,

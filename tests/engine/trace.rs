@@ -135,7 +135,7 @@ fn the_trace_and_the_statistics_of_a_model_agree() {
     assert_eq!((tally.hits, tally.misses()), (stats.cache_hits, stats.cache_misses));
     assert_eq!((tally.hits, tally.misses()), (7, 7));
     assert_eq!(tally.tokens, stats.tokens_computed);
-    assert_eq!(summary.totals.batches, stats.batches_sent);
+    assert_eq!(summary.totals.batches, stats.batches_sent, "batches in the trace, and in the statistics");
     let (told, took) = (tally.wall_ms / 1e3, stats.scoring_wall_s);
     assert!((told - took).abs() < 1e-6 * tally.events as f64, "{told} s of {took} s");
 }

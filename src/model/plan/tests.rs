@@ -229,6 +229,12 @@ impl Paper {
                 Place::Row(_) => panic!("node {node} stands in a pass that is over"),
             }
         }
+        let needed: HashSet<usize> = (0..self.wanted.len())
+            .filter(|path| !self.complete.contains(path) && !planned.complete.contains(path) || self.planner.paths[*path].held)
+            .flat_map(|path| self.planner.paths[path].nodes.clone())
+            .collect();
+        let needed: HashSet<Prefix> = needed.into_iter().map(|node| self.prefix(node)).collect();
+        assert!(planned.rows.keep.iter().all(|keep| needed.contains(&prefixes[&keep.row])), "what nobody needs is kept");
         self.held();
     }
 
