@@ -62,7 +62,7 @@ fn a_healthy_adapter_passes_and_the_report_fits_80_columns() {
       1.25 by 1.314 [1.211, 1.446] times
 
     work     2,288 requests · 880 from the cache (38.5 %) · 1,408 forward passes ·
-             44 batches (largest 534)
+             24 batches (largest 534)
     tokens   32,798 requested · 12,903 computed · 19,895 saved (60.7 %)
     time     […]
     ");
