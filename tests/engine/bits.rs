@@ -276,7 +276,7 @@ fn distributions_have_the_same_bits_alone_and_among_more_than_are_held_at_once()
     let (_, model) = MODELS.iter().find(|(name, _)| *name == "head").unwrap();
     let request = |i: u32| {
         let (view, versus) = (["base", "ft", "null_1"][i as usize % 3], ["ft", "base"][i as usize % 2]);
-        let versus = (i % 5 > 0).then(|| versus.parse().unwrap());
+        let versus = (!i.is_multiple_of(5)).then(|| versus.parse().unwrap());
         Request::new(view.parse().unwrap(), Op::NextTokenDist { prompt: words([i % 93, i / 93]), top_k: 4, versus })
     };
     let requests: Vec<Request> = (0..1500).map(request).collect();
