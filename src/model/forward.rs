@@ -11,6 +11,7 @@ use rayon::prelude::*;
 use super::busy::Clock;
 use super::decoder::{Decoder, Layer};
 use super::kernel::LANES;
+use super::kernel::aligned::Aligned;
 use super::kernel::attention::{Path, Query, Values, attend};
 use super::kernel::norm::{rms_norm, rms_norm_heads};
 use super::kernel::panels::Panels;
@@ -260,8 +261,7 @@ impl<'a> Stack<'a> {
         let (layer, shape) = (&decoder.layers[index], &decoder.shape);
         let (features, size) = (shape.hidden, shape.intermediate);
         let mut attended = std::mem::take(&mut scratch.attended);
-        attended.clear();
-        attended.resize(group.size(shape.heads.query_size()), 0.0);
+        attended.reset(group.size(shape.heads.query_size()));
         self.attend(index, placed, group, queries, &mut attended, scratch);
         let target = Target { values: hidden, features, offset: 0, add: true };
         products.apply(Function::Linear(&layer.o_proj), &Input::new(products, group, &attended), target, scratch);
@@ -269,7 +269,7 @@ impl<'a> Stack<'a> {
         let mut normed = std::mem::take(&mut scratch.normed);
         norm(hidden, layer.post_attention_layernorm.as_slice(), shape.rms_norm_eps, &mut normed);
         let mut activated = std::mem::take(&mut scratch.activated);
-        activated.resize(group.size(size), 0.0);
+        activated.resize(group.size(size));
         let gated = Function::Gated { gate: &layer.gate_proj, up: &layer.up_proj };
         let target = Target { values: &mut activated, features: size, offset: 0, add: false };
         products.apply(gated, &Input::new(products, group, &normed), target, scratch);
@@ -359,9 +359,9 @@ fn each<T: Send>(work: Vec<T>, with: impl Fn(T) + Sync) {
 }
 
 /// The norms of some panels of rows.
-fn norm(hidden: &[f32], weight: &[f32], eps: f32, normed: &mut Vec<f32>) {
+fn norm(hidden: &[f32], weight: &[f32], eps: f32, normed: &mut Aligned) {
     let stride = weight.len() * LANES;
-    normed.resize(hidden.len(), 0.0);
+    normed.resize(hidden.len());
     for (x, y) in hidden.chunks_exact(stride).zip(normed.chunks_exact_mut(stride)) {
         rms_norm(x, weight, eps, y);
     }

@@ -7,6 +7,7 @@ use rayon::prelude::*;
 
 use super::busy::Clock;
 use super::kernel::add::add;
+use super::kernel::aligned::Aligned;
 use super::kernel::product::{BLOCK, MOST_PANELS, Operand, Start, TILE, product};
 use super::kernel::swiglu::swiglu;
 use super::kernel::{LANES, attention, pairs};
@@ -95,12 +96,12 @@ impl Group {
 /// Buffers of one thread, kept from group to group.
 #[derive(Default)]
 pub struct Scratch {
-    pub normed: Vec<f32>,
-    pub attended: Vec<f32>,
-    pub activated: Vec<f32>,
+    pub normed: Aligned,
+    pub attended: Aligned,
+    pub activated: Aligned,
     pub attention: attention::Scratch,
-    block: Vec<f32>,
-    second: Vec<f32>,
+    block: Aligned,
+    second: Aligned,
     weights: Vec<f32>,
 }
 
@@ -198,7 +199,7 @@ impl<'a> Input<'a> {
 }
 
 /// `scale · A·x` of one linear layer, by unit: `(panels, rank, LANES)`; empty where the unit's view has no update.
-type Low = Vec<Vec<f32>>;
+type Low = Vec<Aligned>;
 
 /// What becomes of results, block by block.
 pub enum Sink<'a> {
@@ -216,7 +217,7 @@ impl Products<'_> {
             return;
         }
         let parts = self.divide(function.outputs(), |outputs, scratch| {
-            let mut values = vec![0.0; input.group.size(outputs.len())];
+            let mut values = Aligned::zeros(input.group.size(outputs.len()));
             let part = Target { values: &mut values, features: outputs.len(), offset: 0, add: false };
             self.blocks(function, &lows, input, outputs.clone(), scratch, &mut Sink::Write(part));
             (outputs, values)
@@ -247,15 +248,15 @@ impl Products<'_> {
 
     fn low(&self, linear: &Linear, input: &Input<'_>) -> Low {
         let one = |unit: &Unit| {
-            let Some(update) = self.updates.of(unit.view, linear.site) else { return Vec::new() };
+            let Some(update) = self.updates.of(unit.view, linear.site) else { return Aligned::default() };
             let (rank, inner) = (update.a.rows, update.a.cols);
-            let mut low = vec![0.0; rank * unit.panels * LANES];
+            let mut low = Aligned::zeros(rank * unit.panels * LANES);
             let mut places: Vec<&mut [f32]> = low.chunks_exact_mut(rank * LANES).collect();
             self.clock.products(2 * rank * inner * unit.rows, || {
                 product(Operand { x: input.of(unit, input.x), w: update.a.as_slice(), inner }, None, Start::Zero, &mut places);
             });
             let scale = update.scale as f32;
-            for value in &mut low {
+            for value in low.iter_mut() {
                 *value *= scale;
             }
             low
@@ -279,8 +280,8 @@ impl Products<'_> {
         for first in outputs.clone().step_by(BLOCK) {
             let range = first..outputs.end.min(first + BLOCK);
             let size = range.len() * LANES;
-            block.resize(MOST_PANELS * size, 0.0);
-            second.resize(MOST_PANELS * size, 0.0);
+            block.resize(MOST_PANELS * size);
+            second.resize(MOST_PANELS * size);
             for (at, unit) in input.group.units.iter().enumerate() {
                 let places = match sink {
                     Sink::Write(target) if !target.add => target.places(unit, &(range.start - start..range.end - start)),

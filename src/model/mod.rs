@@ -136,16 +136,13 @@ impl Model {
         let mut tensors = Tensors::open_model(base)?;
         let parameters = tensors.parameters();
         check_size(&shape, &tensors)?;
-        let tokenizer = Tokenizer::load(base)?;
+        // The two that take long.
+        let (tokenizer, digest) = rayon::join(|| Tokenizer::load(base), || base_digest(&config_path, &tensors));
+        let (tokenizer, digest) = (tokenizer?, digest?);
         let eos = end_tokens(base, &tokenizer)?;
         let decoder = Decoder::load(shape, &mut tensors, precision)?;
         let adapter = adapter.map(|dir| Adapter::load(dir, &decoder.sites)).transpose()?;
-        let facts = BaseFacts {
-            architecture,
-            parameters,
-            digest: base_digest(&config_path, &tensors)?,
-            tokenizer_digest: tokenizer.digest.clone(),
-        };
+        let facts = BaseFacts { architecture, parameters, digest, tokenizer_digest: tokenizer.digest.clone() };
         Ok(Self {
             decoder: Arc::new(decoder),
             tokenizer: Arc::new(tokenizer),

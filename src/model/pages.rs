@@ -1,6 +1,7 @@
 //! Keys and values that outlive a forward pass, sixteen positions to a page.
 
 use super::kernel::LANES;
+use super::kernel::aligned::Aligned;
 use super::kernel::attention::{Heads, Values, padded};
 use super::kernel::panels::Panels;
 
@@ -8,7 +9,7 @@ use super::kernel::panels::Panels;
 pub struct Pages {
     heads: Heads,
     layers: usize,
-    all: Vec<Box<[f32]>>,
+    all: Vec<Aligned>,
     free: Vec<usize>,
 }
 
@@ -41,7 +42,7 @@ impl Pages {
     /// A page for new positions. What it held is still in it.
     pub fn take(&mut self) -> usize {
         self.free.pop().unwrap_or_else(|| {
-            self.all.push(vec![0.0; self.layers * self.layer_size()].into());
+            self.all.push(Aligned::zeros(self.layers * self.layer_size()));
             self.all.len() - 1
         })
     }

@@ -11,6 +11,7 @@ use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
 
+use super::aligned::Aligned;
 use super::exp::exps;
 use super::{LANES, arch};
 
@@ -125,8 +126,8 @@ impl Query<'_> {
 /// What one thread needs in passing.
 #[derive(Default)]
 pub struct Scratch {
-    scores: Vec<f32>,
-    mixed: Vec<f32>,
+    scores: Aligned,
+    mixed: Aligned,
 }
 
 /// `softmax(q·kᵀ / sqrt(dim)) · v` for the rows of a query, into their lanes of `out: (query heads, dim, LANES)`.
@@ -190,9 +191,8 @@ impl Attend<'_> {
         let qs: [&[S::f32s]; H] =
             std::array::from_fn(|h| S::as_simd_f32s(&query.q[(head + h) * dim * LANES..(head + h + 1) * dim * LANES]).0);
         let Scratch { scores, mixed } = &mut *self.scratch;
-        scores.resize(MOST_HEADS * HEAD_SCORES, 0.0);
-        mixed.clear();
-        mixed.resize(dim * H * LANES, 0.0);
+        scores.resize(MOST_HEADS * HEAD_SCORES);
+        mixed.reset(dim * H * LANES);
         let mut seen = [Seen { largest: [simd.splat_f32s(f32::NEG_INFINITY); V], sum: [simd.splat_f32s(0.0); V] }; H];
         // From here on some row does not see every position.
         let all_see = query.positions[query.lanes.start] as usize;

@@ -8,6 +8,7 @@
 #![expect(clippy::needless_range_loop, reason = "loops over lanes, which compilers turn into vector instructions")]
 
 pub mod add;
+pub mod aligned;
 pub mod attention;
 mod exp;
 pub mod fold;

@@ -1,6 +1,7 @@
 //! Activations of many rows, in the order in which the kernels read them.
 
 use super::LANES;
+use super::aligned::Aligned;
 
 /// Rows of activations, [`LANES`] rows to a panel: the value of `(row, feature)` stands at
 /// `(row / LANES, feature, row % LANES)`.
@@ -10,20 +11,19 @@ use super::LANES;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Panels {
     features: usize,
-    values: Vec<f32>,
+    values: Aligned,
 }
 
 impl Panels {
     /// Panels of zeros.
     pub fn new(panels: usize, features: usize) -> Self {
-        Self { features, values: vec![0.0; panels * features * LANES] }
+        Self { features, values: Aligned::zeros(panels * features * LANES) }
     }
 
     /// Makes this `panels` panels of zeros, in the memory that it has.
     pub fn reset(&mut self, panels: usize, features: usize) {
         self.features = features;
-        self.values.clear();
-        self.values.resize(panels * features * LANES, 0.0);
+        self.values.reset(panels * features * LANES);
     }
 
     /// Values of one panel.

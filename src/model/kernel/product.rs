@@ -20,8 +20,9 @@ pub const TILE: usize = 12;
 /// Outputs of one block: of each, the weights of a common model's inner dimension fit in the second cache beside the rows.
 pub const BLOCK: usize = 96;
 
-/// Inner elements of one step: two panels of them fit in the first cache, and stay there while a block's outputs pass.
-const STEP: usize = 256;
+/// Inner elements of one step: two panels of them fit in the first cache beside a tile's weights, and stay there while a block's
+/// outputs pass.
+const STEP: usize = 192;
 
 /// Rows and the weights that they are multiplied with.
 #[derive(Clone, Copy)]

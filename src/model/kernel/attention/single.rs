@@ -49,9 +49,8 @@ impl Attend<'_> {
         let (dim, lane) = (query.heads.dim, query.lanes.start);
         let width = padded(dim);
         let Scratch { scores, mixed } = &mut *self.scratch;
-        scores.resize(MOST_HEADS * HEAD_SCORES, 0.0);
-        mixed.clear();
-        mixed.resize(2 * MOST_HEADS * width, 0.0);
+        scores.resize(MOST_HEADS * HEAD_SCORES);
+        mixed.reset(2 * MOST_HEADS * width);
         let (mixed, q) = mixed.split_at_mut(MOST_HEADS * width);
         for h in 0..MOST_HEADS {
             for d in 0..dim {
