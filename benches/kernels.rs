@@ -27,7 +27,7 @@ fn products(c: &mut Criterion) {
         group.bench_function(BenchmarkId::new("f32", &name), |b| {
             b.iter(|| {
                 let mut places: Vec<&mut [f32]> = results.chunks_exact_mut(outputs * LANES).collect();
-                product(Operand { x: black_box(&x), w: &w, inner }, None, Start::Zero, &mut places);
+                product(Operand::dense(black_box(&x), &w, inner), None, Start::Zero, &mut places);
             });
         });
         let bits: Vec<u16> = w.iter().map(|w| half::bf16::from_f32(*w).to_bits()).collect();

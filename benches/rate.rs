@@ -38,7 +38,7 @@ fn own(x: &[f32], w: &[f32], y: &mut [f32]) {
         for first in (0..SIZE).step_by(BLOCK) {
             let outputs = first..SIZE.min(first + BLOCK);
             for (x, y) in x.chunks(panels).zip(y.chunks_mut(panels)) {
-                let main = Operand { x, w: &w[outputs.start * SIZE..outputs.end * SIZE], inner: SIZE };
+                let main = Operand::dense(x, &w[outputs.start * SIZE..outputs.end * SIZE], SIZE);
                 let places = y.chunks_exact_mut(SIZE * LANES).map(|y| &mut y[outputs.start * LANES..outputs.end * LANES]);
                 product(main, None, Start::Zero, &mut places.collect::<Vec<_>>());
             }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
@@ -20,7 +20,10 @@ use crate::engine::{self, Engine, EngineError, NullDraws, Precision, Question, R
 use crate::model::hub::Progress;
 
 /// Lines of one window: what is answered together, and so can share its work.
-const WINDOW_LINES: usize = 512;
+const WINDOW_LINES: usize = 2048;
+
+/// Lines that come this soon after a window's first belong to it: a reader that has just begun is not outrun.
+const SOON: Duration = Duration::from_millis(10);
 
 /// Bytes of one window. A longer line is a window of its own.
 const WINDOW_BYTES: usize = 16 << 20;
@@ -191,8 +194,15 @@ fn wait(lines: &Receiver<io::Result<Input>>, interrupted: &AtomicBool) -> Option
 fn next_window(lines: &Receiver<io::Result<Input>>, interrupted: &AtomicBool) -> io::Result<Vec<Line>> {
     let mut window = Vec::new();
     let mut bytes = 0;
+    let mut end = Instant::now();
     while window.len() < WINDOW_LINES && bytes < WINDOW_BYTES {
-        let next = if window.is_empty() { wait(lines, interrupted) } else { lines.try_recv().ok() };
+        let next = if window.is_empty() {
+            let first = wait(lines, interrupted);
+            end = Instant::now() + SOON;
+            first
+        } else {
+            lines.recv_timeout(end.saturating_duration_since(Instant::now())).ok()
+        };
         match next.transpose()? {
             None => break,
             Some(Input::TooLong(length)) => window.push(Line::too_long(length, LONGEST_LINE)),

@@ -102,7 +102,20 @@ pub struct Scratch {
     pub attention: attention::Scratch,
     block: Aligned,
     second: Aligned,
-    weights: Vec<f32>,
+    weights: [Vec<f32>; 2],
+}
+
+/// Weights of one block, as products of all units read them.
+enum Weights<'w> {
+    /// One row every `stride` values.
+    F32 { values: &'w [f32], stride: usize },
+    /// As pairs of bf16, where the CPU multiplies those.
+    Bf16(&'w [u16]),
+}
+
+/// The distance of widened rows, an odd number of cache lines: the rows of a tile then fall into different sets of the first cache.
+fn padded(inner: usize) -> usize {
+    (inner.div_ceil(LANES) | 1) * LANES
 }
 
 /// Scratch that no thread uses at the moment.
@@ -253,7 +266,7 @@ impl Products<'_> {
             let mut low = Aligned::zeros(rank * unit.panels * LANES);
             let mut places: Vec<&mut [f32]> = low.chunks_exact_mut(rank * LANES).collect();
             self.clock.products(2 * rank * inner * unit.rows, || {
-                product(Operand { x: input.of(unit, input.x), w: update.a.as_slice(), inner }, None, Start::Zero, &mut places);
+                product(Operand::dense(input.of(unit, input.x), update.a.as_slice(), inner), None, Start::Zero, &mut places);
             });
             let scale = update.scale as f32;
             for value in low.iter_mut() {
@@ -275,13 +288,20 @@ impl Products<'_> {
         scratch: &mut Scratch,
         sink: &mut Sink<'_>,
     ) {
-        let Scratch { block, second, weights, .. } = scratch;
+        let Scratch { block, second, weights: [first_weights, second_weights], .. } = scratch;
         let start = outputs.start;
         for first in outputs.clone().step_by(BLOCK) {
             let range = first..outputs.end.min(first + BLOCK);
             let size = range.len() * LANES;
             block.resize(MOST_PANELS * size);
             second.resize(MOST_PANELS * size);
+            let (main, up) = match function {
+                Function::Linear(linear) => (linear, None),
+                Function::Gated { gate, up } => (gate, Some(up)),
+            };
+            let main = self.weights(main, &range, input, first_weights);
+            let up = up.map(|up| self.weights(up, &range, input, second_weights));
+            let weights = (&main, up.as_ref());
             for (at, unit) in input.group.units.iter().enumerate() {
                 let places = match sink {
                     Sink::Write(target) if !target.add => target.places(unit, &(range.start - start..range.end - start)),
@@ -309,6 +329,28 @@ impl Products<'_> {
         }
     }
 
+    /// The weights of some outputs, as the units of a group read them: where the checkpoint does not hold them in float32, they are
+    /// widened into the buffer, once for all units.
+    fn weights<'w>(
+        &self,
+        linear: &'w Linear,
+        outputs: &Range<usize>,
+        input: &Input<'_>,
+        buffer: &'w mut Vec<f32>,
+    ) -> Weights<'w> {
+        let inner = linear.weight.cols;
+        if let Some(bits) = linear.weight.bf16_rows(outputs.clone(), self.precision).filter(|_| !input.pairs.is_empty()) {
+            return Weights::Bf16(bits);
+        }
+        if let Some(values) = linear.weight.f32_rows(outputs.clone(), self.precision) {
+            return Weights::F32 { values, stride: inner };
+        }
+        let stride = padded(inner);
+        buffer.resize(outputs.len() * stride, 0.0);
+        self.clock.products(0, || linear.weight.copy_rows(outputs.clone(), self.precision, stride, buffer));
+        Weights::F32 { values: buffer, stride }
+    }
+
     /// One block of a function for one unit.
     #[expect(clippy::too_many_arguments, reason = "what a block depends on, and where it goes")]
     fn block(
@@ -318,16 +360,18 @@ impl Products<'_> {
         unit: usize,
         input: &Input<'_>,
         outputs: &Range<usize>,
-        weights: &mut Vec<f32>,
+        weights: (&Weights<'_>, Option<&Weights<'_>>),
         second: &mut [f32],
         results: &mut [&mut [f32]],
     ) {
-        match function {
-            Function::Linear(linear) => self.linear(linear, &lows[0][unit], unit, input, outputs, weights, results),
-            Function::Gated { gate, up } => {
+        match (function, weights) {
+            (Function::Linear(linear), (weights, _)) | (Function::Gated { gate: linear, .. }, (weights, None)) => {
+                self.linear(linear, &lows[0][unit], unit, input, outputs, weights, results);
+            }
+            (Function::Gated { gate, up }, (weights, Some(up_weights))) => {
                 self.linear(gate, &lows[0][unit], unit, input, outputs, weights, results);
                 let mut ups = halves(second, outputs.len() * LANES);
-                self.linear(up, &lows[1][unit], unit, input, outputs, weights, &mut ups[..results.len()]);
+                self.linear(up, &lows[1][unit], unit, input, outputs, up_weights, &mut ups[..results.len()]);
                 for (gate, up) in results.iter_mut().zip(ups) {
                     swiglu(gate, up);
                 }
@@ -344,7 +388,7 @@ impl Products<'_> {
         unit: usize,
         input: &Input<'_>,
         outputs: &Range<usize>,
-        weights: &mut Vec<f32>,
+        weights: &Weights<'_>,
         results: &mut [&mut [f32]],
     ) {
         let unit = &input.group.units[unit];
@@ -352,21 +396,19 @@ impl Products<'_> {
         let update = self.updates.of(unit.view, linear.site).filter(|_| !low.is_empty());
         let low = update.map(|update| {
             let rank = update.a.rows;
-            Operand { x: low, w: &update.b.as_slice()[outputs.start * rank..outputs.end * rank], inner: rank }
+            Operand::dense(low, &update.b.as_slice()[outputs.start * rank..outputs.end * rank], rank)
         });
         let rank = low.map_or(0, |low| low.inner);
-        self.clock.products(2 * (inner + rank) * outputs.len() * unit.rows, || {
-            match linear.weight.bf16_rows(outputs.clone(), self.precision) {
-                Some(bits) if !input.pairs.is_empty() => {
-                    pairs::product(input.of(unit, &input.pairs), bits, inner, results);
-                    if let Some(low) = low {
-                        product(low, None, Start::Results, results);
-                    }
+        self.clock.products(2 * (inner + rank) * outputs.len() * unit.rows, || match weights {
+            Weights::Bf16(bits) => {
+                pairs::product(input.of(unit, &input.pairs), bits, inner, results);
+                if let Some(low) = low {
+                    product(low, None, Start::Results, results);
                 }
-                _ => {
-                    let w = linear.weight.rows(outputs.clone(), self.precision, weights);
-                    product(Operand { x: input.of(unit, input.x), w, inner }, low, Start::Zero, results);
-                }
+            }
+            Weights::F32 { values, stride } => {
+                let x = input.of(unit, input.x);
+                product(Operand { x, w: values, inner, stride: *stride }, low, Start::Zero, results);
             }
         });
         if let Some(bias) = &linear.bias {

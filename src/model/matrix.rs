@@ -37,23 +37,26 @@ pub enum Stored {
 }
 
 impl Stored {
-    /// Some of the values in float32; converted into `scratch` where they are not.
-    pub fn rows<'a>(&'a self, values: Range<usize>, scratch: &'a mut Vec<f32>) -> &'a [f32] {
+    /// Copies some of the values to `to`, in float32.
+    fn copy(&self, values: Range<usize>, to: &mut [f32]) {
         match self {
-            Self::F32(data) => return &data.as_slice()[values],
+            Self::F32(data) => to.copy_from_slice(&data.as_slice()[values]),
             Self::Bf16(bits) => {
-                let bits = &bits.as_slice()[values];
-                scratch.resize(bits.len(), 0.0);
-                for (value, bits) in scratch.iter_mut().zip(bits) {
+                for (value, bits) in to.iter_mut().zip(&bits.as_slice()[values]) {
                     *value = f32::from_bits(u32::from(*bits) << 16);
                 }
             }
-            Self::F16(bits) => {
-                let bits = &bits.as_slice()[values];
-                scratch.resize(bits.len(), 0.0);
-                bits.reinterpret_cast::<f16>().convert_to_f32_slice(scratch);
-            }
+            Self::F16(bits) => bits.as_slice()[values].reinterpret_cast::<f16>().convert_to_f32_slice(to),
         }
+    }
+
+    /// Some of the values in float32; converted into `scratch` where they are not.
+    pub fn rows<'a>(&'a self, values: Range<usize>, scratch: &'a mut Vec<f32>) -> &'a [f32] {
+        if let Self::F32(data) = self {
+            return &data.as_slice()[values];
+        }
+        scratch.resize(values.len(), 0.0);
+        self.copy(values, scratch);
         scratch
     }
 
@@ -101,6 +104,21 @@ impl Matrix {
     /// Some rows in float32, `(rows.len(), cols)`, after rounding where products compute in bf16.
     pub fn rows<'a>(&'a self, rows: Range<usize>, precision: Precision, scratch: &'a mut Vec<f32>) -> &'a [f32] {
         self.stored(precision).rows(rows.start * self.cols..rows.end * self.cols, scratch)
+    }
+
+    /// Copies some rows to `to` in float32, one every `stride` values.
+    pub fn copy_rows(&self, rows: Range<usize>, precision: Precision, stride: usize, to: &mut [f32]) {
+        for (row, to) in rows.zip(to.chunks_mut(stride)) {
+            self.stored(precision).copy(row * self.cols..(row + 1) * self.cols, &mut to[..self.cols]);
+        }
+    }
+
+    /// Some rows where they are, if they are in float32.
+    pub fn f32_rows(&self, rows: Range<usize>, precision: Precision) -> Option<&[f32]> {
+        match self.stored(precision) {
+            Stored::F32(data) => Some(&data.as_slice()[rows.start * self.cols..rows.end * self.cols]),
+            _ => None,
+        }
     }
 
     /// Some rows as bfloat16, where that is what products read.

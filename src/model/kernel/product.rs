@@ -29,9 +29,17 @@ const STEP: usize = 192;
 pub struct Operand<'a> {
     /// `(panels, inner, LANES)`, one or two panels of rows.
     pub x: &'a [f32],
-    /// `(outputs, inner)`, row-major.
+    /// `(outputs, inner)`, row-major, one row every `stride` values.
     pub w: &'a [f32],
     pub inner: usize,
+    pub stride: usize,
+}
+
+impl<'a> Operand<'a> {
+    /// With weights that stand row after row.
+    pub fn dense(x: &'a [f32], w: &'a [f32], inner: usize) -> Self {
+        Self { x, w, inner, stride: inner }
+    }
 }
 
 /// Where sums begin.
@@ -47,10 +55,14 @@ pub enum Start {
 pub fn product(main: Operand<'_>, low: Option<Operand<'_>>, start: Start, results: &mut [&mut [f32]]) {
     let panels = results.len();
     assert!((1..=MOST_PANELS).contains(&panels), "a product of {panels} panels");
+    let outputs = results[0].len() / LANES;
     for operand in std::iter::once(main).chain(low) {
+        let Operand { inner, stride, .. } = operand;
         assert!(
-            operand.x.len() == panels * operand.inner * LANES
-                && results.iter().all(|results| operand.w.len() * LANES == results.len() * operand.inner),
+            operand.x.len() == panels * inner * LANES
+                && stride >= inner
+                && (outputs == 0 || operand.w.len() >= (outputs - 1) * stride + inner)
+                && results.iter().all(|results| results.len() == outputs * LANES),
             "a product of {panels} panels of {} values with {} weights into {}",
             operand.x.len(),
             operand.w.len(),
@@ -89,7 +101,7 @@ impl Product<'_, '_> {
     fn steps<S: Simd, const P: usize, const V: usize, const N: usize, const M: usize>(self, simd: S) {
         let Self { main, low, start, results } = self;
         let inner = main.inner;
-        let outputs = main.w.len() / inner;
+        let outputs = results[0].len() / LANES;
         let rest = outputs % N;
         let whole = if rest > 0 && outputs >= N && (rest + N).is_multiple_of(M) { outputs - rest - N } else { outputs - rest };
         let more = whole + (outputs - whole) / M * M;
@@ -116,7 +128,7 @@ impl Product<'_, '_> {
 struct Part<'a, S: Simd, const P: usize> {
     xs: [&'a [S::f32s]; P],
     w: &'a [f32],
-    inner: usize,
+    stride: usize,
     stretch: Range<usize>,
 }
 
@@ -127,14 +139,14 @@ impl<'a, S: Simd, const P: usize> Part<'a, S, P> {
             let panel = &operand.x[(panel + p) * operand.inner * LANES..(panel + p + 1) * operand.inner * LANES];
             S::as_simd_f32s(&panel[stretch.start * LANES..stretch.end * LANES]).0
         });
-        Self { xs, w: operand.w, inner: operand.inner, stretch }
+        Self { xs, w: operand.w, stride: operand.stride, stretch }
     }
 
     #[inline(always)]
     #[expect(unsafe_code, reason = "twelve checks of bounds for 24 multiply-adds cost a tenth of the rate")]
     fn add<const V: usize, const N: usize>(&self, simd: S, output: usize, sums: &mut [[[S::f32s; V]; P]; N]) {
         let length = self.stretch.len();
-        let ws: [&[f32]; N] = std::array::from_fn(|n| &self.w[(output + n) * self.inner + self.stretch.start..][..length]);
+        let ws: [&[f32]; N] = std::array::from_fn(|n| &self.w[(output + n) * self.stride + self.stretch.start..][..length]);
         let xs: [&[S::f32s]; P] = std::array::from_fn(|p| &self.xs[p][..length * V]);
         for k in 0..length {
             // SAFETY: each of `xs` has `length · V` registers, as sliced just above; k < length and v < V.

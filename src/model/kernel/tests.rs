@@ -74,10 +74,10 @@ fn multiply(main: &Factors, low: Option<&Factors>, start: Option<&[Vec<f32>]>) -
     let mut results = start.map_or_else(|| vec![vec![f32::NAN; outputs * LANES]; main.x.len()], <[_]>::to_vec);
     let (x, low_x) = (main.x.concat(), low.map(|low| low.x.concat()).unwrap_or_default());
     let operand = |factors: &'_ Factors| factors.inner;
-    let low = low.map(|low| Operand { x: &low_x, w: &low.w, inner: operand(low) });
+    let low = low.map(|low| Operand::dense(&low_x, &low.w, operand(low)));
     let mut targets: Vec<&mut [f32]> = results.iter_mut().map(Vec::as_mut_slice).collect();
     let start = if start.is_some() { Start::Results } else { Start::Zero };
-    product(Operand { x: &x, w: &main.w, inner: operand(main) }, low, start, &mut targets);
+    product(Operand::dense(&x, &main.w, operand(main)), low, start, &mut targets);
     results
 }
 
