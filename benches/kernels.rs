@@ -4,13 +4,13 @@ use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use sway::model::kernel::LANES;
-use sway::model::kernel::attention::{Heads, Path, Query, Scratch, Values, attend, padded};
+use sway::model::kernel::activation::{Activation, gated};
+use sway::model::kernel::attention::{Attention, Heads, Path, Query, Scratch, Values, attend, padded};
 use sway::model::kernel::fold::Fold;
 use sway::model::kernel::norm::rms_norm;
 use sway::model::kernel::pairs;
 use sway::model::kernel::product::{BLOCK, Operand, Start, product};
 use sway::model::kernel::rope::Angles;
-use sway::model::kernel::swiglu::swiglu;
 
 fn values(count: usize) -> Vec<f32> {
     (0..count).map(|i| (i * 31 % 17) as f32 * 0.1 - 0.8).collect()
@@ -60,7 +60,7 @@ fn attention(c: &mut Criterion) {
         }
         let first = context - rows;
         let positions = std::array::from_fn(|lane| (first + lane.min(rows - 1)) as u32);
-        let query = Query { q: &q, lanes: 0..rows, positions, path: &path, heads, window: None };
+        let query = Query { q: &q, lanes: 0..rows, positions, path: &path, heads, how: Attention::plain(heads) };
         let mut out = vec![0f32; q.len()];
         let mut scratch = Scratch::default();
         group.throughput(Throughput::Elements((4 * rows * context * heads.query_size()) as u64));
@@ -79,9 +79,9 @@ fn others(c: &mut Criterion) {
     group.throughput(Throughput::Elements(x.len() as u64));
     let weight = values(576);
     group.bench_function("rms_norm", |b| b.iter(|| rms_norm(black_box(&x), &weight, 1e-5, &mut y)));
-    group.bench_function("swiglu", |b| b.iter(|| swiglu(&mut y, black_box(&x))));
-    let angles = Angles::new(&values(32), &[7; LANES]);
-    group.bench_function("rope", |b| b.iter(|| angles.rotate(black_box(&mut y))));
+    group.bench_function("swiglu", |b| b.iter(|| gated(&mut y, black_box(&x), Activation::Silu)));
+    let angles = Angles::new(&values(32), 1.0, &[7; LANES]);
+    group.bench_function("rope", |b| b.iter(|| angles.rotate(black_box(&mut y), 64)));
     let logits = values(BLOCK * LANES);
     group.throughput(Throughput::Elements(logits.len() as u64));
     let mut fold = Fold::default();

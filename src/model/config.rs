@@ -23,6 +23,7 @@ const WITHOUT_EFFECT: &[&str] = &[
     "auto_map",
     "begin_suppress_tokens",
     "bos_token_id",
+    "cache_implementation",
     "chunk_size_feed_forward",
     "dtype",
     "eos_token_id",
@@ -64,6 +65,11 @@ impl Fields {
             Ok(_) => Err(ModelError::invalid(path, "it is not a JSON object")),
             Err(e) => Err(ModelError::invalid(path, e.to_string())),
         }
+    }
+
+    /// Whether a field is there and was not taken; as null too.
+    pub fn contains(&self, name: &str) -> bool {
+        self.fields.contains_key(name)
     }
 
     /// Takes a field; JSON's null counts as absent, as it does in transformers.

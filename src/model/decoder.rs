@@ -1,9 +1,15 @@
-//! The one decoder: the weights of a pre-norm transformer of the Llama family, in the shape of their checkpoint.
+//! The one decoder: the weights of a transformer, in the shape of their checkpoint.
 
-use super::architecture::Shape;
+use super::architecture::{FeedForwardShape, LayerNames, NormKind, QkvNames, Shape};
 use super::error::ModelError;
+use super::feed_forward::FeedForward;
+use super::kernel::LANES;
+use super::kernel::aligned::Aligned;
+use super::kernel::attention::Attention;
+use super::kernel::norm::{layer_norm, rms_norm, rms_norm_heads};
 use super::linear::Linear;
 use super::matrix::{Matrix, Precision};
+use super::rope::Frequencies;
 use super::site::Site;
 use super::weights::{Tensors, Weight};
 
@@ -12,64 +18,191 @@ pub struct Decoder {
     pub shape: Shape,
     /// Every linear layer that an adapter can touch.
     pub sites: Vec<Site>,
-    pub embed_tokens: Matrix,
+    pub embedding: Matrix,
+    /// The embedding of positions, where they are learned.
+    pub positions: Option<Matrix>,
     pub layers: Vec<Layer>,
-    pub norm: Weight,
-    pub lm_head: Linear,
-    pub inverse_frequencies: Vec<f32>,
+    pub norm: Norm,
+    pub head: Linear,
+    /// By rope: for texts of common length, and for those that are longer than its original context.
+    pub frequencies: Vec<[Frequencies; 2]>,
 }
 
 pub struct Layer {
-    pub input_layernorm: Weight,
-    pub q_proj: Linear,
-    pub k_proj: Linear,
-    pub v_proj: Linear,
-    pub o_proj: Linear,
-    pub q_norm: Option<Weight>,
-    pub k_norm: Option<Weight>,
-    pub post_attention_layernorm: Weight,
-    pub gate_proj: Linear,
-    pub up_proj: Linear,
-    pub down_proj: Linear,
-    pub window: Option<usize>,
+    /// Before the attention, and between it and the sum.
+    pub attention_norm: Option<Norm>,
+    pub attention_post_norm: Option<Norm>,
+    /// Linear layers whose outputs stand one after another.
+    pub queries: Vec<Linear>,
+    pub keys: Vec<Linear>,
+    pub values: Vec<Linear>,
+    pub output: Linear,
+    /// Over each head, or over all of them.
+    pub query_norm: Option<Norm>,
+    pub key_norm: Option<Norm>,
+    pub attention: Attention,
+    /// Among the decoder's frequencies.
+    pub rope: Option<usize>,
+    pub feed_forward_norm: Option<Norm>,
+    pub feed_forward: FeedForward,
+    pub feed_forward_post_norm: Option<Norm>,
+}
+
+/// A normalisation: of the root mean square, or with a bias of mean and variance.
+pub struct Norm {
+    weight: Weight,
+    bias: Option<Weight>,
+    eps: f32,
+}
+
+impl Norm {
+    /// Norms each panel of `x` into `y`: `(panels, features, LANES)`.
+    pub fn apply(&self, x: &[f32], y: &mut Aligned) {
+        y.resize(x.len());
+        let weight = self.weight.as_slice();
+        let stride = weight.len() * LANES;
+        for (x, y) in x.chunks_exact(stride).zip(y.chunks_exact_mut(stride)) {
+            match &self.bias {
+                None => rms_norm(x, weight, self.eps, y),
+                Some(bias) => layer_norm(x, weight, bias.as_slice(), self.eps, y),
+            }
+        }
+    }
+
+    /// Norms each run of as many features as there are weights, in place. There must be no bias.
+    pub fn apply_in_place(&self, x: &mut [f32]) {
+        debug_assert!(self.bias.is_none());
+        rms_norm_heads(x, self.weight.as_slice(), self.eps);
+    }
+
+    #[cfg(test)]
+    pub fn parts(&self) -> (&[f32], Option<&[f32]>, f32) {
+        (self.weight.as_slice(), self.bias.as_ref().map(Weight::as_slice), self.eps)
+    }
 }
 
 /// Walks the checkpoint while the decoder is built: registers each linear layer's site, takes each tensor.
-struct Loader<'a> {
+pub struct Loader<'a> {
     tensors: &'a mut Tensors,
     precision: Precision,
+    pub shape: &'a Shape,
     sites: Vec<Site>,
+    /// The checkpoint is of the model without its head: names lack their prefix.
+    bare: bool,
+    /// The layer at hand.
+    layer: usize,
 }
 
 impl Loader<'_> {
-    fn linear(&mut self, path: String, outputs: usize, inputs: usize, bias: bool) -> Result<Linear, ModelError> {
-        let weight = self.tensors.take_matrix(&format!("{path}.weight"), [outputs, inputs], self.precision)?;
-        let bias = bias.then(|| self.tensors.take(&format!("{path}.bias"), &[outputs])).transpose()?;
+    /// The name of a tensor in the checkpoint.
+    fn name(&self, path: &str, what: &str) -> String {
+        let path = if self.bare { path.strip_prefix(self.shape.names.prefix).unwrap_or(path) } else { path };
+        format!("{path}.{what}")
+    }
+
+    /// The path of one of the layer's modules.
+    pub fn path(&self, module: &str) -> String {
+        format!("{}.{}.{module}", self.shape.names.layers, self.layer)
+    }
+
+    fn vector(&mut self, path: &str, what: &str, size: usize) -> Result<Weight, ModelError> {
+        self.tensors.take(&self.name(path, what), &[size])
+    }
+
+    /// A weight as `(outputs, inputs)`, whichever way it is stored.
+    pub fn matrix(&mut self, path: &str, shape: [usize; 2]) -> Result<Matrix, ModelError> {
+        let name = self.name(path, "weight");
+        if self.shape.names.transposed {
+            self.tensors.take_transposed(&name, shape, self.precision)
+        } else {
+            self.tensors.take_matrix(&name, shape, self.precision)
+        }
+    }
+
+    fn norm(&mut self, path: &str, size: usize) -> Result<Norm, ModelError> {
+        let weight = self.vector(path, "weight", size)?;
+        let (weight, bias) = match self.shape.norm.kind {
+            NormKind::Rms => (weight, None),
+            NormKind::RmsPlusOne => (Weight::owned(1, size, weight.as_slice().iter().map(|w| 1.0 + w).collect()), None),
+            NormKind::Layer => (weight, Some(self.vector(path, "bias", size)?)),
+        };
+        Ok(Norm { weight, bias, eps: self.shape.norm.eps })
+    }
+
+    fn layer_norm(&mut self, module: Option<&str>, size: usize) -> Result<Option<Norm>, ModelError> {
+        module.map(|module| self.norm(&self.path(module), size)).transpose()
+    }
+
+    /// A linear layer of the layer at hand, which is a site.
+    pub fn linear(&mut self, module: &str, outputs: usize, inputs: usize, bias: bool) -> Result<Linear, ModelError> {
+        let path = self.path(module);
+        let weight = self.matrix(&path, [outputs, inputs])?;
+        let bias = bias.then(|| self.vector(&path, "bias", outputs)).transpose()?;
         Ok(self.site(path, weight, bias, false))
     }
 
     fn site(&mut self, path: String, weight: Matrix, bias: Option<Weight>, head: bool) -> Linear {
-        self.sites.push(Site { path, inputs: weight.cols, outputs: weight.rows, head });
-        Linear { site: self.sites.len() - 1, weight, bias }
+        self.sites.push(Site { path, inputs: weight.cols, outputs: weight.rows, head, layer: self.layer });
+        Linear { site: Some(self.sites.len() - 1), first: 0, weight, bias }
     }
 
-    fn layer(&mut self, index: usize, shape: &Shape) -> Result<Layer, ModelError> {
-        let at = |name: &str| format!("model.layers.{index}.{name}");
-        let (queries, key_values) = (shape.heads.queries * shape.heads.dim, shape.heads.key_values * shape.heads.dim);
-        let (hidden, intermediate, biases) = (shape.hidden, shape.intermediate, shape.biases);
+    /// Linear layers for queries, keys and values.
+    fn qkv(&mut self, names: QkvNames) -> Result<[Vec<Linear>; 3], ModelError> {
+        let (heads, hidden, bias) = (self.shape.heads, self.shape.hidden, self.shape.biases.qkv);
+        let sizes = [heads.query_size(), heads.key_size(), heads.key_size()];
+        match names {
+            QkvNames::Separate(modules) => {
+                let [q, k, v] = [0, 1, 2].map(|i| self.linear(modules[i], sizes[i], hidden, bias));
+                Ok([vec![q?], vec![k?], vec![v?]])
+            }
+            QkvNames::Stacked(module) => {
+                let all = self.linear(module, sizes.iter().sum(), hidden, bias)?;
+                let mut first = 0;
+                Ok(sizes.map(|size| {
+                    first += size;
+                    vec![all.part(first - size..first)]
+                }))
+            }
+            QkvNames::ByHead(module) => {
+                let dim = heads.dim;
+                let all = self.linear(module, sizes.iter().sum(), hidden, bias)?;
+                let of = |which: usize| {
+                    let part = |head: usize| all.part((3 * head + which) * dim..(3 * head + which + 1) * dim);
+                    (0..heads.queries).map(part).collect()
+                };
+                Ok([of(0), of(1), of(2)])
+            }
+        }
+    }
+
+    fn layer(&mut self, index: usize) -> Result<Layer, ModelError> {
+        self.layer = index;
+        let Shape { hidden, heads, biases, .. } = *self.shape;
+        let names: LayerNames = self.shape.names.layer;
+        let layer = &self.shape.layers[index];
+        let whole = names.whole_qk_norms;
+        let attention_norm = self.layer_norm(names.attention_norm, hidden)?;
+        let [queries, keys, values] = self.qkv(names.qkv)?;
+        let output = self.linear(names.attention_output, hidden, heads.query_size(), biases.attention_output)?;
+        let [query_norm, key_norm] = names.qk_norms.map_or([None, None], |names| names.map(Some));
+        let feed_forward_names = match (layer.feed_forward, names.experts) {
+            (FeedForwardShape::Experts { .. }, Some(experts)) => experts,
+            _ => names.feed_forward,
+        };
         Ok(Layer {
-            input_layernorm: self.tensors.take(&at("input_layernorm.weight"), &[hidden])?,
-            q_proj: self.linear(at("self_attn.q_proj"), queries, hidden, biases.qkv)?,
-            k_proj: self.linear(at("self_attn.k_proj"), key_values, hidden, biases.qkv)?,
-            v_proj: self.linear(at("self_attn.v_proj"), key_values, hidden, biases.qkv)?,
-            o_proj: self.linear(at("self_attn.o_proj"), hidden, queries, biases.attention_output)?,
-            q_norm: shape.qk_norm.then(|| self.tensors.take(&at("self_attn.q_norm.weight"), &[shape.heads.dim])).transpose()?,
-            k_norm: shape.qk_norm.then(|| self.tensors.take(&at("self_attn.k_norm.weight"), &[shape.heads.dim])).transpose()?,
-            post_attention_layernorm: self.tensors.take(&at("post_attention_layernorm.weight"), &[hidden])?,
-            gate_proj: self.linear(at("mlp.gate_proj"), intermediate, hidden, biases.feed_forward)?,
-            up_proj: self.linear(at("mlp.up_proj"), intermediate, hidden, biases.feed_forward)?,
-            down_proj: self.linear(at("mlp.down_proj"), hidden, intermediate, biases.feed_forward)?,
-            window: shape.windows[index],
+            attention_norm,
+            attention_post_norm: self.layer_norm(names.attention_post_norm, hidden)?,
+            queries,
+            keys,
+            values,
+            output,
+            query_norm: self.layer_norm(query_norm, if whole { heads.query_size() } else { heads.dim })?,
+            key_norm: self.layer_norm(key_norm, if whole { heads.key_size() } else { heads.dim })?,
+            attention: layer.attention,
+            rope: layer.rope,
+            feed_forward_norm: self.layer_norm(names.feed_forward_norm, hidden)?,
+            feed_forward: FeedForward::load(self, feed_forward_names, layer.feed_forward)?,
+            feed_forward_post_norm: self.layer_norm(names.feed_forward_post_norm, hidden)?,
         })
     }
 }
@@ -77,58 +210,87 @@ impl Loader<'_> {
 impl Decoder {
     /// Takes every tensor of the checkpoint; what is missing, misshapen or left over is an error that names it.
     pub fn load(shape: Shape, tensors: &mut Tensors, precision: Precision) -> Result<Self, ModelError> {
-        let mut loader = Loader { tensors, precision, sites: Vec::new() };
-        let embed_tokens = loader.tensors.take_matrix("model.embed_tokens.weight", [shape.vocab, shape.hidden], precision)?;
-        let layers = (0..shape.windows.len()).map(|index| loader.layer(index, &shape)).collect::<Result<Vec<_>, _>>()?;
-        let norm = loader.tensors.take("model.norm.weight", &[shape.hidden])?;
-        let head = if shape.tied_head {
-            embed_tokens.clone()
-        } else {
-            loader.tensors.take_matrix("lm_head.weight", [shape.vocab, shape.hidden], precision)?
+        let names = shape.names;
+        let bare = names.is_bare(tensors);
+        let mut loader = Loader { tensors, precision, shape: &shape, sites: Vec::new(), bare, layer: 0 };
+        let tables = [Some((names.embedding, shape.vocab)), names.positions.map(|name| (name, shape.positions))];
+        let [embedding, positions] = tables.map(|table| {
+            table.map(|(path, rows)| {
+                let name = loader.name(path, "weight");
+                loader.tensors.take_matrix(&name, [rows, shape.hidden], precision)
+            })
+        });
+        let (embedding, positions) = (embedding.transpose()?, positions.transpose()?);
+        let Some(embedding) = embedding else {
+            return Err(ModelError::invalid(&loader.tensors.path, format!("the tensor `{}` is missing", names.embedding)));
         };
-        let lm_head = loader.site("lm_head".to_owned(), head, None, true);
+        let layers = (0..shape.layers.len()).map(|index| loader.layer(index)).collect::<Result<Vec<_>, _>>()?;
+        loader.layer = layers.len();
+        let norm = loader.norm(names.norm, shape.hidden)?;
+        let head = if shape.tied_head {
+            embedding.clone()
+        } else {
+            loader.tensors.take_matrix(&format!("{}.weight", names.head), [shape.vocab, shape.hidden], precision)?
+        };
+        let head = loader.site(names.head.to_owned(), head, None, true);
         let sites = loader.sites;
         if shape.tied_head {
-            check_tied_copy(tensors, &embed_tokens)?;
+            check_tied_copy(tensors, names.head, &embedding)?;
         }
-        // Buffers that old checkpoints saved; they are computed from the config.
+        // What old checkpoints saved and is computed from the config.
         let buffers: Vec<String> =
-            tensors.names().filter(|name| name.ends_with("rotary_emb.inv_freq")).map(str::to_owned).collect();
+            tensors.names().filter(|name| names.buffers.iter().any(|buffer| name.ends_with(buffer))).map(str::to_owned).collect();
         for name in buffers {
             tensors.ignore(&name);
         }
-        tensors.finish("are not part of this architecture, so the model that was saved computes something else")?;
-        let inverse_frequencies = shape.rope.inverse_frequencies(shape.heads.dim);
-        Ok(Self { shape, sites, embed_tokens, layers, norm, lm_head, inverse_frequencies })
+        tensors.finish(&left_over(tensors, &shape))?;
+        let frequencies = shape.ropes.iter().map(|rope| [rope.frequencies(false), rope.frequencies(true)]).collect();
+        Ok(Self { shape, sites, embedding, positions, layers, norm, head, frequencies })
     }
 
-    /// The layer that a site is in; that of the vocabulary projection comes after the last.
-    pub fn layer_of(&self, site: usize) -> usize {
-        let in_a_layer = (self.sites.len() - 1) / self.layers.len();
-        site / in_a_layer
-    }
-
-    /// The linear layer at each site, in the registry's order.
-    pub fn linears(&self) -> impl Iterator<Item = &Linear> {
-        self.layers
-            .iter()
-            .flat_map(|l| [&l.q_proj, &l.k_proj, &l.v_proj, &l.o_proj, &l.gate_proj, &l.up_proj, &l.down_proj])
-            .chain(std::iter::once(&self.lm_head))
+    /// The linear layers at each site, in the registry's order; several that divide its outputs.
+    pub fn linears(&self) -> Vec<Vec<&Linear>> {
+        let mut by_site = vec![Vec::new(); self.sites.len()];
+        let of_layers = self.layers.iter().flat_map(|layer| {
+            let attention = layer.queries.iter().chain(&layer.keys).chain(&layer.values).chain([&layer.output]);
+            attention.chain(layer.feed_forward.linears())
+        });
+        for linear in of_layers.chain([&self.head]) {
+            if let Some(site) = linear.site {
+                by_site[site].push(linear);
+            }
+        }
+        by_site
     }
 }
 
+/// What tensors are that nobody took: of layers beyond those that the config counts, or of another architecture.
+fn left_over(tensors: &Tensors, shape: &Shape) -> String {
+    let layers = format!("{}.", shape.names.layers);
+    let most = tensors
+        .names()
+        .filter_map(|name| name.strip_prefix(&layers)?.split('.').next()?.parse::<usize>().ok())
+        .max()
+        .map_or(0, |last| last + 1);
+    if most > shape.layers.len() {
+        let counted = shape.layers.len();
+        return format!("are of layers that config.json leaves out: it counts {counted}, and the checkpoint has {most}");
+    }
+    "are not part of this architecture, so the model that was saved computes something else".to_owned()
+}
+
 /// A tied checkpoint may hold its head all the same: as a copy of the embedding it is ignored, as anything else refused.
-fn check_tied_copy(tensors: &mut Tensors, embed_tokens: &Matrix) -> Result<(), ModelError> {
-    const HEAD: &str = "lm_head.weight";
-    if !tensors.contains(HEAD) {
+fn check_tied_copy(tensors: &mut Tensors, head: &str, embedding: &Matrix) -> Result<(), ModelError> {
+    let name = format!("{head}.weight");
+    if !tensors.contains(&name) {
         return Ok(());
     }
-    let head = tensors.take_matrix(HEAD, [embed_tokens.rows, embed_tokens.cols], Precision::F32)?;
-    if head.same_values(embed_tokens) {
+    let copy = tensors.take_matrix(&name, [embedding.rows, embedding.cols], Precision::F32)?;
+    if copy.same_values(embedding) {
         return Ok(());
     }
     Err(ModelError::refused(
         &tensors.path,
-        "`tie_word_embeddings` is true, and the checkpoint's lm_head.weight differs from its embedding",
+        format!("`tie_word_embeddings` is true, and the checkpoint's {name} differs from its embedding"),
     ))
 }

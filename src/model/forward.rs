@@ -9,20 +9,20 @@ use std::sync::{Mutex, PoisonError};
 use rayon::prelude::*;
 
 use super::busy::Clock;
-use super::decoder::{Decoder, Layer};
+use super::decoder::{Decoder, Layer, Norm};
 use super::kernel::LANES;
+use super::kernel::add::{add, scale};
 use super::kernel::aligned::Aligned;
 use super::kernel::attention::{Path, Query, Values, attend};
-use super::kernel::norm::{rms_norm, rms_norm_heads};
 use super::kernel::panels::Panels;
 use super::kernel::rope::Angles;
 use super::linear::{Function, Group, Grouping, Input, Linear, Products, Scratch, ScratchPool, Target};
 use super::matrix::Precision;
 use super::pages::Pages;
 use super::plan::Trunk;
+use super::rope::Frequencies;
 use super::rows::{Picked, QueryRows, Rows, Run};
 use super::site::ViewUpdates;
-use super::weights::Weight;
 
 /// What the forward passes of one call have in common.
 pub struct Forward<'a> {
@@ -59,8 +59,8 @@ struct Stack<'a> {
 struct Placed {
     picked: Picked,
     grouping: Grouping,
-    /// By panel.
-    angles: Vec<Angles>,
+    /// By rope, by panel.
+    angles: Vec<Vec<Angles>>,
 }
 
 impl Forward<'_> {
@@ -69,14 +69,18 @@ impl Forward<'_> {
     }
 
     fn placed(&self, picked: Picked) -> Placed {
-        let angles = (0..picked.panels()).into_par_iter().map(|panel| {
+        let of_panel = |[common, long]: &[Frequencies; 2], panel: usize| {
             let mut positions = [0; LANES];
             for query in &picked.queries[panel] {
                 positions[query.lanes.clone()].copy_from_slice(&query.positions[query.lanes.clone()]);
             }
-            Angles::new(&self.decoder.inverse_frequencies, &positions)
-        });
-        Placed { angles: angles.collect(), grouping: Grouping::new(&picked), picked }
+            let is_long = picked.views.iter().any(|view| view.long && view.panels.contains(&panel));
+            let frequencies = if is_long { long } else { common };
+            Angles::new(&frequencies.inverse, frequencies.factor, &positions)
+        };
+        let of_rope = |rope| (0..picked.panels()).into_par_iter().map(|panel| of_panel(rope, panel)).collect();
+        let angles = self.decoder.frequencies.iter().map(of_rope).collect();
+        Placed { angles, grouping: Grouping::new(&picked), picked }
     }
 
     /// Takes the rows through all layers; the rows to keep are stored in the pages.
@@ -102,23 +106,28 @@ impl Forward<'_> {
         stack.last_layer(hidden)
     }
 
-    /// The embeddings of the rows' tokens.
+    /// The embeddings of the rows' tokens, and of their positions where those are learned.
     fn embed(&self, rows: &Rows) -> Panels {
-        let embed_tokens = &self.decoder.embed_tokens;
-        let mut hidden = Panels::new(rows.tokens.len() / LANES, embed_tokens.cols);
+        let Decoder { embedding, positions, shape, .. } = self.decoder;
+        let multiplier = shape.multipliers.embedding;
+        let mut hidden = Panels::new(rows.tokens.len() / LANES, embedding.cols);
         let stride = hidden.stride();
-        hidden.values_mut().par_chunks_mut(stride).zip(rows.tokens.par_chunks(LANES)).for_each_init(
-            Vec::new,
-            |scratch, (panel, tokens)| {
-                for (lane, &token) in tokens.iter().enumerate() {
-                    let token = token as usize;
-                    let embedding = embed_tokens.rows(token..token + 1, self.precision, scratch);
-                    for (feature, value) in panel.as_chunks_mut::<LANES>().0.iter_mut().zip(embedding) {
-                        feature[lane] = *value;
+        let panels = hidden.values_mut().par_chunks_mut(stride);
+        let rows = rows.tokens.par_chunks(LANES).zip(rows.positions.par_chunks(LANES));
+        panels.zip(rows).for_each_init(Vec::new, |scratch, (panel, (tokens, at))| {
+            let features = panel.as_chunks_mut::<LANES>().0;
+            for (lane, (&token, &position)) in tokens.iter().zip(at).enumerate() {
+                let row = |index: u32| index as usize..index as usize + 1;
+                for (feature, value) in features.iter_mut().zip(embedding.rows(row(token), self.precision, scratch)) {
+                    feature[lane] = *value * multiplier;
+                }
+                if let Some(positions) = positions {
+                    for (feature, value) in features.iter_mut().zip(positions.rows(row(position), self.precision, scratch)) {
+                        feature[lane] += *value;
                     }
                 }
-            },
-        );
+            }
+        });
         hidden
     }
 }
@@ -197,7 +206,7 @@ impl<'a> Stack<'a> {
                 self.project(&decoder.layers[index], &asked, group, &products, states, Some(queries), None, scratch);
                 self.finish(index, &asked, group, &products, states, queries, scratch);
                 let mut normed = std::mem::take(&mut scratch.normed);
-                norm(states, decoder.norm.as_slice(), decoder.shape.rms_norm_eps, &mut normed);
+                decoder.norm.apply(states, &mut normed);
                 states.copy_from_slice(&normed);
                 scratch.normed = normed;
             });
@@ -222,24 +231,26 @@ impl<'a> Stack<'a> {
         keys: Option<&mut [f32]>,
         scratch: &mut Scratch,
     ) {
-        let shape = &self.forward.decoder.shape;
-        let (heads, eps) = (shape.heads, shape.rms_norm_eps);
-        let angles = &placed.angles[group.panels.clone()];
+        let heads = self.forward.decoder.shape.heads;
+        let angles = layer.rope.map(|rope| &placed.angles[rope][group.panels.clone()]);
         let mut normed = std::mem::take(&mut scratch.normed);
-        norm(hidden, layer.input_layernorm.as_slice(), eps, &mut normed);
-        let input = Input::new(products, group, &normed);
-        let mut apply = |linear: &Linear, values: &mut [f32], features: usize, offset: usize| {
-            let target = Target { values, features, offset, add: false };
-            products.apply(Function::Linear(linear), &input, target, scratch);
+        let x = normed_by(layer.attention_norm.as_ref(), hidden, &mut normed);
+        let input = Input::new(products, group, x);
+        let mut apply = |linears: &[Linear], values: &mut [f32], features: usize, mut offset: usize| {
+            for linear in linears {
+                let target = Target { values, features, offset, add: false };
+                products.apply(Function::Linear(linear), &input, target, scratch);
+                offset += linear.weight.rows;
+            }
         };
         if let Some(queries) = queries {
-            apply(&layer.q_proj, queries, heads.query_size(), 0);
-            turn(queries, heads.query_size(), heads.query_size(), layer.q_norm.as_ref(), eps, angles);
+            apply(&layer.queries, queries, heads.query_size(), 0);
+            turn(queries, heads.query_size(), heads.query_size(), layer.query_norm.as_ref(), angles, heads.dim);
         }
         if let Some(keys) = keys {
-            apply(&layer.k_proj, keys, 2 * heads.key_size(), 0);
-            apply(&layer.v_proj, keys, 2 * heads.key_size(), heads.key_size());
-            turn(keys, 2 * heads.key_size(), heads.key_size(), layer.k_norm.as_ref(), eps, angles);
+            apply(&layer.keys, keys, 2 * heads.key_size(), 0);
+            apply(&layer.values, keys, 2 * heads.key_size(), heads.key_size());
+            turn(keys, 2 * heads.key_size(), heads.key_size(), layer.key_norm.as_ref(), angles, heads.dim);
         }
         drop(input);
         scratch.normed = normed;
@@ -259,37 +270,64 @@ impl<'a> Stack<'a> {
     ) {
         let decoder = self.forward.decoder;
         let (layer, shape) = (&decoder.layers[index], &decoder.shape);
-        let (features, size) = (shape.hidden, shape.intermediate);
+        let features = shape.hidden;
+        let mut normed = std::mem::take(&mut scratch.normed);
+        if shape.parallel {
+            normed_by(layer.feed_forward_norm.as_ref(), hidden, &mut normed);
+        }
         let mut attended = std::mem::take(&mut scratch.attended);
         attended.reset(group.size(shape.heads.query_size()));
         self.attend(index, placed, group, queries, &mut attended, scratch);
-        let target = Target { values: hidden, features, offset: 0, add: true };
-        products.apply(Function::Linear(&layer.o_proj), &Input::new(products, group, &attended), target, scratch);
+        self.add_to(hidden, layer.attention_post_norm.as_ref(), scratch, |values, add, scratch| {
+            let target = Target { values, features, offset: 0, add };
+            products.apply(Function::Linear(&layer.output), &Input::new(products, group, &attended), target, scratch);
+        });
         scratch.attended = attended;
-        let mut normed = std::mem::take(&mut scratch.normed);
-        norm(hidden, layer.post_attention_layernorm.as_slice(), shape.rms_norm_eps, &mut normed);
-        let mut activated = std::mem::take(&mut scratch.activated);
-        activated.resize(group.size(size));
-        let gated = Function::Gated { gate: &layer.gate_proj, up: &layer.up_proj };
-        let target = Target { values: &mut activated, features: size, offset: 0, add: false };
-        products.apply(gated, &Input::new(products, group, &normed), target, scratch);
+        if !shape.parallel {
+            normed_by(layer.feed_forward_norm.as_ref(), hidden, &mut normed);
+        }
+        self.add_to(hidden, layer.feed_forward_post_norm.as_ref(), scratch, |values, add, scratch| {
+            layer.feed_forward.run(products, group, &normed, Target { values, features, offset: 0, add }, scratch);
+        });
         scratch.normed = normed;
-        let target = Target { values: hidden, features, offset: 0, add: true };
-        products.apply(Function::Linear(&layer.down_proj), &Input::new(products, group, &activated), target, scratch);
-        scratch.activated = activated;
+    }
+
+    /// Adds what a block computes to the hidden states: normed and multiplied first, where the architecture does that.
+    fn add_to(
+        &self,
+        hidden: &mut [f32],
+        post_norm: Option<&Norm>,
+        scratch: &mut Scratch,
+        block: impl FnOnce(&mut [f32], bool, &mut Scratch),
+    ) {
+        let multiplier = self.forward.decoder.shape.multipliers.residual;
+        if post_norm.is_none() && multiplier.is_none() {
+            return block(hidden, true, scratch);
+        }
+        let mut added = std::mem::take(&mut scratch.added);
+        added.resize(hidden.len());
+        block(&mut added, false, scratch);
+        if let Some(norm) = post_norm {
+            norm.apply_in_place(&mut added);
+        }
+        if let Some(multiplier) = multiplier {
+            scale(&mut added, multiplier);
+        }
+        add(hidden, &added);
+        scratch.added = added;
     }
 
     /// Attention of the rows of a group.
     #[expect(clippy::too_many_arguments, reason = "a group's parts of what the stage reads and writes")]
     fn attend(&self, index: usize, placed: &Placed, group: &Group, queries: &[f32], attended: &mut [f32], scratch: &mut Scratch) {
         let heads = self.forward.decoder.shape.heads;
-        let window = self.forward.decoder.layers[index].window;
+        let how = self.forward.decoder.layers[index].attention;
         let stride = heads.query_size() * LANES;
         let of_panel = |panel: usize, q: &[f32], attended: &mut [f32], scratch: &mut Scratch| {
             self.forward.clock.attention(|| {
                 for rows in &placed.picked.queries[panel] {
                     let path = self.path(index, rows);
-                    let query = Query { q, lanes: rows.lanes.clone(), positions: rows.positions, path: &path, heads, window };
+                    let query = Query { q, lanes: rows.lanes.clone(), positions: rows.positions, path: &path, heads, how };
                     attend(&query, &mut scratch.attention, attended);
                 }
             });
@@ -358,22 +396,26 @@ fn each<T: Send>(work: Vec<T>, with: impl Fn(T) + Sync) {
     (0..rayon::current_num_threads()).into_par_iter().with_max_len(1).for_each(|_| std::iter::from_fn(next).for_each(&with));
 }
 
-/// The norms of some panels of rows.
-fn norm(hidden: &[f32], weight: &[f32], eps: f32, normed: &mut Aligned) {
-    let stride = weight.len() * LANES;
-    normed.resize(hidden.len());
-    for (x, y) in hidden.chunks_exact(stride).zip(normed.chunks_exact_mut(stride)) {
-        rms_norm(x, weight, eps, y);
+/// The hidden states after a norm, where there is one.
+fn normed_by<'x>(norm: Option<&Norm>, hidden: &'x [f32], normed: &'x mut Aligned) -> &'x [f32] {
+    if let Some(norm) = norm {
+        norm.apply(hidden, normed);
+    } else {
+        normed.resize(hidden.len());
+        normed.copy_from_slice(hidden);
     }
+    normed
 }
 
-/// Norms (where the architecture has one) and turns the first `size` of each panel's `features`.
-fn turn(values: &mut [f32], features: usize, size: usize, norm: Option<&Weight>, eps: f32, angles: &[Angles]) {
-    for (panel, angles) in values.chunks_exact_mut(features * LANES).zip(angles) {
-        let turned = &mut panel[..size * LANES];
+/// Norms and turns the first `size` of each panel's `features`, as far as the layer does.
+fn turn(values: &mut [f32], features: usize, size: usize, norm: Option<&Norm>, angles: Option<&[Angles]>, head_dim: usize) {
+    for (panel, values) in values.chunks_exact_mut(features * LANES).enumerate() {
+        let turned = &mut values[..size * LANES];
         if let Some(norm) = norm {
-            rms_norm_heads(turned, norm.as_slice(), eps);
+            norm.apply_in_place(turned);
         }
-        angles.rotate(turned);
+        if let Some(angles) = angles {
+            angles[panel].rotate(turned, head_dim);
+        }
     }
 }

@@ -38,6 +38,8 @@ struct Active<'a> {
     /// Pages of its own, filled in turn.
     pages: Vec<usize>,
     positions: usize,
+    /// Has the angles of a long text, to its end.
+    long: bool,
     chosen: Vec<u32>,
     computed: u64,
     /// The state after its last token.
@@ -46,10 +48,10 @@ struct Active<'a> {
 
 /// Answers the generation jobs among `jobs`, pass after pass.
 pub fn run(model: &Model, jobs: &[Job], indices: &[usize], tell: &mut Tell<'_>) -> ControlFlow<()> {
-    let mut planner = Planner::new(BUDGET, model.trunk() > 0);
+    let mut planner = Planner::new(BUDGET, model.shares_trunk());
     for &index in indices {
         let job = &jobs[index];
-        let path = planner.add(effective(job.view), &job.tokens, true);
+        let path = planner.add(effective(job.view), model.is_long(job.tokens.len()), &job.tokens, true);
         planner.ask(path, job.tokens.len() - 1);
     }
     planner.arrange();
@@ -128,6 +130,7 @@ impl Generating<'_> {
                 runs: self.planner.trie.runs(Some(end)),
                 pages: Vec::new(),
                 positions: job.tokens.len(),
+                long: self.model.is_long(job.tokens.len()),
                 chosen: Vec::new(),
                 computed: self.computed[path],
                 // Another path may end at the same node, later.
@@ -138,12 +141,12 @@ impl Generating<'_> {
 
     /// One pass with the last token of each active continuation.
     fn step(&mut self, forward: &Forward<'_>) {
-        self.active.sort_by_key(|one| (effective(one.job.view), one.index));
+        self.active.sort_by_key(|one| (effective(one.job.view), one.long, one.index));
         let mut rows = Rows::default();
         for one in &mut self.active {
             let view = effective(one.job.view);
-            if rows.views.last().is_none_or(|last| last.view != view) {
-                rows.begin_view(view);
+            if rows.views.last().is_none_or(|last| (last.view, last.long) != (view, one.long)) {
+                rows.begin_view(view, one.long);
             }
             let row = rows.push(one.chosen.last().copied().unwrap_or_default(), one.positions as u32);
             rows.segments.push(Segment { rows: row..row + 1, path: one.runs.clone() });

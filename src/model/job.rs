@@ -92,6 +92,12 @@ impl Model {
             }
             tokens.drain(..dropped);
         }
+        if let (Work::Generate { max_new_tokens, .. }, Some(original)) = (work, self.decoder.shape.long_after()) {
+            let (prompt, end) = (tokens.len(), self.context().min(tokens.len() + max_new_tokens));
+            if prompt <= original && end > original {
+                return Err(RequestError::CrossesOriginalContext { prompt, end, original });
+            }
+        }
         Ok(Job { view: request.view, tokens, work })
     }
 

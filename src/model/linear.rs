@@ -6,23 +6,42 @@ use std::sync::{Mutex, PoisonError};
 use rayon::prelude::*;
 
 use super::busy::Clock;
+use super::kernel::activation::{Activation, activate, gated};
 use super::kernel::add::add;
 use super::kernel::aligned::Aligned;
 use super::kernel::product::{BLOCK, MOST_PANELS, Operand, Start, TILE, product};
-use super::kernel::swiglu::swiglu;
 use super::kernel::{LANES, attention, pairs};
 use super::matrix::{Matrix, Precision};
 use super::rows::Picked;
 use super::site::ViewUpdates;
 use super::weights::Weight;
 
-/// A linear layer at its site.
+/// A linear layer, or some outputs of one.
 pub struct Linear {
-    /// Index in the model's registry of sites.
-    pub site: usize,
+    /// Index in the model's registry of sites; nowhere, if no adapter can touch it.
+    pub site: Option<usize>,
+    /// The first of its outputs among the site's.
+    pub first: usize,
     /// `(outputs, inputs)`
     pub weight: Matrix,
     pub bias: Option<Weight>,
+}
+
+impl Linear {
+    /// A layer that no adapter can touch.
+    pub fn alone(weight: Matrix) -> Self {
+        Self { site: None, first: 0, weight, bias: None }
+    }
+
+    /// Some of the outputs.
+    pub fn part(&self, outputs: Range<usize>) -> Self {
+        Self {
+            site: self.site,
+            first: self.first + outputs.start,
+            weight: self.weight.part(outputs.clone()),
+            bias: self.bias.as_ref().map(|bias| bias.part(outputs)),
+        }
+    }
 }
 
 /// One or two panels of a group that are multiplied together: they are of one view.
@@ -87,6 +106,21 @@ impl Group {
         Self { panels, units }
     }
 
+    /// Rows of no view, from the first lane on.
+    pub fn alone(rows: usize) -> Self {
+        let panels = rows.div_ceil(LANES);
+        let unit = |panel: usize| {
+            let count = MOST_PANELS.min(panels - panel);
+            Unit { panel, panels: count, rows: (rows - panel * LANES).min(count * LANES), view: 0 }
+        };
+        Self { panels: 0..panels, units: (0..panels).step_by(MOST_PANELS).map(unit).collect() }
+    }
+
+    /// The places of rows that exist, counted from the group's first.
+    pub fn rows(&self) -> impl Iterator<Item = usize> + '_ {
+        self.units.iter().flat_map(|unit| unit.panel * LANES..unit.panel * LANES + unit.rows)
+    }
+
     /// Values of the group's panels with `features` features.
     pub fn size(&self, features: usize) -> usize {
         self.panels.len() * features * LANES
@@ -99,6 +133,7 @@ pub struct Scratch {
     pub normed: Aligned,
     pub attended: Aligned,
     pub activated: Aligned,
+    pub added: Aligned,
     pub attention: attention::Scratch,
     block: Aligned,
     second: Aligned,
@@ -146,22 +181,24 @@ pub struct Products<'a> {
 pub enum Function<'a> {
     /// `W·x + b`
     Linear(&'a Linear),
-    /// `silu(Wg·x) · (Wu·x)`: two linear layers of one shape.
-    Gated { gate: &'a Linear, up: &'a Linear },
+    /// `f(W·x + b)`
+    Activated { linear: &'a Linear, activation: Activation },
+    /// `f(Wg·x) · (Wu·x)`: two linear layers of one shape.
+    Gated { gate: &'a Linear, up: &'a Linear, activation: Activation },
 }
 
 impl<'a> Function<'a> {
     fn linears(self) -> impl Iterator<Item = &'a Linear> {
         let (first, second) = match self {
-            Self::Linear(linear) => (linear, None),
-            Self::Gated { gate, up } => (gate, Some(up)),
+            Self::Linear(linear) | Self::Activated { linear, .. } => (linear, None),
+            Self::Gated { gate, up, .. } => (gate, Some(up)),
         };
         std::iter::once(first).chain(second)
     }
 
-    fn outputs(self) -> usize {
+    pub fn outputs(self) -> usize {
         match self {
-            Self::Linear(linear) | Self::Gated { gate: linear, .. } => linear.weight.rows,
+            Self::Linear(linear) | Self::Activated { linear, .. } | Self::Gated { gate: linear, .. } => linear.weight.rows,
         }
     }
 }
@@ -218,7 +255,7 @@ type Low = Vec<Aligned>;
 pub enum Sink<'a> {
     Write(Target<'a>),
     /// Hears of the panel (counted from the group's first), the first output, and `(outputs, LANES)` results.
-    Fold(&'a mut dyn FnMut(usize, usize, &[f32])),
+    Fold(&'a mut dyn FnMut(usize, usize, &mut [f32])),
 }
 
 impl Products<'_> {
@@ -261,7 +298,7 @@ impl Products<'_> {
 
     fn low(&self, linear: &Linear, input: &Input<'_>) -> Low {
         let one = |unit: &Unit| {
-            let Some(update) = self.updates.of(unit.view, linear.site) else { return Aligned::default() };
+            let Some(update) = linear.site.and_then(|site| self.updates.of(unit.view, site)) else { return Aligned::default() };
             let (rank, inner) = (update.a.rows, update.a.cols);
             let mut low = Aligned::zeros(rank * unit.panels * LANES);
             let mut places: Vec<&mut [f32]> = low.chunks_exact_mut(rank * LANES).collect();
@@ -296,8 +333,8 @@ impl Products<'_> {
             block.resize(MOST_PANELS * size);
             second.resize(MOST_PANELS * size);
             let (main, up) = match function {
-                Function::Linear(linear) => (linear, None),
-                Function::Gated { gate, up } => (gate, Some(up)),
+                Function::Linear(linear) | Function::Activated { linear, .. } => (linear, None),
+                Function::Gated { gate, up, .. } => (gate, Some(up)),
             };
             let main = self.weights(main, &range, input, first_weights);
             let up = up.map(|up| self.weights(up, &range, input, second_weights));
@@ -368,12 +405,18 @@ impl Products<'_> {
             (Function::Linear(linear), (weights, _)) | (Function::Gated { gate: linear, .. }, (weights, None)) => {
                 self.linear(linear, &lows[0][unit], unit, input, outputs, weights, results);
             }
-            (Function::Gated { gate, up }, (weights, Some(up_weights))) => {
+            (Function::Activated { linear, activation }, (weights, _)) => {
+                self.linear(linear, &lows[0][unit], unit, input, outputs, weights, results);
+                for results in results {
+                    activate(results, activation);
+                }
+            }
+            (Function::Gated { gate, up, activation }, (weights, Some(up_weights))) => {
                 self.linear(gate, &lows[0][unit], unit, input, outputs, weights, results);
                 let mut ups = halves(second, outputs.len() * LANES);
                 self.linear(up, &lows[1][unit], unit, input, outputs, up_weights, &mut ups[..results.len()]);
                 for (gate, up) in results.iter_mut().zip(ups) {
-                    swiglu(gate, up);
+                    gated(gate, up, activation);
                 }
             }
         }
@@ -393,10 +436,11 @@ impl Products<'_> {
     ) {
         let unit = &input.group.units[unit];
         let inner = linear.weight.cols;
-        let update = self.updates.of(unit.view, linear.site).filter(|_| !low.is_empty());
+        let update = linear.site.and_then(|site| self.updates.of(unit.view, site)).filter(|_| !low.is_empty());
         let low = update.map(|update| {
             let rank = update.a.rows;
-            Operand::dense(low, &update.b.as_slice()[outputs.start * rank..outputs.end * rank], rank)
+            let (first, last) = (linear.first + outputs.start, linear.first + outputs.end);
+            Operand::dense(low, &update.b.as_slice()[first * rank..last * rank], rank)
         });
         let rank = low.map_or(0, |low| low.inner);
         self.clock.products(2 * (inner + rank) * outputs.len() * unit.rows, || match weights {

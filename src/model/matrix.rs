@@ -60,6 +60,27 @@ impl Stored {
         scratch
     }
 
+    fn part(&self, values: Range<usize>) -> Self {
+        match self {
+            Self::F32(data) => Self::F32(data.part(values)),
+            Self::Bf16(bits) => Self::Bf16(bits.part(values)),
+            Self::F16(bits) => Self::F16(bits.part(values)),
+        }
+    }
+
+    /// As `(cols, rows)`, from `(rows, cols)`: values that are kept in memory.
+    fn transposed(&self, [rows, cols]: [usize; 2]) -> Self {
+        fn turned<T: bytemuck::Pod>(data: &Data<T>, rows: usize, cols: usize) -> Data<T> {
+            let values = data.as_slice();
+            Data::owned((0..cols).flat_map(|col| (0..rows).map(move |row| values[row * cols + col])).collect())
+        }
+        match self {
+            Self::F32(data) => Self::F32(turned(data, rows, cols)),
+            Self::Bf16(bits) => Self::Bf16(turned(bits, rows, cols)),
+            Self::F16(bits) => Self::F16(turned(bits, rows, cols)),
+        }
+    }
+
     fn len(&self) -> usize {
         match self {
             Self::F32(data) => data.as_slice().len(),
@@ -80,7 +101,7 @@ impl Stored {
                 *bits = bf16::from_f32(*value).to_bits();
             }
         });
-        Self::Bf16(Data::Owned(bits.into()))
+        Self::Bf16(Data::owned(bits))
     }
 }
 
@@ -99,6 +120,18 @@ impl Matrix {
     pub fn new([rows, cols]: [usize; 2], exact: Stored, precision: Precision) -> Self {
         let rounded = (precision == Precision::Bf16).then(|| exact.rounded());
         Self { rows, cols, exact, rounded }
+    }
+
+    /// A matrix whose checkpoint holds it as `(cols, rows)`.
+    pub fn from_transposed([rows, cols]: [usize; 2], exact: &Stored, precision: Precision) -> Self {
+        Self::new([rows, cols], exact.transposed([cols, rows]), precision)
+    }
+
+    /// Some of the rows as a matrix, in the same memory.
+    pub fn part(&self, rows: Range<usize>) -> Self {
+        let values = rows.start * self.cols..rows.end * self.cols;
+        let rounded = self.rounded.as_ref().map(|rounded| rounded.part(values.clone()));
+        Self { rows: rows.len(), cols: self.cols, exact: self.exact.part(values), rounded }
     }
 
     /// Some rows in float32, `(rows.len(), cols)`, after rounding where products compute in bf16.

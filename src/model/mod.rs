@@ -5,7 +5,7 @@
 //! - [`hub`], `source`: where files come from; `config`, `architecture`, `rope`: what they say of the mathematics.
 //! - `weights`, `tokenizer`: what they hold. `site`: a linear layer; `lora`: what an adapter adds to it.
 //! - `job`: what is asked of tokens; `trie`, `plan`, `pages`: each prefix once, pass after pass; `rows`: the rows of a pass.
-//! - `decoder`, `linear`, `matrix`, `forward`, `kernel`: what a pass computes; `readout`, `sampling`: from its rows to numbers.
+//! - `decoder`, `linear`, `feed_forward`, `matrix`, `forward`, `kernel`: what a pass computes; `readout`, `sampling`: from its rows to numbers.
 //! - `score`, `generate`: jobs to answers.
 
 mod architecture;
@@ -14,6 +14,7 @@ mod busy;
 mod config;
 mod decoder;
 mod error;
+mod feed_forward;
 mod forward;
 mod generate;
 pub mod hub;
@@ -177,12 +178,12 @@ impl Model {
     /// ‖ΔW‖ / ‖W‖ of every module that the adapter touches, in the model's order.
     pub fn module_norms(&self) -> Vec<ModuleNorm> {
         let Some(adapter) = &self.adapter else { return Vec::new() };
-        let linears: Vec<_> = self.decoder.linears().collect();
+        let linears = self.decoder.linears();
         adapter
             .updates
             .iter()
             .map(|(&site, update)| {
-                let weight = linears[site].weight.norm();
+                let weight = linears[site].iter().map(|part| part.weight.norm().powi(2)).sum::<f64>().sqrt();
                 let norm = update.norm();
                 ModuleNorm {
                     module: self.decoder.sites[site].path.clone(),
@@ -223,8 +224,18 @@ impl Model {
     /// rows are computed.
     fn trunk(&self) -> usize {
         let Some(adapter) = &self.adapter else { return 0 };
-        let touched = adapter.updates.keys().map(|&site| self.decoder.layer_of(site)).min();
+        let touched = adapter.updates.keys().map(|&site| self.decoder.sites[site].layer).min();
         touched.unwrap_or(0).min(self.decoder.layers.len() - 1)
+    }
+
+    fn shares_trunk(&self) -> bool {
+        // Long texts and short ones have no rows in common, and a trunk does not tell them apart.
+        self.trunk() > 0 && self.decoder.shape.long_after().is_none()
+    }
+
+    /// Whether a text of this many tokens has the angles of a long one.
+    fn is_long(&self, tokens: usize) -> bool {
+        self.decoder.shape.long_after().is_some_and(|most| tokens > most)
     }
 
     /// Rows whose logits may be held whole at once.
@@ -281,7 +292,7 @@ fn base_digest(config: &Path, tensors: &Tensors) -> Result<String, ModelError> {
 
 /// The size that a config most often has wrong, told in its own words. The others show as a tensor of another shape.
 fn check_size(shape: &Shape, tensors: &Tensors) -> Result<(), ModelError> {
-    let rows = tensors.shape("model.embed_tokens.weight").and_then(|shape| shape.first().copied()).unwrap_or(0);
+    let rows = shape.names.embedding_in(tensors).and_then(|shape| shape.first().copied()).unwrap_or(0);
     if rows != 0 && rows != shape.vocab {
         return Err(ModelError::invalid(
             &tensors.path,

@@ -29,7 +29,8 @@ struct Path {
 pub struct Planner {
     pub trie: Trie,
     budget: Budget,
-    views: Vec<View>,
+    /// With whether its texts are long.
+    views: Vec<(View, bool)>,
     /// By node: the index of its view.
     view_of: Vec<usize>,
     /// By node: the same tokens whatever the view.
@@ -91,9 +92,11 @@ impl Planner {
     }
 
     /// Adds a path; gives its number. All are added before the first pass is planned.
-    pub fn add(&mut self, view: View, tokens: &[u32], held: bool) -> usize {
-        let index = self.views.iter().position(|known| *known == view).unwrap_or_else(|| {
-            self.views.push(view);
+    ///
+    /// `long`: the text has the angles of one that is longer than the rope's original context, and shares nothing with others.
+    pub fn add(&mut self, view: View, long: bool, tokens: &[u32], held: bool) -> usize {
+        let index = self.views.iter().position(|known| *known == (view, long)).unwrap_or_else(|| {
+            self.views.push((view, long));
             self.views.len() - 1
         });
         let nodes = self.trie.insert(index, tokens);
@@ -228,7 +231,8 @@ impl Planner {
         }
         let rows = &mut planned.rows;
         for view in views.into_iter().filter(|&view| !by_view[view].is_empty()) {
-            rows.begin_view(self.views[view]);
+            let (of, long) = self.views[view];
+            rows.begin_view(of, long);
             let mut before = None;
             for &node in &by_view[view] {
                 let Node { token, position, parent, .. } = self.trie.nodes[node];
@@ -253,7 +257,7 @@ impl Planner {
         let mut trunk = Trunk { of: vec![0; planned.rows.tokens.len()], ..Trunk::default() };
         let mut row_of: HashMap<usize, usize> = HashMap::new();
         let mut before = None;
-        trunk.rows.begin_view(View::Base);
+        trunk.rows.begin_view(View::Base, false);
         for &node in nodes {
             let (Place::Row(row), tokens) = (self.trie.nodes[node].place, self.tokens_of[node]) else { continue };
             if let Some(known) = row_of.get(&tokens) {

@@ -8,9 +8,11 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::forward::Forward;
+use super::kernel::add::scale;
 use super::kernel::fold::Fold;
 use super::kernel::panels::Panels;
 use super::kernel::product::BLOCK;
+use super::kernel::tanh::soft_cap;
 use super::kernel::{LANES, panels};
 use super::linear::{Function, Grouping, Input, Sink, Target};
 use super::rows::{Picked, ViewPanels};
@@ -83,15 +85,15 @@ impl Forward<'_> {
 
     /// Folds the logits of all rows. `find` may take what it wants of a panel's logits of some tokens, `(tokens, LANES)`.
     fn folds(&self, states: &States<'_>, find: impl Fn(usize, Range<usize>, &[f32]) -> Vec<Found> + Sync) -> Folds {
-        let lm_head = &self.decoder.lm_head;
+        let head = &self.decoder.head;
         let grouping = Grouping::new(states.picked);
         let products = self.products(states.updates, grouping.divided);
         let stride = states.panels.stride();
-        let vocab = lm_head.weight.rows;
+        let vocab = head.weight.rows;
         let work = grouping.groups.iter().map(|group| {
             let x = &states.panels.values()[group.panels.start * stride..group.panels.end * stride];
             let input = Input::new(&products, group, x);
-            let lows = products.lows(Function::Linear(lm_head), &input);
+            let lows = products.lows(Function::Linear(head), &input);
             (group, input, lows)
         });
         let work: Vec<_> = work.collect();
@@ -104,13 +106,14 @@ impl Forward<'_> {
                 let (group, input, lows) = &work[group];
                 let mut parts = vec![Fold::default(); group.panels.len()];
                 let mut found = Vec::new();
-                let mut take = |panel: usize, first: usize, block: &[f32]| {
+                let mut take = |panel: usize, first: usize, block: &mut [f32]| {
+                    self.finish_logits(block);
                     parts[panel].add(first, block);
                     found.extend(find(group.panels.start + panel, first..first + block.len() / LANES, block));
                 };
                 let tokens = fold * FOLD..vocab.min((fold + 1) * FOLD);
                 let mut sink = Sink::Fold(&mut take);
-                self.pool.with(|scratch| products.blocks(Function::Linear(lm_head), lows, input, tokens, scratch, &mut sink));
+                self.pool.with(|scratch| products.blocks(Function::Linear(head), lows, input, tokens, scratch, &mut sink));
                 (parts, found)
             })
             .collect();
@@ -127,19 +130,31 @@ impl Forward<'_> {
 
     /// The logits of every row, whole: `(panels, vocabulary, LANES)`. For few rows.
     pub fn logits(&self, states: &States<'_>) -> Panels {
-        let lm_head = &self.decoder.lm_head;
+        let head = &self.decoder.head;
         let grouping = Grouping::new(states.picked);
         let products = self.products(states.updates, true);
-        let mut logits = Panels::new(states.picked.panels(), lm_head.weight.rows);
+        let mut logits = Panels::new(states.picked.panels(), head.weight.rows);
         let (stride, out) = (states.panels.stride(), logits.stride());
         for group in &grouping.groups {
             let x = &states.panels.values()[group.panels.start * stride..group.panels.end * stride];
             let input = Input::new(&products, group, x);
             let values = &mut logits.values_mut()[group.panels.start * out..group.panels.end * out];
-            let target = Target { values, features: lm_head.weight.rows, offset: 0, add: false };
-            self.pool.with(|scratch| products.apply(Function::Linear(lm_head), &input, target, scratch));
+            let target = Target { values, features: head.weight.rows, offset: 0, add: false };
+            self.pool.with(|scratch| products.apply(Function::Linear(head), &input, target, scratch));
         }
+        self.finish_logits(logits.values_mut());
         logits
+    }
+
+    /// What comes after the vocabulary projection.
+    fn finish_logits(&self, logits: &mut [f32]) {
+        let shape = &self.decoder.shape;
+        if let Some(multiplier) = shape.multipliers.logits {
+            scale(logits, multiplier);
+        }
+        if let Some(cap) = shape.soft_cap {
+            soft_cap(logits, cap);
+        }
     }
 
     /// Finds the token whose logit is not finite, after a fold found that there is one.
@@ -180,7 +195,7 @@ impl Gathered {
         if self.picked.views.last().is_none_or(|last| last.view != view) {
             let rows = self.picked.rows.len().next_multiple_of(LANES);
             self.picked.rows.resize(rows, None);
-            self.picked.views.push(ViewPanels { view, panels: rows / LANES..rows / LANES });
+            self.picked.views.push(ViewPanels { view, long: false, panels: rows / LANES..rows / LANES });
         }
         let place = self.picked.rows.len();
         self.picked.rows.push(Some(place));

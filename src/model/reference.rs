@@ -6,11 +6,12 @@ mod tests;
 
 use super::Model;
 use super::architecture::Shape;
-use super::decoder::Layer;
+use super::decoder::{Layer, Norm};
+use super::feed_forward::{Experts, FeedForward};
+use super::kernel::activation::{Activation, exact_erf};
 use super::linear::Linear;
 use super::lora::{Update, draw};
 use super::matrix::Matrix;
-use super::weights::Weight;
 use crate::request::View;
 
 /// A model under one view.
@@ -26,10 +27,19 @@ pub fn log_softmax(model: &Model, view: View, sequences: &[&[u32]]) -> Vec<Vec<V
     let mut all = Vec::new();
     let hidden = reference.hidden(sequences, longest);
     for (tokens, hidden) in sequences.iter().zip(hidden.chunks(longest * model.decoder.shape.hidden)) {
-        let logits = reference.linear(&hidden[..tokens.len() * model.decoder.shape.hidden], &model.decoder.lm_head);
-        all.push(logits.chunks(model.decoder.shape.vocab).map(normalised).collect());
+        let mut logits = reference.linear(&hidden[..tokens.len() * model.decoder.shape.hidden], &model.decoder.head);
+        let shape = &model.decoder.shape;
+        for logit in &mut logits {
+            *logit *= f64::from(shape.multipliers.logits.unwrap_or(1.0));
+            *logit = capped(*logit, shape.soft_cap);
+        }
+        all.push(logits.chunks(shape.vocab).map(normalised).collect());
     }
     all
+}
+
+fn capped(x: f64, cap: Option<f32>) -> f64 {
+    cap.map_or(x, |cap| f64::from(cap) * (x / f64::from(cap)).tanh())
 }
 
 fn normalised(logits: &[f64]) -> Vec<f64> {
@@ -66,62 +76,102 @@ impl Reference<'_> {
             y.chunks_mut(outputs)
                 .for_each(|row| row.iter_mut().zip(bias.as_slice()).for_each(|(y, bias)| *y += f64::from(*bias)));
         }
-        if let Some(update) = self.update(linear.site) {
+        if let Some(update) = linear.site.and_then(|site| self.update(site)) {
             let low = times(x, &widened(update.a.as_slice()), inputs);
-            let added = times(&low, &widened(update.b.as_slice()), update.a.rows);
+            let rank = update.a.rows;
+            let b = &update.b.as_slice()[linear.first * rank..(linear.first + outputs) * rank];
+            let added = times(&low, &widened(b), rank);
             y.iter_mut().zip(added).for_each(|(y, added)| *y += update.scale * added);
         }
         y
     }
 
+    /// The outputs of several linear layers, side by side.
+    fn linears(&self, x: &[f64], linears: &[Linear]) -> Vec<f64> {
+        let parts: Vec<(usize, Vec<f64>)> = linears.iter().map(|linear| (linear.weight.rows, self.linear(x, linear))).collect();
+        let rows = x.len() / linears[0].weight.cols;
+        (0..rows).flat_map(|row| parts.iter().flat_map(move |(size, y)| y[row * size..(row + 1) * size].to_vec())).collect()
+    }
+
     /// The hidden states after the final norm: `(sequences, longest, hidden)`.
     fn hidden(&self, sequences: &[&[u32]], longest: usize) -> Vec<f64> {
-        let size = self.shape().hidden;
-        let embed_tokens = self.matrix(&self.model.decoder.embed_tokens);
+        let (size, shape) = (self.shape().hidden, self.shape());
+        let embedding = self.matrix(&self.model.decoder.embedding);
+        let learned = self.model.decoder.positions.as_ref().map(|positions| self.matrix(positions));
         let mut hidden = Vec::new();
         for tokens in sequences {
             for position in 0..longest {
                 let token = tokens.get(position).copied().unwrap_or(0) as usize;
-                hidden.extend_from_slice(&embed_tokens[token * size..(token + 1) * size]);
+                hidden.extend((0..size).map(|i| {
+                    let learned = learned.as_ref().map_or(0.0, |learned| learned[position * size + i]);
+                    embedding[token * size + i] * f64::from(shape.multipliers.embedding) + learned
+                }));
             }
         }
         for layer in &self.model.decoder.layers {
-            let normed = self.norm(&hidden, &layer.input_layernorm);
+            let before = hidden.clone();
+            let normed = norm(&hidden, layer.attention_norm.as_ref());
             let attended: Vec<f64> = normed
                 .chunks(longest * size)
                 .zip(sequences)
                 .flat_map(|(normed, tokens)| self.attention(layer, normed, tokens.len(), longest))
                 .collect();
-            add(&mut hidden, &self.linear(&attended, &layer.o_proj));
-            let normed = self.norm(&hidden, &layer.post_attention_layernorm);
-            let (gate, up) = (self.linear(&normed, &layer.gate_proj), self.linear(&normed, &layer.up_proj));
-            let activated: Vec<f64> = gate.iter().zip(&up).map(|(gate, up)| gate / (1.0 + (-gate).exp()) * up).collect();
-            add(&mut hidden, &self.linear(&activated, &layer.down_proj));
+            self.add(&mut hidden, &norm(&self.linear(&attended, &layer.output), layer.attention_post_norm.as_ref()));
+            let normed = norm(if shape.parallel { &before } else { &hidden }, layer.feed_forward_norm.as_ref());
+            let answer = self.feed_forward(&layer.feed_forward, &normed);
+            self.add(&mut hidden, &norm(&answer, layer.feed_forward_post_norm.as_ref()));
         }
-        self.norm(&hidden, &self.model.decoder.norm)
+        norm(&hidden, Some(&self.model.decoder.norm))
     }
 
-    /// `x / sqrt(mean(x²) + eps) · weight` of every `weight.cols` values.
-    fn norm(&self, x: &[f64], weight: &Weight) -> Vec<f64> {
-        let eps = f64::from(self.shape().rms_norm_eps);
-        let mut y = Vec::new();
-        for row in x.chunks(weight.as_slice().len()) {
-            let scale = 1.0 / (row.iter().map(|x| x * x).sum::<f64>() / row.len() as f64 + eps).sqrt();
-            y.extend(row.iter().zip(weight.as_slice()).map(|(x, weight)| x * scale * f64::from(*weight)));
-        }
-        y
+    fn add(&self, to: &mut [f64], values: &[f64]) {
+        let multiplier = f64::from(self.shape().multipliers.residual.unwrap_or(1.0));
+        to.iter_mut().zip(values).for_each(|(to, value)| *to += multiplier * value);
     }
 
-    /// Turns dimension `i` of each head with `i + dim / 2`. The angle itself is a float32, as in transformers.
-    fn rope(&self, x: &mut [f64], heads: usize) {
-        let dim = self.shape().heads.dim;
+    fn feed_forward(&self, block: &FeedForward, x: &[f64]) -> Vec<f64> {
+        match block {
+            FeedForward::Gated { gate, up, down, activation } => {
+                let (gate, up) = (self.linear(x, gate), self.linear(x, up));
+                let activated: Vec<f64> = gate.iter().zip(&up).map(|(gate, up)| activate(*gate, *activation) * up).collect();
+                self.linear(&activated, down)
+            }
+            FeedForward::Plain { up, down, activation } => {
+                let activated: Vec<f64> = self.linear(x, up).into_iter().map(|x| activate(x, *activation)).collect();
+                self.linear(&activated, down)
+            }
+            FeedForward::Experts(experts) => x.chunks(self.shape().hidden).flat_map(|x| self.experts(experts, x)).collect(),
+        }
+    }
+
+    /// What the experts make of one row.
+    fn experts(&self, experts: &Experts, x: &[f64]) -> Vec<f64> {
+        let weights: Vec<f64> = normalised(&self.linear(x, &experts.router)).into_iter().map(f64::exp).collect();
+        let mut order: Vec<usize> = (0..weights.len()).collect();
+        order.sort_by(|&a, &b| weights[b].total_cmp(&weights[a]));
+        order.truncate(experts.chosen);
+        let total = if experts.normalised { order.iter().map(|&expert| weights[expert]).sum() } else { 1.0 };
+        let mut answer = vec![0.0; x.len()];
+        for expert in order {
+            let of_expert = self.feed_forward(&experts.blocks[expert], x);
+            answer.iter_mut().zip(of_expert).for_each(|(sum, value)| *sum += weights[expert] / total * value);
+        }
+        answer
+    }
+
+    /// Turns dimension `i` of each head with `i + pairs`. The angle itself is a float32, as in transformers.
+    fn rope(&self, layer: &Layer, x: &mut [f64], heads: usize, length: usize) {
+        let Some(rope) = layer.rope else { return };
+        let long = self.shape().ropes[rope].long_after().is_some_and(|most| length > most);
+        let frequencies = &self.model.decoder.frequencies[rope][usize::from(long)];
+        let (dim, pairs, factor) = (self.shape().heads.dim, frequencies.inverse.len(), f64::from(frequencies.factor));
         for (position, row) in x.chunks_mut(heads * dim).enumerate() {
             for head in row.chunks_mut(dim) {
-                for i in 0..dim / 2 {
-                    let angle = f64::from(position as f32 * self.model.decoder.inverse_frequencies[i]);
-                    let (a, b) = (head[i], head[i + dim / 2]);
-                    head[i] = a * angle.cos() - b * angle.sin();
-                    head[i + dim / 2] = b * angle.cos() + a * angle.sin();
+                for i in 0..pairs {
+                    let angle = f64::from(position as f32 * frequencies.inverse[i]);
+                    let (a, b) = (head[i], head[i + pairs]);
+                    head[i] = factor * (a * angle.cos() - b * angle.sin());
+                    head[i + pairs] = factor * (b * angle.cos() + a * angle.sin());
                 }
             }
         }
@@ -130,19 +180,18 @@ impl Reference<'_> {
     /// What the heads attend to in one sequence of `length` tokens, padded: `(padded, query heads, dim)`.
     fn attention(&self, layer: &Layer, normed: &[f64], length: usize, padded: usize) -> Vec<f64> {
         let heads = self.shape().heads;
-        let turned = |linear: &Linear, norm: Option<&Weight>, count: usize| {
-            let x = self.linear(normed, linear);
-            let mut x = norm.map_or(x.clone(), |norm| self.norm(&x, norm));
-            self.rope(&mut x, count);
+        let turned = |linears: &[Linear], by: Option<&Norm>, count: usize| {
+            let mut x = norm(&self.linears(normed, linears), by);
+            self.rope(layer, &mut x, count, length);
             x
         };
-        let q = turned(&layer.q_proj, layer.q_norm.as_ref(), heads.queries);
-        let k = turned(&layer.k_proj, layer.k_norm.as_ref(), heads.key_values);
-        let v = self.linear(normed, &layer.v_proj);
+        let q = turned(&layer.queries, layer.query_norm.as_ref(), heads.queries);
+        let k = turned(&layer.keys, layer.key_norm.as_ref(), heads.key_values);
+        let v = self.linears(normed, &layer.values);
         let mut mask = vec![vec![false; padded]; padded];
         for (i, mask) in mask.iter_mut().enumerate() {
             for (j, seen) in mask.iter_mut().enumerate() {
-                *seen = j <= i && layer.window.is_none_or(|window| i - j < window) && (j < length || j == i);
+                *seen = j <= i && layer.attention.window.is_none_or(|window| i - j < window) && (j < length || j == i);
             }
         }
         let of = |x: &[f64], count: usize, position: usize, head: usize| -> Vec<f64> {
@@ -155,7 +204,8 @@ impl Reference<'_> {
                 let query = of(&q, heads.queries, i, head);
                 let mut scores = vec![f64::NEG_INFINITY; padded];
                 for j in (0..padded).filter(|&j| mask[j]) {
-                    scores[j] = dot(&query, &of(&k, heads.key_values, j, key_value)) / (heads.dim as f64).sqrt();
+                    let score = dot(&query, &of(&k, heads.key_values, j, key_value)) * f64::from(layer.attention.scale);
+                    scores[j] = capped(score, layer.attention.soft_cap);
                 }
                 let weights: Vec<f64> = normalised(&scores).into_iter().map(f64::exp).collect();
                 for d in 0..heads.dim {
@@ -176,8 +226,30 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-fn add(to: &mut [f64], values: &[f64]) {
-    to.iter_mut().zip(values).for_each(|(to, value)| *to += value);
+/// Every run of as many values as there are weights, normed; as they are, where there is no norm.
+fn norm(x: &[f64], norm: Option<&Norm>) -> Vec<f64> {
+    let Some(norm) = norm else { return x.to_vec() };
+    let (weight, bias, eps) = norm.parts();
+    let mut y = Vec::new();
+    for row in x.chunks(weight.len()) {
+        let mean = bias.map_or(0.0, |_| row.iter().sum::<f64>() / row.len() as f64);
+        let square = row.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / row.len() as f64;
+        let scale = 1.0 / (square + f64::from(eps)).sqrt();
+        y.extend(
+            row.iter()
+                .enumerate()
+                .map(|(i, x)| (x - mean) * scale * f64::from(weight[i]) + bias.map_or(0.0, |bias| f64::from(bias[i]))),
+        );
+    }
+    y
+}
+
+fn activate(x: f64, activation: Activation) -> f64 {
+    match activation {
+        Activation::Silu => x / (1.0 + (-x).exp()),
+        Activation::GeluTanh => 0.5 * x * (1.0 + (std::f64::consts::FRAC_2_PI.sqrt() * (x + 0.044_715 * x.powi(3))).tanh()),
+        Activation::Gelu => 0.5 * x * (1.0 + exact_erf(x / std::f64::consts::SQRT_2)),
+    }
 }
 
 /// `x · wᵀ`: `x: (rows, inner)`, `w: (outputs, inner)`.

@@ -25,6 +25,8 @@ pub struct Rows {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ViewPanels {
     pub view: View,
+    /// Their texts are longer than the original context of the rope, which then has other angles.
+    pub long: bool,
     pub panels: Range<usize>,
 }
 
@@ -55,12 +57,12 @@ pub struct Keep {
 
 impl Rows {
     /// Adds rows for the tokens of one view, to the end of its panels; gives the first. Views come in turn.
-    pub fn begin_view(&mut self, view: View) {
+    pub fn begin_view(&mut self, view: View, long: bool) {
         let rows = self.tokens.len().next_multiple_of(LANES);
         self.tokens.resize(rows, 0);
         self.positions.resize(rows, 0);
         let panel = rows / LANES;
-        self.views.push(ViewPanels { view, panels: panel..panel });
+        self.views.push(ViewPanels { view, long, panels: panel..panel });
     }
 
     /// Adds a row to the view begun last; gives its number.
@@ -100,7 +102,7 @@ impl Rows {
             }
             picked.rows.resize(picked.rows.len().next_multiple_of(LANES), None);
             picked.queries.resize_with(picked.rows.len() / LANES, Vec::new);
-            picked.views.push(ViewPanels { view: view.view, panels: first..picked.rows.len() / LANES });
+            picked.views.push(ViewPanels { panels: first..picked.rows.len() / LANES, ..*view });
         }
         picked
     }

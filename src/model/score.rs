@@ -61,8 +61,8 @@ struct Scorings<'a> {
 
 /// Answers the scoring jobs among `jobs`, pass after pass.
 pub fn run(model: &Model, jobs: &[Job], indices: &[usize], tell: &mut Tell<'_>) -> ControlFlow<()> {
-    let mut planner = Planner::new(BUDGET, model.trunk() > 0);
-    let mut scorings = Scorings::new(jobs, indices, &mut planner);
+    let mut planner = Planner::new(BUDGET, model.shares_trunk());
+    let mut scorings = Scorings::new(model, jobs, indices, &mut planner);
     let mut pages = Pages::new(model.decoder.shape.heads, model.decoder.layers.len());
     loop {
         let start = Instant::now();
@@ -84,21 +84,22 @@ pub fn run(model: &Model, jobs: &[Job], indices: &[usize], tell: &mut Tell<'_>) 
 }
 
 impl<'a> Scorings<'a> {
-    fn new(jobs: &'a [Job], indices: &[usize], planner: &mut Planner) -> Self {
+    fn new(model: &Model, jobs: &'a [Job], indices: &[usize], planner: &mut Planner) -> Self {
         let mut scorings =
             Self { jobs: Vec::with_capacity(indices.len()), reads: HashMap::new(), of_path: Vec::new(), ready: Vec::new() };
         for &index in indices {
-            scorings.add(index, &jobs[index], planner);
+            scorings.add(model, index, &jobs[index], planner);
         }
         planner.arrange();
         scorings
     }
 
-    fn add(&mut self, index: usize, job: &'a Job, planner: &mut Planner) {
+    fn add(&mut self, model: &Model, index: usize, job: &'a Job, planner: &mut Planner) {
         let scoring = self.jobs.len();
+        let long = model.is_long(job.tokens.len());
         let mut path = |view: View, tokens: &[u32], planner: &mut Planner| {
             self.of_path.push(scoring);
-            planner.add(effective(view), tokens, false)
+            planner.add(effective(view), long, tokens, false)
         };
         let (left, found) = match job.work {
             Work::Score { from, .. } => {

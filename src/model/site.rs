@@ -13,6 +13,8 @@ pub struct Site {
     pub outputs: usize,
     /// The vocabulary projection.
     pub head: bool,
+    /// The layer that it is in; that of the vocabulary projection comes after the last.
+    pub layer: usize,
 }
 
 /// The updates of every site under each view of one forward pass, in the order of its views; `None` leaves the base.

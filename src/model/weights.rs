@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -55,14 +56,36 @@ pub enum Data<T> {
         start: usize,
         end: usize,
     },
-    Owned(Arc<[T]>),
+    Owned {
+        values: Arc<[T]>,
+        start: usize,
+        end: usize,
+    },
 }
 
 impl<T: bytemuck::Pod> Data<T> {
+    pub fn owned(values: Vec<T>) -> Self {
+        Self::Owned { end: values.len(), start: 0, values: values.into() }
+    }
+
     pub fn as_slice(&self) -> &[T] {
         match self {
-            Self::Owned(values) => values,
+            Self::Owned { values, start, end } => &values[*start..*end],
             Self::Mapped { file, start, end } => bytemuck::cast_slice(&file.map[*start..*end]),
+        }
+    }
+
+    /// Some of the values, which stay where they are.
+    pub fn part(&self, range: Range<usize>) -> Self {
+        match self {
+            Self::Owned { values, start, .. } => {
+                Self::Owned { values: Arc::clone(values), start: start + range.start, end: start + range.end }
+            }
+            Self::Mapped { file, start, .. } => Self::Mapped {
+                file: Arc::clone(file),
+                start: start + range.start * size_of::<T>(),
+                end: start + range.end * size_of::<T>(),
+            },
         }
     }
 }
@@ -71,11 +94,16 @@ impl Weight {
     /// A matrix of values computed here. `data.len()` must be `rows * cols`.
     pub fn owned(rows: usize, cols: usize, data: Vec<f32>) -> Self {
         debug_assert_eq!(data.len(), rows * cols);
-        Self { rows, cols, data: Data::Owned(data.into()) }
+        Self { rows, cols, data: Data::owned(data) }
     }
 
     pub fn as_slice(&self) -> &[f32] {
         self.data.as_slice()
+    }
+
+    /// Some of a vector's values.
+    pub fn part(&self, range: Range<usize>) -> Self {
+        Self { rows: 1, cols: range.len(), data: self.data.part(range) }
     }
 }
 
@@ -208,7 +236,7 @@ impl Tensors {
         };
         let data = match stored {
             Stored::F32(data) => data,
-            half => Data::Owned(half.rows(0..rows * cols, &mut Vec::new()).into()),
+            half => Data::owned(half.rows(0..rows * cols, &mut Vec::new()).to_vec()),
         };
         Ok(Weight { rows, cols, data })
     }
@@ -219,6 +247,14 @@ impl Tensors {
     /// As [`Self::take`].
     pub fn take_matrix(&mut self, name: &str, shape: [usize; 2], precision: Precision) -> Result<Matrix, ModelError> {
         Ok(Matrix::new(shape, self.take_stored(name, &shape)?, precision))
+    }
+
+    /// The same of a tensor that is stored as (in, out), as GPT-2's are.
+    ///
+    /// # Errors
+    /// As [`Self::take`].
+    pub fn take_transposed(&mut self, name: &str, [rows, cols]: [usize; 2], precision: Precision) -> Result<Matrix, ModelError> {
+        Ok(Matrix::from_transposed([rows, cols], &self.take_stored(name, &[cols, rows])?, precision))
     }
 
     fn take_stored(&mut self, name: &str, shape: &[usize]) -> Result<Stored, ModelError> {
@@ -242,12 +278,12 @@ impl Tensors {
         Ok(match entry.dtype {
             Dtype::F32 => Stored::F32(match bytemuck::try_cast_slice::<u8, f32>(bytes) {
                 Ok(_) => Data::Mapped { file: Arc::clone(&entry.file), start, end },
-                Err(_) => Data::Owned(bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect()),
+                Err(_) => Data::owned(bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect()),
             }),
             Dtype::BF16 | Dtype::F16 => {
                 let bits = match bytemuck::try_cast_slice::<u8, u16>(bytes) {
                     Ok(_) => Data::Mapped { file: Arc::clone(&entry.file), start, end },
-                    Err(_) => Data::Owned(bytes.as_chunks::<2>().0.iter().map(|b| u16::from_le_bytes(*b)).collect()),
+                    Err(_) => Data::owned(bytes.as_chunks::<2>().0.iter().map(|b| u16::from_le_bytes(*b)).collect()),
                 };
                 if entry.dtype == Dtype::BF16 { Stored::Bf16(bits) } else { Stored::F16(bits) }
             }

@@ -62,6 +62,10 @@ pub enum RequestError {
     NoRoom { context: usize },
     #[error("the completion alone is longer than the model's context of {context} tokens: no token of it can be left out")]
     CompletionTooLong { context: usize },
+    #[error(
+        "the prompt has {prompt} tokens and the continuation may end at {end}: the rope of this model turns otherwise beyond its original context of {original}, which a continuation can't cross\nhint: ask for at most {} new tokens", original.saturating_sub(*prompt)
+    )]
+    CrossesOriginalContext { prompt: usize, end: usize, original: usize },
     #[error("top_k must be between 1 and the vocabulary's size, {vocab_size}, not {top_k}")]
     TopK { top_k: usize, vocab_size: usize },
     #[error("the view {view} needs an adapter, and none is loaded\nhint: name one with --adapter")]
@@ -84,7 +88,9 @@ impl RequestError {
             Self::EmptyPrompt => "empty_prompt",
             Self::EmptyCompletion | Self::CompletionWithoutTokens => "empty_completion",
             Self::TextTooShort { .. } => "text_too_short",
-            Self::TooLong { .. } | Self::NoRoom { .. } | Self::CompletionTooLong { .. } => "too_long",
+            Self::TooLong { .. } | Self::NoRoom { .. } | Self::CompletionTooLong { .. } | Self::CrossesOriginalContext { .. } => {
+                "too_long"
+            }
             Self::TopK { .. } => "bad_top_k",
             Self::NoAdapter { .. } => "no_adapter",
             Self::Parameter { .. } => "bad_parameter",

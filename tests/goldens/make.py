@@ -1,4 +1,4 @@
-"""Tiny random models and LoRA adapters, with the log-probabilities PyTorch gives them.
+"""Tiny random models and adapters, with the log-probabilities PyTorch gives them.
 
     python -m pip install -r requirements.txt
     python make.py [NAME ...]          # all goldens, or only those named; checks what it wrote
@@ -7,7 +7,7 @@ Made with torch 2.15.0, transformers 5.23.0, peft 0.21.2, tokenizers 0.23.3, saf
 (requirements.txt). The numbers come from the model in memory; they are then checked against what
 is on disk, read back by another route, and against deliberate mistakes that must change them.
 
-To add a golden: one entry in `GOLDENS`.
+To add a golden: one entry in `ARCHITECTURES` (architectures.py).
 """
 
 import copy
@@ -20,12 +20,12 @@ import tempfile
 import warnings
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
-# The folder of this script holds a statistics.py that torch would take for the standard library's.
-sys.path = [p for p in sys.path if Path(p or ".").resolve() != Path(__file__).resolve().parent]
+# The folder of this script holds a statistics.py that torch would take for the standard library's: look there last.
+HERE = Path(__file__).resolve().parent
+sys.path = [p for p in sys.path if Path(p or ".").resolve() != HERE] + [str(HERE)]
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
@@ -33,195 +33,16 @@ from peft.tuners.lora import LoraLayer
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import AutoConfig, AutoModelForCausalLM
-from transformers import LlamaConfig, MistralConfig, Qwen2Config, Qwen3Config
 from transformers.utils import logging
 
-HERE = Path(__file__).resolve().parent
+from architectures import ARCHITECTURES
+from golden import SPECIAL, TINY, WORDS, Golden, Json, with_values
+
+GOLDENS = ARCHITECTURES
 SCALE = 0.5                          # the λ of the view scaled_0.50
-TEXT_LENGTHS = (1, 2, 13, 40)        # in words; longer than every sliding window below
-SPECIAL = ["<unk>", "<s>", "</s>"]   # ids 0, 1, 2
-WORDS = [f"w{i}" for i in range(93)]
-Json = dict[str, object]
-
-# Sizes that all architectures share. 4 query heads over 2 key heads of 8.
-TINY: Json = dict(
-    vocab_size=len(SPECIAL) + len(WORDS), hidden_size=32, intermediate_size=40,
-    num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
-    max_position_embeddings=64, bos_token_id=1, eos_token_id=2,
-)
-
-
-@dataclass
-class Golden:
-    name: str
-    description: str
-    config: object                                  # a transformers config
-    adapter: Json = field(default_factory=dict)     # LoraConfig arguments over `PLAIN`
-    dtype: torch.dtype = torch.float32              # of the base checkpoint
-    adapter_dtype: torch.dtype = torch.float32
-    shards: int = 1
-    bos: bool = False                               # tokenizer's post-processor adds <s>
-    # What is rewritten on disk after transformers and peft saved: spellings of other versions.
-    config_json: Callable[[Json], Json] = lambda c: c
-    adapter_json: Callable[[Json], Json] = lambda c: c
-    adapter_key: Callable[[str], str] = lambda k: k
-    # Misreadings as overrides of a JSON file; each must move some log-probability by > 0.01.
-    config_mistakes: tuple[Json, ...] = ()
-    adapter_mistakes: tuple[Json, ...] = ()
-
-
 PLAIN: Json = dict(r=4, lora_alpha=8, target_modules=["q_proj", "v_proj"], lora_dropout=0.0,
                    bias="none", task_type="CAUSAL_LM")
-ATTENTION = ["q_proj", "k_proj", "v_proj", "o_proj"]
-
-
-def transformers_4(rope_scaling: Json | None = None, **more: object) -> Callable[[Json], Json]:
-    """config.json as transformers 4 wrote it: rope at the top level, no layer_types, torch_dtype."""
-    def rewrite(config: Json) -> Json:
-        theta = config.pop("rope_parameters")["rope_theta"]
-        config.pop("layer_types", None)
-        config["torch_dtype"] = config.pop("dtype")
-        config |= dict(rope_theta=theta, rope_scaling=rope_scaling, transformers_version="4.46.0")
-        return dict(sorted((config | more).items()))
-    return rewrite
-
-
-def without(*keys: str) -> Callable[[Json], Json]:
-    return lambda c: {k: v for k, v in c.items() if k not in keys}
-
-
-def with_values(**values: object) -> Callable[[Json], Json]:
-    return lambda c: c | values
-
-
-def old_peft(config: Json) -> Json:
-    """adapter_config.json with the keys of peft 0.2."""
-    keys = ["base_model_name_or_path", "bias", "fan_in_fan_out", "inference_mode", "lora_alpha",
-            "lora_dropout", "modules_to_save", "peft_type", "r", "target_modules", "task_type"]
-    return {k: config[k] for k in keys}
-
-
-LLAMA3 = dict(rope_type="llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
-              original_max_position_embeddings=48)
-# Dicts in file order: the first pattern that matches wins, which is not the alphabetical one.
-OVERLAPPING_ALPHA = {r"layers\.2\.self_attn\.q_proj": 2, "q_proj": 24, r"layers\.\d\..*_proj": 6}
-
-GOLDENS = [
-    Golden(
-        "llama_default", "llama, tied head, GQA, large rms_norm_eps; adapter r=4 alpha=8 on q_proj and v_proj",
-        LlamaConfig(**TINY, tie_word_embeddings=True, rms_norm_eps=1e-2),
-        config_mistakes=({"rms_norm_eps": 1e-6}, {"rope_parameters": {"rope_type": "default", "rope_theta": 20000.0}}),
-    ),
-    Golden(
-        "llama_untied_legacy_rope", "llama, own lm_head, transformers-4 spelling of rope_theta; adapter with rslora",
-        LlamaConfig(**TINY, tie_word_embeddings=False, rope_parameters={"rope_type": "default", "rope_theta": 50000.0}),
-        adapter=dict(use_rslora=True, target_modules=ATTENTION),
-        config_json=transformers_4(),
-        config_mistakes=({"rope_theta": 10000.0},),
-        adapter_mistakes=({"use_rslora": False},),
-    ),
-    Golden(
-        "llama_linear", "llama, linear rope scaling in the transformers-4 spelling; adapter_config.json of an old peft",
-        LlamaConfig(**TINY, tie_word_embeddings=True,
-                    rope_parameters={"rope_type": "linear", "rope_theta": 10000.0, "factor": 2.0}),
-        adapter=dict(lora_alpha=16),
-        config_json=transformers_4(rope_scaling={"type": "linear", "factor": 2.0}),
-        adapter_json=old_peft,
-        config_mistakes=({"rope_scaling": None},),
-    ),
-    Golden(
-        "llama_llama3", "llama, llama3 rope scaling with all three of its bands; adapter with rank_pattern and "
-        "alpha_pattern by plain suffix",
-        LlamaConfig(**TINY, tie_word_embeddings=False, rope_parameters={**LLAMA3, "rope_theta": 100.0}),
-        adapter=dict(target_modules=ATTENTION, rank_pattern={"q_proj": 2, "self_attn.o_proj": 6},
-                     alpha_pattern={"q_proj": 12, "v_proj": 3}),
-        config_mistakes=(
-            {"rope_parameters": {"rope_type": "default", "rope_theta": 100.0}},
-            {"rope_parameters": {"rope_type": "linear", "rope_theta": 100.0, "factor": 8.0}},
-            {"rope_parameters": {**LLAMA3, "rope_theta": 100.0, "original_max_position_embeddings": 32}},
-        ),
-        adapter_mistakes=({"alpha_pattern": {}},),
-    ),
-    Golden(
-        "llama_biases", "llama with attention_bias, mlp_bias and a head_dim that is not hidden / heads; adapter whose "
-        'target_modules is the string "all-linear"',
-        LlamaConfig(**TINY, tie_word_embeddings=False, attention_bias=True, mlp_bias=True, head_dim=16),
-        adapter=dict(target_modules="all-linear", r=2, lora_alpha=4),
-        adapter_json=with_values(target_modules="all-linear"),
-    ),
-    Golden(
-        "llama_sharded_f16", "llama, float16 checkpoint in three shards with an index; adapter on all linear layers, "
-        "as peft writes it (14 full module paths)",
-        LlamaConfig(**TINY, tie_word_embeddings=False), dtype=torch.float16, shards=3,
-        adapter=dict(target_modules="all-linear", r=2, lora_alpha=4),
-    ),
-    Golden(
-        "llama_bf16", "llama, bfloat16 checkpoint; adapter saved in bfloat16",
-        LlamaConfig(**TINY, tie_word_embeddings=True), dtype=torch.bfloat16, adapter_dtype=torch.bfloat16,
-        adapter=dict(target_modules=["k_proj", "down_proj"]),
-    ),
-    Golden(
-        "llama_bos", "llama, tokenizer that adds <s>, llama3 rope in the transformers-4 spelling; adapter tensors "
-        "named with the adapter's name (lora_A.default.weight)",
-        LlamaConfig(**TINY, tie_word_embeddings=True, rope_parameters={**LLAMA3, "rope_theta": 100.0}), bos=True,
-        adapter=dict(target_modules=["q_proj", "gate_proj"]),
-        config_json=transformers_4(rope_scaling=LLAMA3),
-        adapter_key=lambda k: k.replace(".weight", ".default.weight"),
-        config_mistakes=({"rope_scaling": None},),
-    ),
-    Golden(
-        "mistral_window", "mistral, sliding window of 8 in every layer, transformers-4 spelling without head_dim; "
-        "adapter whose target_modules is a regex",
-        MistralConfig(**TINY, sliding_window=8),
-        adapter=dict(target_modules=r".*\.layers\.(0\.self_attn\.(q|o)|1\.mlp\.up)_proj"),
-        config_json=lambda c: without("head_dim")(transformers_4()(c)),
-        config_mistakes=({"sliding_window": None}, {"sliding_window": 7}, {"sliding_window": 9}),
-    ),
-    Golden(
-        "mistral_full", "mistral without a window, head_dim not hidden / heads; adapter of rank 1",
-        MistralConfig(**TINY, sliding_window=None, head_dim=12),
-        adapter=dict(r=1, lora_alpha=3, target_modules=["v_proj", "down_proj"]),
-        config_mistakes=({"sliding_window": 8},),
-    ),
-    Golden(
-        "qwen2", "qwen2, qkv biases, tied head, transformers-4 spelling with a sliding_window that use_sliding_window "
-        "switches off; adapter with layers_to_transform",
-        Qwen2Config(**TINY, tie_word_embeddings=True, rope_parameters={"rope_type": "default", "rope_theta": 1000.0}),
-        adapter=dict(target_modules=["q_proj", "k_proj", "v_proj"], layers_to_transform=[1]),
-        config_json=transformers_4(use_sliding_window=False, sliding_window=8, max_window_layers=1),
-        config_mistakes=({"use_sliding_window": True},),
-    ),
-    Golden(
-        "qwen2_window", "qwen2, three layers of which the last two slide over 8, layer_types as transformers 5 writes "
-        "it; adapter with regex rank_pattern and an alpha_pattern whose keys overlap",
-        Qwen2Config(**TINY | dict(num_hidden_layers=3), use_sliding_window=True, sliding_window=8, max_window_layers=1,
-                    tie_word_embeddings=True),
-        adapter=dict(target_modules=["q_proj", "o_proj", "up_proj"],
-                     rank_pattern={r"model\.layers\.[01]\.self_attn\.o_proj": 2, r"mlp\.(up|gate)_proj": 1},
-                     alpha_pattern=OVERLAPPING_ALPHA),
-        adapter_json=with_values(alpha_pattern=OVERLAPPING_ALPHA),
-        config_mistakes=({"layer_types": ["full_attention"] * 3}, {"layer_types": ["sliding_attention"] * 3},
-                         {"sliding_window": 7}, {"sliding_window": 9}),
-        adapter_mistakes=({"alpha_pattern": {}}, {"alpha_pattern": dict(sorted(OVERLAPPING_ALPHA.items()))}),
-    ),
-    Golden(
-        "qwen3", "qwen3, norms on q and k, head_dim not hidden / heads, large rms_norm_eps; adapter with rslora and "
-        "rank_pattern",
-        Qwen3Config(**TINY, head_dim=16, tie_word_embeddings=False, rms_norm_eps=1e-1),
-        adapter=dict(use_rslora=True, target_modules=ATTENTION, rank_pattern={"k_proj": 2, r"layers\.1\..*": 3}),
-        config_mistakes=({"rms_norm_eps": 1e-6},),
-        adapter_mistakes=({"use_rslora": False},),
-    ),
-    Golden(
-        "qwen3_window", "qwen3, three layers whose layer_types are not what max_window_layers says; adapter on all "
-        "linear layers, as peft writes it (21 modules or more are condensed to suffixes)",
-        Qwen3Config(**TINY | dict(num_hidden_layers=3), head_dim=8, use_sliding_window=True, sliding_window=8,
-                    max_window_layers=1, layer_types=["sliding_attention", "full_attention", "sliding_attention"],
-                    tie_word_embeddings=True),
-        adapter=dict(target_modules="all-linear", r=1, lora_alpha=2),
-        config_mistakes=({"layer_types": None}, {"sliding_window": 7}, {"sliding_window": 9}),
-    ),
-]
+PLAIN_CODE: Json = dict(attn_implementation="eager", experts_implementation="eager")    # fused ones know no float64
 
 
 def noise(label: str, shape: torch.Size, std: float) -> torch.Tensor:
@@ -241,9 +62,21 @@ def make_tokenizer(bos: bool) -> Tokenizer:
     return tokenizer
 
 
-def make_texts(name: str) -> list[str]:
-    generator = torch.Generator().manual_seed(zlib.crc32(f"{name} texts".encode()))
-    return [" ".join(WORDS[i] for i in torch.randint(len(WORDS), (n,), generator=generator)) for n in TEXT_LENGTHS]
+def make_texts(golden: Golden) -> list[str]:
+    generator = torch.Generator().manual_seed(zlib.crc32(f"{golden.name} texts".encode()))
+    return [" ".join(WORDS[i] for i in torch.randint(len(WORDS), (n,), generator=generator)) for n in golden.lengths]
+
+
+def spread(model: torch.nn.Module, name: str) -> tuple[float, float]:
+    """Mean and deviation of a parameter's noise."""
+    module = model.get_submodule(name.rpartition(".")[0])
+    if name.endswith(".bias"):
+        return 0.0, 0.4
+    if "Norm" in type(module).__name__:
+        return 0.0 if model.config.model_type.startswith("gemma") else 1.0, 0.25     # Gemma adds one to its weights
+    if isinstance(module, torch.nn.Embedding) or module is model.get_output_embeddings():
+        return 0.0, 0.45
+    return 0.0, 0.2
 
 
 @torch.no_grad()
@@ -252,16 +85,9 @@ def make_base(golden: Golden) -> torch.nn.Module:
     noise stays a tenth of the tolerance. The model is in float32, its weights rounded to what the checkpoint holds
     (to convert the whole model would round the rotary frequencies too).
     """
-    model = AutoModelForCausalLM.from_config(golden.config, attn_implementation="eager", dtype=torch.float32).eval()
+    model = AutoModelForCausalLM.from_config(golden.config, dtype=torch.float32, **PLAIN_CODE).eval()
     for name, parameter in model.named_parameters():
-        if name.endswith("norm.weight"):
-            mean, std = 1.0, 0.25
-        elif name.endswith(".bias"):
-            mean, std = 0.0, 0.4
-        elif "embed_tokens" in name or "lm_head" in name:
-            mean, std = 0.0, 0.45
-        else:
-            mean, std = 0.0, 0.2
+        mean, std = spread(model, name)
         parameter.copy_((mean + noise(f"{golden.name} {name}", parameter.shape, std)).to(golden.dtype))
     return model
 
@@ -279,8 +105,10 @@ def make_adapted(golden: Golden, model: torch.nn.Module) -> PeftModel:
 
 @torch.no_grad()
 def log_probs(model: torch.nn.Module, token_ids: list[list[int]]) -> list[torch.Tensor]:
-    """One (tokens, vocab) tensor per text, each text alone in its batch; the log-softmax in float64."""
-    logits = [model(torch.tensor([ids]), use_cache=False).logits[0] for ids in token_ids]
+    """One (tokens, vocab) tensor per text, each text alone in its batch; the log-softmax in float64. Each has a fresh
+    copy of the model, since some rotary embeddings remember the longest text they saw.
+    """
+    logits = [copy.deepcopy(model)(torch.tensor([ids]), use_cache=False).logits[0] for ids in token_ids]
     return [torch.log_softmax(x.double(), dim=-1).float() for x in logits]
 
 
@@ -302,6 +130,8 @@ def save_base(golden: Golden, model: torch.nn.Module, folder: Path) -> None:
     shards = len(list(folder.glob("*.safetensors")))
     assert shards == golden.shards, f"{golden.name}: {shards} shards"
     edit_json(folder / "config.json", golden.config_json)
+    for shard in folder.glob("*.safetensors"):
+        save_file(golden.base_tensors(load_file(shard)), shard, metadata={"format": "pt"})
     make_tokenizer(golden.bos).save(str(folder / "tokenizer.json"))
 
 
@@ -327,7 +157,7 @@ def load_base(folder: Path, **overrides: object) -> torch.nn.Module:
         shutil.copytree(folder / "base", scratch, dirs_exist_ok=True)
         edit_json(Path(scratch, "config.json"), with_values(**overrides))
         config = AutoConfig.from_pretrained(scratch)
-        return AutoModelForCausalLM.from_pretrained(scratch, config=config, attn_implementation="eager").eval().float()
+        return AutoModelForCausalLM.from_pretrained(scratch, config=config, dtype=torch.float32, **PLAIN_CODE).eval()
 
 
 def load_adapted(folder: Path, **overrides: object) -> PeftModel:
@@ -350,7 +180,9 @@ def merged(folder: Path, updates: dict[str, LoraLayer], scale: float) -> torch.n
     model = load_base(folder).double()
     for name, layer in updates.items():
         factors = (layer.lora_B["default"].weight.double(), layer.lora_A["default"].weight.double())
-        model.get_submodule(name).weight += scale * layer.scaling["default"] * (factors[0] @ factors[1])
+        update = factors[0] @ factors[1]
+        update = update.T if layer.fan_in_fan_out else update
+        model.get_submodule(name).weight += scale * layer.scaling["default"] * update
     return model
 
 
@@ -360,7 +192,7 @@ def check(golden: Golden, folder: Path, views: dict[str, list[torch.Tensor]]) ->
     stored = load_file(folder / "golden.safetensors")
     token_ids = json.loads((folder / "golden.json").read_text())["token_ids"]
     tokenizer = Tokenizer.from_file(str(folder / "base/tokenizer.json"))
-    for text, ids in zip(make_texts(golden.name), token_ids, strict=True):
+    for text, ids in zip(make_texts(golden), token_ids, strict=True):
         assert tokenizer.encode(text).ids == ids
         assert tokenizer.decode(ids) == text
 
@@ -397,7 +229,7 @@ def make(golden: Golden) -> None:
     folder = HERE / golden.name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    texts = make_texts(golden.name)
+    texts = make_texts(golden)
     tokenizer = make_tokenizer(golden.bos)
     token_ids = [tokenizer.encode(text).ids for text in texts]
 

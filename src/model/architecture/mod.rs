@@ -1,33 +1,95 @@
 //! The architectures: each a small file that maps a Hugging Face `config.json` onto the one decoder.
 
+mod common;
+mod gemma2;
+mod gemma3;
+mod gpt2;
+mod gpt_neox;
+mod granite;
 mod llama;
 mod mistral;
+mod mixtral;
+mod names;
+mod olmo2;
+mod phi3;
 mod qwen2;
 mod qwen3;
+mod qwen3_moe;
+mod smollm3;
+mod starcoder2;
+
+pub use names::{FeedForwardNames, LayerNames, Names, QkvNames};
 
 use super::config::Fields;
 use super::error::ModelError;
-use super::kernel::attention::Heads;
+use super::kernel::activation::Activation;
+use super::kernel::attention::{Attention, Heads};
 use super::rope::Rope;
 
 /// What the decoder needs to know of a model.
 #[derive(Clone, Debug)]
 pub struct Shape {
+    pub names: Names,
     pub vocab: usize,
     pub hidden: usize,
-    pub intermediate: usize,
     pub heads: Heads,
     /// The context: how many positions there are.
     pub positions: usize,
-    pub rms_norm_eps: f32,
-    pub rope: Rope,
+    pub norm: NormShape,
+    /// What layers name by index.
+    pub ropes: Vec<Rope>,
+    pub layers: Vec<LayerShape>,
+    pub activation: Activation,
+    pub biases: Biases,
     /// Whether the vocabulary projection is the embedding.
     pub tied_head: bool,
-    pub biases: Biases,
-    /// RMS norms over each head's queries and keys, before the rope.
-    pub qk_norm: bool,
-    /// One a layer: the sliding window, or the whole context.
-    pub windows: Vec<Option<usize>>,
+    /// Attention and feed-forward block read the same hidden states, and both add to them.
+    pub parallel: bool,
+    pub multipliers: Multipliers,
+    /// Logits become `cap · tanh(logit / cap)`.
+    pub soft_cap: Option<f32>,
+}
+
+/// One layer.
+#[derive(Clone, Debug)]
+pub struct LayerShape {
+    pub attention: Attention,
+    /// Among the shape's ropes; a layer may have none.
+    pub rope: Option<usize>,
+    pub feed_forward: FeedForwardShape,
+}
+
+/// The sizes of a feed-forward block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FeedForwardShape {
+    Dense {
+        intermediate: usize,
+    },
+    /// A router chooses some experts for each token.
+    Experts {
+        intermediate: usize,
+        count: usize,
+        chosen: usize,
+        /// Whether the weights of those that are chosen are made to sum to one.
+        normalised: bool,
+    },
+}
+
+/// How hidden states are normalised.
+#[derive(Clone, Copy, Debug)]
+pub struct NormShape {
+    pub kind: NormKind,
+    pub eps: f32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NormKind {
+    /// Root mean square.
+    Rms,
+    /// The same, with weights that are stored as their difference from one.
+    RmsPlusOne,
+    /// Mean and variance, with a bias.
+    Layer,
 }
 
 /// Which linear layers have a bias.
@@ -38,20 +100,67 @@ pub struct Biases {
     pub feed_forward: bool,
 }
 
-/// One architecture: its `model_type`, and how its config is read.
+impl Biases {
+    pub const ALL: Self = Self { qkv: true, attention_output: true, feed_forward: true };
+}
+
+/// What embeddings, what is added to hidden states, and logits are multiplied by.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Multipliers {
+    pub embedding: f32,
+    pub residual: Option<f32>,
+    pub logits: Option<f32>,
+}
+
+impl Default for Multipliers {
+    fn default() -> Self {
+        Self { embedding: 1.0, residual: None, logits: None }
+    }
+}
+
+impl Shape {
+    /// A text longer than this has other angles than a shorter one, at the same positions too.
+    pub fn long_after(&self) -> Option<usize> {
+        self.ropes.iter().find_map(Rope::long_after)
+    }
+}
+
+/// One architecture: its `model_type`, the models that have it, and how its config is read.
 struct Architecture {
     model_type: &'static str,
+    models: &'static str,
     read: fn(&mut Fields) -> Result<Shape, ModelError>,
 }
 
 /// Adding an architecture is a file and a line here.
-const ARCHITECTURES: &[Architecture] = &[llama::ARCHITECTURE, mistral::ARCHITECTURE, qwen2::ARCHITECTURE, qwen3::ARCHITECTURE];
+const ARCHITECTURES: &[Architecture] = &[
+    gemma2::ARCHITECTURE,
+    gemma3::ARCHITECTURE,
+    gpt2::ARCHITECTURE,
+    gpt_neox::ARCHITECTURE,
+    granite::ARCHITECTURE,
+    llama::ARCHITECTURE,
+    mistral::ARCHITECTURE,
+    mixtral::ARCHITECTURE,
+    olmo2::ARCHITECTURE,
+    phi3::ARCHITECTURE,
+    qwen2::ARCHITECTURE,
+    qwen3::ARCHITECTURE,
+    qwen3_moe::ARCHITECTURE,
+    smollm3::ARCHITECTURE,
+    starcoder2::ARCHITECTURE,
+];
+
+/// Each `model_type` that is read, and models that have it.
+pub fn known() -> impl Iterator<Item = (&'static str, &'static str)> {
+    ARCHITECTURES.iter().map(|architecture| (architecture.model_type, architecture.models))
+}
 
 /// Reads a config: the architecture's `model_type`, and its shape.
 pub fn read(mut fields: Fields) -> Result<(String, Shape), ModelError> {
     let model_type: String = fields.required("model_type")?;
     let Some(architecture) = ARCHITECTURES.iter().find(|a| a.model_type == model_type) else {
-        let known: Vec<_> = ARCHITECTURES.iter().map(|a| format!("`{}`", a.model_type)).collect();
+        let known: Vec<_> = known().map(|(name, _)| format!("`{name}`")).collect();
         return Err(fields.refused(format!("the model_type `{model_type}` is not supported; supported are {}", known.join(", "))));
     };
     if fields.take("quantization_config").is_some() {
@@ -60,79 +169,4 @@ pub fn read(mut fields: Fields) -> Result<(String, Shape), ModelError> {
     let shape = (architecture.read)(&mut fields)?;
     fields.finish()?;
     Ok((model_type, shape))
-}
-
-/// The rope table is the one allocation that follows from the config alone: a million positions of 128 dimensions are 512 MB.
-const MOST_POSITIONS: usize = 1 << 22;
-
-/// The fields that all architectures of the Llama family share. What differs between them is filled in by their own files.
-fn read_common(fields: &mut Fields, default_theta: f64, head_dim_default: Option<usize>) -> Result<Shape, ModelError> {
-    let hidden = fields.size("hidden_size")?;
-    let queries = fields.size("num_attention_heads")?;
-    let key_values = fields.optional_size("num_key_value_heads")?.unwrap_or(queries);
-    let dim = match fields.optional_size("head_dim")?.or(head_dim_default) {
-        Some(dim) => dim,
-        None if hidden.is_multiple_of(queries) => hidden / queries,
-        None => {
-            return Err(fields.refused(format!(
-                "`hidden_size` {hidden} is no multiple of `num_attention_heads` {queries}, and there is no `head_dim`"
-            )));
-        }
-    };
-    if !queries.is_multiple_of(key_values) {
-        return Err(
-            fields.refused(format!("`num_attention_heads` {queries} is no multiple of `num_key_value_heads` {key_values}"))
-        );
-    }
-    if !dim.is_multiple_of(2) {
-        return Err(fields.refused(format!("`head_dim` {dim} is odd, and rope turns pairs of dimensions")));
-    }
-    let layers = fields.size("num_hidden_layers")?;
-    if layers > 4096 {
-        return Err(fields.refused(format!("`num_hidden_layers` is {layers}")));
-    }
-    let positions = fields.size("max_position_embeddings")?;
-    if positions > MOST_POSITIONS {
-        return Err(fields.refused(format!("`max_position_embeddings` is {positions}, more than sway reads ({MOST_POSITIONS})")));
-    }
-    fields.only("hidden_act", &"silu".to_owned())?;
-    fields.only("pretraining_tp", &1u64)?;
-    fields.only("is_encoder_decoder", &false)?;
-    Ok(Shape {
-        vocab: fields.size("vocab_size")?,
-        hidden,
-        intermediate: fields.size("intermediate_size")?,
-        heads: Heads { queries, key_values, dim },
-        positions,
-        rms_norm_eps: fields.or("rms_norm_eps", 1e-6f32)?,
-        rope: Rope::read(fields, default_theta)?,
-        tied_head: fields.or("tie_word_embeddings", false)?,
-        biases: Biases::default(),
-        qk_norm: false,
-        windows: vec![None; layers],
-    })
-}
-
-/// The windows of the Qwen family: `layer_types` where it is given, else layers from `max_window_layers` on slide.
-fn read_qwen_windows(fields: &mut Fields, layers: usize) -> Result<Vec<Option<usize>>, ModelError> {
-    let used = fields.or("use_sliding_window", false)?;
-    let window = fields.size_or_null("sliding_window", 4096)?.filter(|_| used);
-    let from = fields.optional::<usize>("max_window_layers")?.unwrap_or(28);
-    let Some(types) = fields.optional::<Vec<String>>("layer_types")? else {
-        return Ok((0..layers).map(|layer| window.filter(|_| layer >= from)).collect());
-    };
-    if types.len() != layers {
-        return Err(fields.refused(format!("`layer_types` has {} entries for {layers} layers", types.len())));
-    }
-    types
-        .iter()
-        .map(|layer| match (layer.as_str(), window) {
-            ("full_attention", _) => Ok(None),
-            ("sliding_attention", Some(window)) => Ok(Some(window)),
-            ("sliding_attention", None) => {
-                Err(fields.refused("`layer_types` has a sliding layer, and no `sliding_window` is in use"))
-            }
-            (other, _) => Err(fields.refused(format!("the layer type `{other}` is not understood"))),
-        })
-        .collect()
 }

@@ -1,13 +1,16 @@
 //! Qwen 3 (dense): no biases unless asked for, RMS norms on each head's queries and keys.
 
-use super::{Architecture, Biases, Fields, ModelError, Shape, read_common, read_qwen_windows};
+use super::common::{self, Defaults};
+use super::names::QK_NORMS;
+use super::{Architecture, Biases, Fields, ModelError, Shape};
 
-pub(super) const ARCHITECTURE: Architecture = Architecture { model_type: "qwen3", read };
+pub(super) const ARCHITECTURE: Architecture = Architecture { model_type: "qwen3", models: "Qwen 3, dense", read };
 
 fn read(fields: &mut Fields) -> Result<Shape, ModelError> {
     let attention = fields.or("attention_bias", false)?;
-    let shape = read_common(fields, 10_000.0, Some(128))?;
-    let windows = read_qwen_windows(fields, shape.windows.len())?;
-    let biases = Biases { qkv: attention, attention_output: attention, feed_forward: false };
-    Ok(Shape { biases, qk_norm: true, windows, ..shape })
+    let mut shape = common::read(fields, Defaults { head_dim: Some(128), ..Defaults::LLAMA })?;
+    let windows = common::read_qwen_windows(fields, shape.layers.len())?;
+    shape.biases = Biases { qkv: attention, attention_output: attention, feed_forward: false };
+    shape.names.layer.qk_norms = QK_NORMS;
+    Ok(shape.with_windows(windows))
 }

@@ -13,6 +13,7 @@ use pulp::{Simd, WithSimd};
 
 use super::aligned::Aligned;
 use super::exp::exps;
+use super::tanh::tanhs;
 use super::{LANES, arch};
 
 /// Sizes of the attention heads.
@@ -103,23 +104,36 @@ pub struct Query<'a> {
     pub positions: [u32; LANES],
     pub path: &'a Path<'a>,
     pub heads: Heads,
+    pub how: Attention,
+}
+
+/// How the heads of a layer attend.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Attention {
+    /// By this, products of queries and keys are multiplied.
+    pub scale: f32,
+    /// Scores become `cap · tanh(score / cap)`.
+    pub soft_cap: Option<f32>,
     /// A window of `w` lets position `i` see positions `i − w + 1 ..= i`, as transformers' sliding window does.
     pub window: Option<usize>,
+}
+
+impl Attention {
+    /// Scores divided by the square root of the heads' dimensions (Vaswani et al., 2017), over the whole context.
+    pub fn plain(heads: Heads) -> Self {
+        Self { scale: 1.0 / (heads.dim as f32).sqrt(), soft_cap: None, window: None }
+    }
 }
 
 impl Query<'_> {
     /// The first position that the row in a lane sees.
     #[inline(always)]
     fn first_seen(&self, lane: usize) -> usize {
-        self.window.map_or(0, |window| (self.positions[lane] as usize + 1).saturating_sub(window))
+        self.how.window.map_or(0, |window| (self.positions[lane] as usize + 1).saturating_sub(window))
     }
 
     fn stretches(&self) -> Range<usize> {
         self.first_seen(self.lanes.start) / STRETCH..self.positions[self.lanes.end - 1] as usize / STRETCH + 1
-    }
-
-    fn scale(&self) -> f32 {
-        1.0 / (self.heads.dim as f32).sqrt()
     }
 }
 
@@ -130,7 +144,7 @@ pub struct Scratch {
     mixed: Aligned,
 }
 
-/// `softmax(q·kᵀ / sqrt(dim)) · v` for the rows of a query, into their lanes of `out: (query heads, dim, LANES)`.
+/// `softmax(scale · q·kᵀ) · v`, with scores capped where the layer caps them, for the rows of a query, into their lanes of `out: (query heads, dim, LANES)`.
 pub fn attend(query: &Query<'_>, scratch: &mut Scratch, out: &mut [f32]) {
     if query.lanes.len() == 1 {
         arch().dispatch(single::Attend { query, scratch, out });
@@ -204,14 +218,20 @@ impl Attend<'_> {
             for tile in tiles {
                 let keys = &tile.keys[key_value * dim * LANES..(key_value + 1) * dim * LANES];
                 let whole = tile.count / N * N;
-                (0..whole).step_by(N).for_each(|key| score::<S, H, V, N>(simd, &qs, keys, tile, key, query.scale(), scores));
-                (whole..tile.count).for_each(|key| score::<S, H, V, 1>(simd, &qs, keys, tile, key, query.scale(), scores));
+                (0..whole).step_by(N).for_each(|key| score::<S, H, V, N>(simd, &qs, keys, tile, key, query.how.scale, scores));
+                (whole..tile.count).for_each(|key| score::<S, H, V, 1>(simd, &qs, keys, tile, key, query.how.scale, scores));
             }
             let count = tiles.last().map_or(0, |tile| tile.offset + tile.count);
             let masked = base + count > all_see + 1 || base < none_before;
             let mut shrink = [[simd.splat_f32s(0.0); V]; H];
             for (h, scores) in scores.chunks_exact_mut(HEAD_SCORES).enumerate() {
                 let scores = S::as_mut_simd_f32s(&mut scores[..count * LANES]).0;
+                if let Some(cap) = query.how.soft_cap {
+                    let cap = simd.splat_f32s(cap);
+                    for score in &mut *scores {
+                        *score = simd.mul_f32s(cap, tanhs(simd, simd.div_f32s(*score, cap)));
+                    }
+                }
                 if masked {
                     mask::<S, V>(simd, query, base, scores);
                 }

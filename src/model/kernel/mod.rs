@@ -7,17 +7,18 @@
 #![expect(clippy::inline_always, reason = "loops are compiled anew for each instruction set, inside `dispatch`")]
 #![expect(clippy::needless_range_loop, reason = "loops over lanes, which compilers turn into vector instructions")]
 
+pub mod activation;
 pub mod add;
 pub mod aligned;
 pub mod attention;
-mod exp;
+pub(super) mod exp;
 pub mod fold;
 pub mod norm;
 pub mod pairs;
 pub mod panels;
 pub mod product;
 pub mod rope;
-pub mod swiglu;
+pub mod tanh;
 
 use std::sync::OnceLock;
 

@@ -1,4 +1,4 @@
-//! Root-mean-square normalisation.
+//! Normalisation of rows.
 
 use pulp::{Simd, WithSimd};
 
@@ -18,6 +18,12 @@ pub fn rms_norm_heads(x: &mut [f32], weight: &[f32], eps: f32) {
     for head in x.chunks_exact_mut(weight.len() * LANES) {
         arch().dispatch(NormInPlace { x: head, weight, eps });
     }
+}
+
+/// `y = (x − mean(x)) / sqrt(var(x) + eps) · weight + bias` for each row of one panel, `x` and `y`: `(weight.len(), LANES)`.
+/// Ba et al., 2016.
+pub fn layer_norm(x: &[f32], weight: &[f32], bias: &[f32], eps: f32, y: &mut [f32]) {
+    arch().dispatch(LayerNorm { x, weight, bias, eps, y });
 }
 
 struct Norm<'a> {
@@ -63,6 +69,48 @@ impl WithSimd for NormInPlace<'_> {
             let scale = scale(simd, x.iter().skip(register).step_by(registers), self.eps, self.weight.len());
             for (x, weight) in x.iter_mut().skip(register).step_by(registers).zip(self.weight) {
                 *x = simd.mul_f32s(simd.mul_f32s(*x, scale), simd.splat_f32s(*weight));
+            }
+        }
+    }
+}
+
+struct LayerNorm<'a> {
+    x: &'a [f32],
+    weight: &'a [f32],
+    bias: &'a [f32],
+    eps: f32,
+    y: &'a mut [f32],
+}
+
+impl WithSimd for LayerNorm<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let (x, y) = (S::as_simd_f32s(self.x).0, S::as_mut_simd_f32s(self.y).0);
+        let registers = LANES / S::F32_LANES;
+        let count = simd.splat_f32s(self.weight.len() as f32);
+        for register in 0..registers {
+            let of_register = || x.iter().skip(register).step_by(registers);
+            let mut parts = [simd.splat_f32s(0.0); PARTS];
+            for (at, x) in of_register().enumerate() {
+                let part = &mut parts[at % PARTS];
+                *part = simd.add_f32s(*part, *x);
+            }
+            let sum = simd.add_f32s(simd.add_f32s(parts[0], parts[2]), simd.add_f32s(parts[1], parts[3]));
+            let mean = simd.div_f32s(sum, count);
+            let mut parts = [simd.splat_f32s(0.0); PARTS];
+            for (at, x) in of_register().enumerate() {
+                let (part, off) = (&mut parts[at % PARTS], simd.sub_f32s(*x, mean));
+                *part = simd.add_f32s(*part, simd.mul_f32s(off, off));
+            }
+            let sum = simd.add_f32s(simd.add_f32s(parts[0], parts[2]), simd.add_f32s(parts[1], parts[3]));
+            let variance = simd.add_f32s(simd.div_f32s(sum, count), simd.splat_f32s(self.eps));
+            let scale = simd.div_f32s(simd.splat_f32s(1.0), simd.sqrt_f32s(variance));
+            let y = y.iter_mut().skip(register).step_by(registers);
+            for (((y, x), weight), bias) in y.zip(of_register()).zip(self.weight).zip(self.bias) {
+                let normed = simd.mul_f32s(simd.sub_f32s(*x, mean), scale);
+                *y = simd.add_f32s(simd.mul_f32s(normed, simd.splat_f32s(*weight)), simd.splat_f32s(*bias));
             }
         }
     }

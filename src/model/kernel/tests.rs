@@ -7,12 +7,12 @@ use std::ops::Range;
 use half::bf16;
 use proptest::prelude::*;
 
-use super::attention::{Heads, Path, Query, STRETCH, Scratch, Values, attend, padded};
+use super::activation::{Activation, gated};
+use super::attention::{Attention, Heads, Path, Query, STRETCH, Scratch, Values, attend, padded};
 use super::fold::Fold;
-use super::norm::{rms_norm, rms_norm_heads};
+use super::norm::{layer_norm, rms_norm, rms_norm_heads};
 use super::product::{Operand, Start, product};
 use super::rope::Angles;
-use super::swiglu::swiglu;
 use super::{LANES, add, pairs, test_numbers};
 
 fn cases(cases: u32) -> ProptestConfig {
@@ -222,7 +222,7 @@ fn rounding_to_pairs_keeps_their_order_and_ends_an_odd_row_with_zero() {
 #[derive(Clone, Debug)]
 struct Scene {
     heads: Heads,
-    window: Option<usize>,
+    how: Attention,
     /// By position: `(key/value heads, dim)`.
     keys: Vec<Vec<f32>>,
     values: Vec<Vec<f32>>,
@@ -242,7 +242,7 @@ type Cuts = Vec<(usize, usize, bool)>;
 struct Tiles(Vec<(Vec<f32>, Vec<f32>, bool, Range<usize>)>);
 
 impl Scene {
-    fn random(heads: Heads, window: Option<usize>, length: usize, rows: &[usize], lane: usize, seed: u32) -> Self {
+    fn random(heads: Heads, how: Attention, length: usize, rows: &[usize], lane: usize, seed: u32) -> Self {
         let mut positions: Vec<u32> = rows.iter().map(|row| (row % length) as u32).collect();
         positions.sort_unstable();
         positions.dedup();
@@ -253,7 +253,7 @@ impl Scene {
         let queries = of(positions.len(), heads.query_size(), seed + 2);
         Self {
             heads,
-            window,
+            how,
             keys: of(length, heads.key_size(), seed),
             values: of(length, heads.key_size(), seed + 1),
             positions,
@@ -263,7 +263,7 @@ impl Scene {
     }
 
     fn first_seen(&self, position: usize) -> usize {
-        self.window.map_or(0, |window| (position + 1).saturating_sub(window))
+        self.how.window.map_or(0, |window| (position + 1).saturating_sub(window))
     }
 
     fn tiles(&self, cuts: &Cuts) -> Tiles {
@@ -309,7 +309,7 @@ impl Scene {
             set_lane(&mut q, lane, &self.queries[row]);
             positions[lane] = self.positions[row];
         }
-        let query = Query { q: &q, lanes: lanes.clone(), positions, path: &path, heads: self.heads, window: self.window };
+        let query = Query { q: &q, lanes: lanes.clone(), positions, path: &path, heads: self.heads, how: self.how };
         let mut out = vec![7.0; q.len()];
         let mut scratch = Scratch::default();
         attend(&query, &mut scratch, &mut out);
@@ -320,7 +320,7 @@ impl Scene {
         lanes.map(|of_row| lane(&out, of_row)).collect()
     }
 
-    /// `softmax(q·kᵀ / sqrt(dim)) · v` of one row in float64.
+    /// `softmax(scale · q·kᵀ) · v` of one row in float64, with scores capped where they are.
     fn plain(&self, row: usize) -> Vec<f64> {
         let Heads { queries, key_values, dim } = self.heads;
         let position = self.positions[row] as usize;
@@ -332,7 +332,8 @@ impl Scene {
                 let dot: f64 = (0..dim)
                     .map(|d| f64::from(self.queries[row][head * dim + d]) * f64::from(self.keys[at][key_value * dim + d]))
                     .sum();
-                dot / (dim as f64).sqrt()
+                let score = dot * f64::from(self.how.scale);
+                self.how.soft_cap.map_or(score, |cap| f64::from(cap) * (score / f64::from(cap)).tanh())
             };
             let scores: Vec<f64> = seen.clone().map(score).collect();
             let largest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -363,13 +364,19 @@ fn scene() -> impl Strategy<Value = Scene> {
         .prop_map(|(key_values, group, dim)| Heads { queries: key_values * group, key_values, dim });
     let length = prop_oneof![4 => 1usize..60, 2 => STRETCH - 3..STRETCH + 20, 1 => 2 * STRETCH..3 * STRETCH];
     let window = prop::option::of(prop_oneof![1usize..20, 1usize..2 * STRETCH]);
+    let cap = prop::option::of(prop::sample::select(&[0.5f32, 2.0, 50.0][..]));
+    let how = (window, cap, prop::sample::select(&[0.1f32, 0.25, 1.0][..])).prop_map(|(window, soft_cap, scale)| Attention {
+        scale,
+        soft_cap,
+        window,
+    });
     // Rows that follow on each other, or some of them.
     let rows = prop_oneof![
         (0usize..10_000, 1usize..=LANES).prop_map(|(first, count)| (first..first + count).collect()),
         prop::collection::vec(0usize..10_000, 1..=LANES),
     ];
-    (heads, window, length, rows, 0usize..LANES, 0u32..10_000)
-        .prop_map(|(heads, window, length, rows, lane, seed)| Scene::random(heads, window, length, &rows, lane, seed))
+    (heads, how, length, rows, 0usize..LANES, 0u32..10_000)
+        .prop_map(|(heads, how, length, rows, lane, seed)| Scene::random(heads, how, length, &rows, lane, seed))
 }
 
 fn cuts() -> impl Strategy<Value = Cuts> {
@@ -470,25 +477,49 @@ proptest! {
     }
 
     #[test]
-    fn a_rotation_turns_each_half_with_the_other(half in 1usize..40, heads in 1usize..4, positions in prop::array::uniform16(0u32..5000), seed in 0u32..10_000) {
+    fn layer_norms_are_those_of_each_row_alone(count in 1usize..90, eps in prop::sample::select(&[1e-5f32, 1e-1][..]), shift in -3f32..3.0, row in 0usize..LANES, seed in 0u32..10_000) {
+        let x: Vec<f32> = test_numbers(count * LANES, seed).iter().map(|x| x + shift).collect();
+        let (weight, bias) = (test_numbers(count, seed + 1), test_numbers(count, seed + 2));
+        let mut y = vec![f32::NAN; x.len()];
+        layer_norm(&x, &weight, &bias, eps, &mut y);
+        let wide: Vec<f64> = lane(&x, row).into_iter().map(f64::from).collect();
+        let mean = wide.iter().sum::<f64>() / count as f64;
+        let variance = wide.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / count as f64;
+        for (i, got) in lane(&y, row).into_iter().enumerate() {
+            let want = (wide[i] - mean) / (variance + f64::from(eps)).sqrt() * f64::from(weight[i]) + f64::from(bias[i]);
+            // The mean of a few values is off by some of its last digits, which a small variance makes large.
+            prop_assert!((f64::from(got) - want).abs() < 2e-4, "{} is not {}", got, want);
+        }
+        let mut spoiled = x.clone();
+        fill_lanes(&mut spoiled, |other| other != row, f32::NAN);
+        let mut beside = y.clone();
+        layer_norm(&spoiled, &weight, &bias, eps, &mut beside);
+        prop_assert_eq!(bits(&lane(&beside, row)), bits(&lane(&y, row)));
+    }
+
+    #[test]
+    fn a_rotation_turns_each_half_with_the_other(half in 1usize..40, still in 0usize..5, factor in prop::sample::select(&[1f32, 1.3][..]), heads in 1usize..4, positions in prop::array::uniform16(0u32..5000), seed in 0u32..10_000) {
         let frequencies: Vec<f32> = (0..half).map(|i| 1.0 / 10_000f32.powf(i as f32 / half as f32)).collect();
-        let x = test_numbers(heads * 2 * half * LANES, seed);
+        let dim = 2 * (half + still);
+        let x = test_numbers(heads * dim * LANES, seed);
         let mut turned = x.clone();
-        Angles::new(&frequencies, &positions).rotate(&mut turned);
+        Angles::new(&frequencies, factor, &positions).rotate(&mut turned, dim);
         for row in 0..LANES {
             let (x, turned) = (lane(&x, row), lane(&turned, row));
-            for (x, turned) in x.chunks(2 * half).zip(turned.chunks(2 * half)) {
+            for (x, turned) in x.chunks(dim).zip(turned.chunks(dim)) {
                 for i in 0..half {
                     let angle = f64::from(positions[row] as f32 * frequencies[i]);
                     let (a, b) = (f64::from(x[i]), f64::from(x[i + half]));
-                    prop_assert!((f64::from(turned[i]) - (a * angle.cos() - b * angle.sin())).abs() < 5e-7);
-                    prop_assert!((f64::from(turned[i + half]) - (b * angle.cos() + a * angle.sin())).abs() < 5e-7);
+                    let factor = f64::from(factor);
+                    prop_assert!((f64::from(turned[i]) - factor * (a * angle.cos() - b * angle.sin())).abs() < 7e-7);
+                    prop_assert!((f64::from(turned[i + half]) - factor * (b * angle.cos() + a * angle.sin())).abs() < 7e-7);
                 }
+                prop_assert_eq!(bits(&turned[2 * half..]), bits(&x[2 * half..]), "what the rope leaves alone");
             }
         }
         // A row turns alike whatever the positions beside it.
         let mut alone = x.clone();
-        Angles::new(&frequencies, &[positions[3]; LANES]).rotate(&mut alone);
+        Angles::new(&frequencies, factor, &[positions[3]; LANES]).rotate(&mut alone, dim);
         prop_assert_eq!(bits(&lane(&alone, 3)), bits(&lane(&turned, 3)));
     }
 
@@ -496,9 +527,9 @@ proptest! {
     fn a_gate_is_the_silu_times_what_it_lets_through(count in 1usize..200, scale in prop::sample::select(&[1f32, 10.0, 100.0][..]), seed in 0u32..10_000) {
         let gate: Vec<f32> = test_numbers(count, seed).iter().map(|gate| scale * gate).collect();
         let up = test_numbers(count, seed + 1);
-        let mut gated = gate.clone();
-        swiglu(&mut gated, &up);
-        for ((got, gate), up) in gated.iter().zip(&gate).zip(&up) {
+        let mut through = gate.clone();
+        gated(&mut through, &up, Activation::Silu);
+        for ((got, gate), up) in through.iter().zip(&gate).zip(&up) {
             let (gate, up) = (f64::from(*gate), f64::from(*up));
             let want = gate / (1.0 + (-gate).exp()) * up;
             prop_assert!((f64::from(*got) - want).abs() <= 1e-6 * want.abs() + 1e-35, "{} is not {}", got, want);

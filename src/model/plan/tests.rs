@@ -44,7 +44,7 @@ impl Paper {
     fn new(wanted: &[Wanted], budget: Budget, shares_trunk: bool) -> Self {
         let mut planner = Planner::new(budget, shares_trunk);
         for (number, path) in wanted.iter().enumerate() {
-            assert_eq!(planner.add(path.view, &path.tokens, path.held), number);
+            assert_eq!(planner.add(path.view, false, &path.tokens, path.held), number);
             for &position in &path.asked {
                 assert_eq!(planner.ask(number, position), planner.node(number, position));
             }
@@ -72,7 +72,7 @@ impl Paper {
             at = self.planner.trie.nodes[node].parent;
         }
         tokens.reverse();
-        (self.planner.views[self.planner.view_of[node]], tokens)
+        (self.planner.views[self.planner.view_of[node]].0, tokens)
     }
 
     /// What pages hold and will go on holding.

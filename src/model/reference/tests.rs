@@ -264,7 +264,7 @@ fn under(model: &Model, sequences: &[(View, Vec<u32>)], budget: Budget) -> Vec<V
     let mut planner = Planner::new(budget, model.trunk() > 0);
     let mut reads: HashMap<usize, Vec<(usize, usize)>> = HashMap::new();
     for (index, (view, tokens)) in sequences.iter().enumerate() {
-        let path = planner.add(effective(*view), &tokens[..tokens.len() - 1], false);
+        let path = planner.add(effective(*view), model.is_long(tokens.len()), &tokens[..tokens.len() - 1], false);
         for at in 0..tokens.len() - 1 {
             reads.entry(planner.ask(path, at)).or_default().push((index, at));
         }
@@ -405,5 +405,36 @@ fn a_logit_that_is_not_finite_is_an_error_of_its_own_request() {
     }
     for index in [1, 4, 7] {
         assert!(matches!(answers[index], Some(Ok(_))), "{:?}: {:?}", jobs[index], answers[index]);
+    }
+}
+
+#[test]
+fn experts_answer_a_row_with_the_same_bits_alone_and_beside_others() {
+    let model = Small {
+        golden: "mixtral",
+        vocab: 100,
+        hidden: 24,
+        intermediate: 20,
+        key_values: 2,
+        group: 2,
+        dim: 8,
+        layers: 2,
+        window: 8,
+        rank: 3,
+        adapted: vec!["q_proj", "o_proj"],
+        from_layer: 0,
+        dtype: Dtype::F32,
+        nulls: NullKind::Matched,
+        seed: 5,
+    }
+    .load(Precision::F32);
+    let job = |view: View, seed: u32| {
+        let tokens = (0..40).map(|i| (i * i + seed * 7 + i / 3 * seed) % 100).collect();
+        Job { view, tokens, work: Work::Score { from: 1, rolling: true } }
+    };
+    let jobs: Vec<Job> = (0..9).map(|seed| job(if seed % 2 == 0 { View::Base } else { View::Ft }, seed)).collect();
+    let together = compute(&model, &jobs);
+    for (job, answer) in jobs.iter().zip(&together) {
+        assert_eq!(&compute(&model, std::slice::from_ref(job))[0], answer);
     }
 }

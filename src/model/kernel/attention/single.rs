@@ -5,6 +5,7 @@ use pulp::{Simd, WithSimd};
 use super::{HEAD_SCORES, MOST_HEADS, PARTS, Query, STRETCH, Scratch, Tile, Values, padded};
 use crate::model::kernel::LANES;
 use crate::model::kernel::exp::exp;
+use crate::model::kernel::tanh::tanh;
 
 pub struct Attend<'a> {
     pub query: &'a Query<'a>,
@@ -68,7 +69,7 @@ impl Attend<'_> {
                     width,
                     &tile.keys[key_value * dim * LANES..(key_value + 1) * dim * LANES],
                     tile,
-                    query.scale(),
+                    query.how.scale,
                     scores,
                 );
             }
@@ -76,6 +77,9 @@ impl Attend<'_> {
             let count = count.min(query.positions[lane] as usize + 1 - base);
             let first = query.first_seen(lane).saturating_sub(base);
             for (scores, seen) in scores.chunks_exact_mut(STRETCH).zip(&mut seen) {
+                if let Some(cap) = query.how.soft_cap {
+                    scores[first..count].iter_mut().for_each(|score| *score = cap * tanh(*score / cap));
+                }
                 scores[..first].fill(0.0);
                 weigh(&mut scores[..count], first, seen);
             }
