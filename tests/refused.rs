@@ -153,7 +153,10 @@ fn a_folder_that_lacks_a_file_is_told_which() {
             .is_refused(&["model.safetensors", "hint: pytorch_model.bin is a pickle"]);
     }
     llama().remove(ADAPTER_CONFIG).is_refused(&["the adapter has no adapter_config.json"]);
-    llama().remove(ADAPTER_CONFIG).write("adapter/config.json", "{}").is_refused(&["hint: this folder holds a whole model"]);
+    llama()
+        .remove(ADAPTER_CONFIG)
+        .write("adapter/config.json", "{}")
+        .is_refused(&["adapter/config.json", "`model_type` is missing"]);
     llama().remove(ADAPTER).is_refused(&["the adapter has no adapter_model.safetensors"]);
     llama()
         .remove(ADAPTER)
@@ -252,19 +255,19 @@ fn an_index_that_does_not_hold_is_told_where() {
 fn a_config_that_is_not_understood_is_refused_by_the_fields_name() {
     let legacy = || Copy::of("llama_untied_legacy_rope");
     let cases: &[(Value, &[&str])] = &[
-        (json!({"model_type": "mamba"}), &["`mamba`", "supported are `llama`, `mistral`, `qwen2`, `qwen3`"]),
+        (json!({"model_type": "mamba"}), &["`mamba`", "supported are `gemma2`, `gemma3_text`, `gpt2`"]),
         (json!({"model_type": null}), &["`model_type` is missing"]),
         (json!({"quantization_config": {"bits": 4}}), &["`quantization_config`", "hint: probe the unquantized base"]),
         (json!({"attn_temperature": 0.5}), &["the field `attn_temperature` (0.5) is not understood"]),
         (json!({"logit_scale": 2}), &["`logit_scale`"]),
         (
-            json!({"rope_parameters": {"rope_theta": 1e4, "rope_type": "yarn", "factor": 4}}),
-            &["the rope type \"yarn\" is not understood"],
+            json!({"rope_parameters": {"rope_theta": 1e4, "rope_type": "axial", "factor": 4}}),
+            &["the rope type \"axial\" is not understood"],
         ),
         (json!({"rope_parameters": {"rope_theta": 1e4, "rope_type": "linear"}}), &["the rope parameter `factor` is missing"]),
         (json!({"rope_parameters": {"rope_theta": 1e4, "rope_type": "default", "twist": 4}}), &["the rope parameter `twist`"]),
         (json!({"partial_rotary_factor": 0.5}), &["`partial_rotary_factor` is 0.5"]),
-        (json!({"hidden_act": "gelu"}), &["`hidden_act` is \"gelu\", and only \"silu\""]),
+        (json!({"hidden_act": "relu6"}), &["`hidden_act` is \"relu6\"; understood are \"silu\""]),
         (json!({"head_dim": 7}), &["`head_dim` 7 is odd"]),
         (json!({"head_dim": null, "num_attention_heads": 5}), &["`hidden_size` 32 is no multiple of `num_attention_heads` 5"]),
         (json!({"num_key_value_heads": 3}), &["`num_attention_heads` 4 is no multiple of `num_key_value_heads` 3"]),
@@ -280,9 +283,10 @@ fn a_config_that_is_not_understood_is_refused_by_the_fields_name() {
     for (fields, named) in cases {
         llama().set("base/config.json", fields).is_refused(&[&["base/config.json"], *named].concat());
     }
-    legacy()
-        .set("base/config.json", &json!({"rope_scaling": {"type": "dynamic", "factor": 2.0}}))
-        .is_refused(&["the rope type \"dynamic\""]);
+    legacy().set("base/config.json", &json!({"rope_scaling": {"type": "axial", "factor": 2.0}})).is_refused(&[
+        "the rope type \"axial\"",
+        "known are \"default\", \"linear\", \"dynamic\", \"llama3\", \"yarn\", \"longrope\"",
+    ]);
 }
 
 #[test]
@@ -321,7 +325,7 @@ fn a_config_at_odds_with_the_checkpoint_names_the_tensor() {
     };
     set(json!({"num_hidden_layers": 1})).is_refused(&[
         "model.safetensors",
-        "9 of its 20 tensors are not part of this architecture",
+        "9 of its 20 tensors are of layers that config.json leaves out: it counts 1, and the checkpoint has 2",
         "`model.layers.1.input_layernorm.weight`",
     ]);
     set(json!({"num_hidden_layers": 3})).is_refused(&["model.safetensors", "`model.layers.2.input_layernorm.weight` is missing"]);
@@ -464,14 +468,7 @@ fn an_adapter_of_another_base_is_told_by_its_shapes() {
 #[test]
 fn an_option_that_is_not_implemented_is_refused_by_its_name() {
     let options = json!({
-        "use_dora": true,
-        "bias": "all",
-        "lora_bias": true,
-        "modules_to_save": ["lm_head"],
-        "fan_in_fan_out": true,
-        "exclude_modules": ["v_proj"],
         "layer_replication": [[0, 2]],
-        "trainable_token_indices": [3],
         "target_parameters": ["experts.gate"],
         "megatron_config": {"a": 1},
         "alora_invocation_tokens": [1, 2],
@@ -503,7 +500,7 @@ fn an_option_that_is_not_implemented_is_refused_by_its_name() {
 #[test]
 fn an_adapter_config_that_is_not_understood_is_refused_by_the_fields_name() {
     let cases: &[(Value, &[&str])] = &[
-        (json!({"peft_type": "IA3"}), &["the peft_type `IA3` is not supported; supported is `LORA`"]),
+        (json!({"peft_type": "BOFT"}), &["the peft_type `BOFT` is not supported; supported are `LORA`", "hint: merge it"]),
         (json!({"peft_type": null}), &["`peft_type` is missing"]),
         (json!({"use_sparkle": true}), &["the field `use_sparkle` (true) is not understood"]),
         (json!({"r": 0}), &["`r` is 0"]),
@@ -518,4 +515,69 @@ fn an_adapter_config_that_is_not_understood_is_refused_by_the_fields_name() {
     for (fields, named) in cases {
         llama().set(ADAPTER_CONFIG, fields).is_refused(&[&[ADAPTER_CONFIG], *named].concat());
     }
+}
+
+#[test]
+fn what_an_adapter_brings_and_what_its_config_says_must_agree() {
+    let dora = || Copy::of("adapter_dora");
+    dora()
+        .set(ADAPTER_CONFIG, &json!({"use_dora": false}))
+        .is_refused(&["has a lora_magnitude_vector, and adapter_config.json does not say `use_dora`"]);
+    dora()
+        .tensors(ADAPTER, |t| t.retain(|name, _| !name.ends_with("layers.0.self_attn.q_proj.lora_magnitude_vector")))
+        .is_refused(&["`model.layers.0.self_attn.q_proj` has no lora_magnitude_vector, and adapter_config.json says `use_dora`"]);
+    Copy::of("adapter_lora_bias")
+        .set(ADAPTER_CONFIG, &json!({"lora_bias": false}))
+        .is_refused(&["lora_B.bias", "no `lora_bias`"]);
+    for bias in ["none", "lora_only"] {
+        Copy::of("adapter_bias_all")
+            .set(ADAPTER_CONFIG, &json!({"bias": bias}))
+            .is_refused(&["for layers that adapter_config.json does not name", ".bias`"]);
+    }
+    Copy::of("adapter_modules_to_save")
+        .set(ADAPTER_CONFIG, &json!({"modules_to_save": ["lm_head"]}))
+        .is_refused(&["for layers that adapter_config.json does not name", "layernorm.weight`"]);
+    Copy::of("adapter_exclude")
+        .set(ADAPTER_CONFIG, &json!({"exclude_modules": null}))
+        .is_refused(&["of them have no tensors", "`model.layers.0.self_attn.k_proj`"]);
+    Copy::of("adapter_trainable_tokens_untied")
+        .set(ADAPTER_CONFIG, &json!({"trainable_token_indices": [75, 26, 96]}))
+        .is_refused(&["names the token 96, and the base has 96"]);
+    Copy::of("adapter_vera")
+        .tensors(ADAPTER, |t| t.retain(|name, _| !name.contains("vera_A")))
+        .is_refused(&["`base_model.vera_A`", "save_projection=True"]);
+    Copy::of("adapter_lokr")
+        .tensors(ADAPTER, |t| t.retain(|name, _| !name.contains("layers.0.self_attn.k_proj.lokr_w2")))
+        .is_refused(&["the factors of `model.layers.0.self_attn.k_proj` make no matrix"]);
+    Copy::of("adapter_lora_embedding")
+        .tensors(ADAPTER, |t| {
+            let copy = t.get_mut("base_model.model.model.embed_tokens.base_layer.weight").unwrap();
+            copy.data[1] ^= 0x40;
+        })
+        .is_refused(&["embed_tokens.base_layer.weight` differs from the base's own weight", "hint:"]);
+}
+
+#[test]
+fn a_whole_model_must_have_the_shape_of_the_base() {
+    let whole = || Copy::of("full_finetune");
+    whole().set("adapter/config.json", &json!({"rms_norm_eps": 0.5})).is_refused(&[
+        "adapter/config.json",
+        "a whole model of another shape than the base's",
+        "eps: 0.5",
+        "hint: name the model",
+    ]);
+    whole().set("adapter/config.json", &json!({"num_hidden_layers": 1})).is_refused(&["adapter/config.json", "another shape"]);
+    whole().remove("adapter/model.safetensors").is_refused(&["model.safetensors"]);
+}
+
+#[test]
+fn adapters_of_experts_are_refused() {
+    Copy::of("mixtral")
+        .tensors(ADAPTER, |t| {
+            let (a, b) = (Tensor::zeros(&[2, 32]), Tensor::zeros(&[16, 2]));
+            let path = "base_model.model.model.layers.0.block_sparse_moe.experts.0.w1";
+            t.insert(format!("{path}.lora_A.weight"), a);
+            t.insert(format!("{path}.lora_B.weight"), b);
+        })
+        .is_refused(&["match no linear layer of the base", "hint: sway does not read adapters of experts"]);
 }

@@ -4,7 +4,6 @@ use super::architecture::{FeedForwardShape, LayerNames, NormKind, QkvNames, Shap
 use super::error::ModelError;
 use super::feed_forward::FeedForward;
 use super::kernel::LANES;
-use super::kernel::aligned::Aligned;
 use super::kernel::attention::Attention;
 use super::kernel::norm::{layer_norm, rms_norm, rms_norm_heads};
 use super::linear::Linear;
@@ -18,6 +17,11 @@ pub struct Decoder {
     pub shape: Shape,
     /// Every linear layer that an adapter can touch.
     pub sites: Vec<Site>,
+    /// By site.
+    pub weights: Vec<SiteWeight>,
+    /// Every norm, and its path.
+    pub norms: Vec<Norm>,
+    pub norm_paths: Vec<String>,
     pub embedding: Matrix,
     /// The embedding of positions, where they are learned.
     pub positions: Option<Matrix>,
@@ -48,17 +52,57 @@ pub struct Layer {
     pub feed_forward_post_norm: Option<Norm>,
 }
 
+/// The whole weight of a site, whose outputs several linear layers may divide.
+pub struct SiteWeight {
+    pub weight: Matrix,
+    pub bias: Option<Weight>,
+}
+
 /// A normalisation: of the root mean square, or with a bias of mean and variance.
+#[derive(Clone)]
 pub struct Norm {
+    /// Index in the model's registry of norms.
+    pub slot: usize,
     weight: Weight,
     bias: Option<Weight>,
     eps: f32,
 }
 
+impl PartialEq for Norm {
+    fn eq(&self, other: &Self) -> bool {
+        let values = |norm: &Self| norm.bias.as_ref().map(|bias| bias.as_slice().to_vec());
+        self.weight.as_slice() == other.weight.as_slice() && values(self) == values(other)
+    }
+}
+
 impl Norm {
+    /// Features of one norm.
+    pub fn size(&self) -> usize {
+        self.weight.as_slice().len()
+    }
+
+    /// The same norm with other weights, as a checkpoint stores them.
+    pub fn with(&self, weight: Option<Weight>, bias: Option<Weight>, kind: NormKind) -> Self {
+        let weight = weight.map(|weight| stored(weight, kind));
+        Self { weight: weight.unwrap_or_else(|| self.weight.clone()), bias: bias.or_else(|| self.bias.clone()), ..self.clone() }
+    }
+
+    /// A part of the way to another norm.
+    pub fn towards(&self, other: &Self, lambda: f64) -> Self {
+        let between = |from: &Weight, to: &Weight| {
+            let both = from.as_slice().iter().zip(to.as_slice());
+            let values = both.map(|(from, to)| (f64::from(*from) + lambda * (f64::from(*to) - f64::from(*from))) as f32);
+            Weight::owned(1, from.cols, values.collect())
+        };
+        Self {
+            weight: between(&self.weight, &other.weight),
+            bias: self.bias.as_ref().zip(other.bias.as_ref()).map(|(from, to)| between(from, to)),
+            ..self.clone()
+        }
+    }
+
     /// Norms each panel of `x` into `y`: `(panels, features, LANES)`.
-    pub fn apply(&self, x: &[f32], y: &mut Aligned) {
-        y.resize(x.len());
+    pub fn apply(&self, x: &[f32], y: &mut [f32]) {
         let weight = self.weight.as_slice();
         let stride = weight.len() * LANES;
         for (x, y) in x.chunks_exact(stride).zip(y.chunks_exact_mut(stride)) {
@@ -81,12 +125,23 @@ impl Norm {
     }
 }
 
+/// The weights of a norm, from how a checkpoint stores them.
+fn stored(weight: Weight, kind: NormKind) -> Weight {
+    match kind {
+        NormKind::Rms | NormKind::Layer => weight,
+        NormKind::RmsPlusOne => Weight::owned(1, weight.cols, weight.as_slice().iter().map(|w| 1.0 + w).collect()),
+    }
+}
+
 /// Walks the checkpoint while the decoder is built: registers each linear layer's site, takes each tensor.
 pub struct Loader<'a> {
     tensors: &'a mut Tensors,
     precision: Precision,
     pub shape: &'a Shape,
     sites: Vec<Site>,
+    weights: Vec<SiteWeight>,
+    norms: Vec<Norm>,
+    norm_paths: Vec<String>,
     /// The checkpoint is of the model without its head: names lack their prefix.
     bare: bool,
     /// The layer at hand.
@@ -120,13 +175,12 @@ impl Loader<'_> {
     }
 
     fn norm(&mut self, path: &str, size: usize) -> Result<Norm, ModelError> {
-        let weight = self.vector(path, "weight", size)?;
-        let (weight, bias) = match self.shape.norm.kind {
-            NormKind::Rms => (weight, None),
-            NormKind::RmsPlusOne => (Weight::owned(1, size, weight.as_slice().iter().map(|w| 1.0 + w).collect()), None),
-            NormKind::Layer => (weight, Some(self.vector(path, "bias", size)?)),
-        };
-        Ok(Norm { weight, bias, eps: self.shape.norm.eps })
+        let weight = stored(self.vector(path, "weight", size)?, self.shape.norm.kind);
+        let bias = (self.shape.norm.kind == NormKind::Layer).then(|| self.vector(path, "bias", size)).transpose()?;
+        let norm = Norm { slot: self.norms.len(), weight, bias, eps: self.shape.norm.eps };
+        self.norms.push(norm.clone());
+        self.norm_paths.push(path.to_owned());
+        Ok(norm)
     }
 
     fn layer_norm(&mut self, module: Option<&str>, size: usize) -> Result<Option<Norm>, ModelError> {
@@ -142,7 +196,9 @@ impl Loader<'_> {
     }
 
     fn site(&mut self, path: String, weight: Matrix, bias: Option<Weight>, head: bool) -> Linear {
-        self.sites.push(Site { path, inputs: weight.cols, outputs: weight.rows, head, layer: self.layer });
+        let transposed = self.shape.names.transposed && !head;
+        self.sites.push(Site { path, inputs: weight.cols, outputs: weight.rows, head, layer: self.layer, transposed });
+        self.weights.push(SiteWeight { weight: weight.clone(), bias: bias.clone() });
         Linear { site: Some(self.sites.len() - 1), first: 0, weight, bias }
     }
 
@@ -212,7 +268,17 @@ impl Decoder {
     pub fn load(shape: Shape, tensors: &mut Tensors, precision: Precision) -> Result<Self, ModelError> {
         let names = shape.names;
         let bare = names.is_bare(tensors);
-        let mut loader = Loader { tensors, precision, shape: &shape, sites: Vec::new(), bare, layer: 0 };
+        let mut loader = Loader {
+            tensors,
+            precision,
+            shape: &shape,
+            sites: Vec::new(),
+            weights: Vec::new(),
+            norms: Vec::new(),
+            norm_paths: Vec::new(),
+            bare,
+            layer: 0,
+        };
         let tables = [Some((names.embedding, shape.vocab)), names.positions.map(|name| (name, shape.positions))];
         let [embedding, positions] = tables.map(|table| {
             table.map(|(path, rows)| {
@@ -233,7 +299,7 @@ impl Decoder {
             loader.tensors.take_matrix(&format!("{}.weight", names.head), [shape.vocab, shape.hidden], precision)?
         };
         let head = loader.site(names.head.to_owned(), head, None, true);
-        let sites = loader.sites;
+        let Loader { sites, weights, norms, norm_paths, .. } = loader;
         if shape.tied_head {
             check_tied_copy(tensors, names.head, &embedding)?;
         }
@@ -245,22 +311,7 @@ impl Decoder {
         }
         tensors.finish(&left_over(tensors, &shape))?;
         let frequencies = shape.ropes.iter().map(|rope| [rope.frequencies(false), rope.frequencies(true)]).collect();
-        Ok(Self { shape, sites, embedding, positions, layers, norm, head, frequencies })
-    }
-
-    /// The linear layers at each site, in the registry's order; several that divide its outputs.
-    pub fn linears(&self) -> Vec<Vec<&Linear>> {
-        let mut by_site = vec![Vec::new(); self.sites.len()];
-        let of_layers = self.layers.iter().flat_map(|layer| {
-            let attention = layer.queries.iter().chain(&layer.keys).chain(&layer.values).chain([&layer.output]);
-            attention.chain(layer.feed_forward.linears())
-        });
-        for linear in of_layers.chain([&self.head]) {
-            if let Some(site) = linear.site {
-                by_site[site].push(linear);
-            }
-        }
-        by_site
+        Ok(Self { shape, sites, weights, norms, norm_paths, embedding, positions, layers, norm, head, frequencies })
     }
 }
 

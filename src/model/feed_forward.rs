@@ -92,12 +92,25 @@ impl FeedForward {
         })
     }
 
-    /// The linear layers that are sites.
-    pub fn linears(&self) -> Vec<&Linear> {
-        match self {
-            Self::Gated { gate, up, down, .. } => vec![gate, up, down],
-            Self::Plain { up, down, .. } => vec![up, down],
-            Self::Experts(_) => Vec::new(),
+    /// Whether two blocks have the same experts; those that are sites do not count.
+    pub fn same_experts(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Experts(one), Self::Experts(other)) => {
+                one.router.weight.same_values(&other.router.weight)
+                    && one.blocks.iter().zip(&other.blocks).all(|(one, other)| one.same_weights(other))
+            }
+            _ => true,
+        }
+    }
+
+    fn same_weights(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Gated { gate, up, down, .. }, Self::Gated { gate: other_gate, up: other_up, down: other_down, .. }) => {
+                gate.weight.same_values(&other_gate.weight)
+                    && up.weight.same_values(&other_up.weight)
+                    && down.weight.same_values(&other_down.weight)
+            }
+            _ => false,
         }
     }
 

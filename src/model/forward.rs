@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 
+use super::adapter::EmbeddingChange;
 use super::busy::Clock;
 use super::decoder::{Decoder, Layer, Norm};
 use super::kernel::LANES;
@@ -17,7 +18,7 @@ use super::kernel::attention::{Path, Query, Values, attend};
 use super::kernel::panels::Panels;
 use super::kernel::rope::Angles;
 use super::linear::{Function, Group, Grouping, Input, Linear, Products, Scratch, ScratchPool, Target};
-use super::matrix::Precision;
+use super::matrix::{Matrix, Precision};
 use super::pages::Pages;
 use super::plan::Trunk;
 use super::rope::Frequencies;
@@ -87,11 +88,11 @@ impl Forward<'_> {
     pub fn run(&self, rows: &Rows, trunk: Option<&Trunk>, updates: &ViewUpdates, pages: &mut Pages) -> Hidden {
         let layers = self.decoder.layers.len();
         let (mut hidden, from) = match trunk {
-            None => (self.embed(rows), 0),
+            None => (self.embed(rows, updates), 0),
             Some(trunk) => {
-                let mut shared = self.embed(&trunk.rows);
-                let all = self.placed(trunk.rows.all());
                 let base = ViewUpdates { views: vec![None] };
+                let mut shared = self.embed(&trunk.rows, &base);
+                let all = self.placed(trunk.rows.all());
                 let mut stack = Stack::new(self, &trunk.rows, &base, pages);
                 stack.layers(&all, &mut shared, 0..self.trunk);
                 stack.close(&all, &mut shared, self.trunk - 1);
@@ -107,22 +108,36 @@ impl Forward<'_> {
     }
 
     /// The embeddings of the rows' tokens, and of their positions where those are learned.
-    fn embed(&self, rows: &Rows) -> Panels {
+    fn embed(&self, rows: &Rows, updates: &ViewUpdates) -> Panels {
         let Decoder { embedding, positions, shape, .. } = self.decoder;
         let multiplier = shape.multipliers.embedding;
+        let changes_of = |panel: usize| {
+            let view = rows.views.iter().position(|view| view.panels.contains(&panel))?;
+            updates.views[view].as_deref()
+        };
+        let changed = |table: &Matrix, change: Option<&EmbeddingChange>, index: u32, row: &mut Vec<f32>| {
+            let mut scratch = Vec::new();
+            row.clear();
+            row.extend_from_slice(table.rows(index as usize..index as usize + 1, self.precision, &mut scratch));
+            if let Some(change) = change {
+                change.apply(index, row, self.precision);
+            }
+        };
         let mut hidden = Panels::new(rows.tokens.len() / LANES, embedding.cols);
         let stride = hidden.stride();
         let panels = hidden.values_mut().par_chunks_mut(stride);
-        let rows = rows.tokens.par_chunks(LANES).zip(rows.positions.par_chunks(LANES));
-        panels.zip(rows).for_each_init(Vec::new, |scratch, (panel, (tokens, at))| {
+        let places = rows.tokens.par_chunks(LANES).zip(rows.positions.par_chunks(LANES)).enumerate();
+        panels.zip(places).for_each_init(Vec::new, |row, (panel, (index, (tokens, at)))| {
+            let changes = changes_of(index);
             let features = panel.as_chunks_mut::<LANES>().0;
             for (lane, (&token, &position)) in tokens.iter().zip(at).enumerate() {
-                let row = |index: u32| index as usize..index as usize + 1;
-                for (feature, value) in features.iter_mut().zip(embedding.rows(row(token), self.precision, scratch)) {
+                changed(embedding, changes.and_then(|changes| changes.embedding.as_ref()), token, row);
+                for (feature, value) in features.iter_mut().zip(&*row) {
                     feature[lane] = *value * multiplier;
                 }
                 if let Some(positions) = positions {
-                    for (feature, value) in features.iter_mut().zip(positions.rows(row(position), self.precision, scratch)) {
+                    changed(positions, changes.and_then(|changes| changes.positions.as_ref()), position, row);
+                    for (feature, value) in features.iter_mut().zip(&*row) {
                         feature[lane] += *value;
                     }
                 }
@@ -206,8 +221,7 @@ impl<'a> Stack<'a> {
                 self.project(&decoder.layers[index], &asked, group, &products, states, Some(queries), None, scratch);
                 self.finish(index, &asked, group, &products, states, queries, scratch);
                 let mut normed = std::mem::take(&mut scratch.normed);
-                decoder.norm.apply(states, &mut normed);
-                states.copy_from_slice(&normed);
+                states.copy_from_slice(self.normed(Some(&decoder.norm), group, states, &mut normed));
                 scratch.normed = normed;
             });
         });
@@ -234,7 +248,7 @@ impl<'a> Stack<'a> {
         let heads = self.forward.decoder.shape.heads;
         let angles = layer.rope.map(|rope| &placed.angles[rope][group.panels.clone()]);
         let mut normed = std::mem::take(&mut scratch.normed);
-        let x = normed_by(layer.attention_norm.as_ref(), hidden, &mut normed);
+        let x = self.normed(layer.attention_norm.as_ref(), group, hidden, &mut normed);
         let input = Input::new(products, group, x);
         let mut apply = |linears: &[Linear], values: &mut [f32], features: usize, mut offset: usize| {
             for linear in linears {
@@ -245,12 +259,12 @@ impl<'a> Stack<'a> {
         };
         if let Some(queries) = queries {
             apply(&layer.queries, queries, heads.query_size(), 0);
-            turn(queries, heads.query_size(), heads.query_size(), layer.query_norm.as_ref(), angles, heads.dim);
+            self.turn(queries, [heads.query_size(); 2], layer.query_norm.as_ref(), group, angles);
         }
         if let Some(keys) = keys {
             apply(&layer.keys, keys, 2 * heads.key_size(), 0);
             apply(&layer.values, keys, 2 * heads.key_size(), heads.key_size());
-            turn(keys, 2 * heads.key_size(), heads.key_size(), layer.key_norm.as_ref(), angles, heads.dim);
+            self.turn(keys, [2 * heads.key_size(), heads.key_size()], layer.key_norm.as_ref(), group, angles);
         }
         drop(input);
         scratch.normed = normed;
@@ -273,29 +287,77 @@ impl<'a> Stack<'a> {
         let features = shape.hidden;
         let mut normed = std::mem::take(&mut scratch.normed);
         if shape.parallel {
-            normed_by(layer.feed_forward_norm.as_ref(), hidden, &mut normed);
+            self.normed(layer.feed_forward_norm.as_ref(), group, hidden, &mut normed);
         }
         let mut attended = std::mem::take(&mut scratch.attended);
         attended.reset(group.size(shape.heads.query_size()));
         self.attend(index, placed, group, queries, &mut attended, scratch);
-        self.add_to(hidden, layer.attention_post_norm.as_ref(), scratch, |values, add, scratch| {
+        self.add_to(hidden, group, layer.attention_post_norm.as_ref(), scratch, |values, add, scratch| {
             let target = Target { values, features, offset: 0, add };
             products.apply(Function::Linear(&layer.output), &Input::new(products, group, &attended), target, scratch);
         });
         scratch.attended = attended;
         if !shape.parallel {
-            normed_by(layer.feed_forward_norm.as_ref(), hidden, &mut normed);
+            self.normed(layer.feed_forward_norm.as_ref(), group, hidden, &mut normed);
         }
-        self.add_to(hidden, layer.feed_forward_post_norm.as_ref(), scratch, |values, add, scratch| {
+        self.add_to(hidden, group, layer.feed_forward_post_norm.as_ref(), scratch, |values, add, scratch| {
             layer.feed_forward.run(products, group, &normed, Target { values, features, offset: 0, add }, scratch);
         });
         scratch.normed = normed;
+    }
+
+    /// Hands out the panels of each unit with its view.
+    fn by_view(&self, group: &Group, values: &mut [f32], mut work: impl FnMut(usize, &mut [f32])) {
+        let stride = values.len() / group.panels.len();
+        for unit in &group.units {
+            work(unit.view, &mut values[unit.panel * stride..(unit.panel + unit.panels) * stride]);
+        }
+    }
+
+    /// The hidden states of a group after a norm, where there is one.
+    fn normed<'x>(&self, norm: Option<&Norm>, group: &Group, hidden: &[f32], normed: &'x mut Aligned) -> &'x [f32] {
+        normed.resize(hidden.len());
+        let stride = hidden.len() / group.panels.len();
+        match norm {
+            None => normed.copy_from_slice(hidden),
+            Some(norm) => {
+                for unit in &group.units {
+                    let panels = unit.panel * stride..(unit.panel + unit.panels) * stride;
+                    self.updates.norm(unit.view, norm).apply(&hidden[panels.clone()], &mut normed[panels]);
+                }
+            }
+        }
+        normed
+    }
+
+    /// Norms and turns the first `size` of each panel's `features`, as far as the layer does.
+    fn turn(
+        &self,
+        values: &mut [f32],
+        [features, size]: [usize; 2],
+        norm: Option<&Norm>,
+        group: &Group,
+        angles: Option<&[Angles]>,
+    ) {
+        let dim = self.forward.decoder.shape.heads.dim;
+        if let Some(norm) = norm {
+            self.by_view(group, values, |view, values| {
+                let norm = self.updates.norm(view, norm);
+                values.chunks_exact_mut(features * LANES).for_each(|panel| norm.apply_in_place(&mut panel[..size * LANES]));
+            });
+        }
+        if let Some(angles) = angles {
+            for (panel, angles) in values.chunks_exact_mut(features * LANES).zip(angles) {
+                angles.rotate(&mut panel[..size * LANES], dim);
+            }
+        }
     }
 
     /// Adds what a block computes to the hidden states: normed and multiplied first, where the architecture does that.
     fn add_to(
         &self,
         hidden: &mut [f32],
+        group: &Group,
         post_norm: Option<&Norm>,
         scratch: &mut Scratch,
         block: impl FnOnce(&mut [f32], bool, &mut Scratch),
@@ -308,7 +370,7 @@ impl<'a> Stack<'a> {
         added.resize(hidden.len());
         block(&mut added, false, scratch);
         if let Some(norm) = post_norm {
-            norm.apply_in_place(&mut added);
+            self.by_view(group, &mut added, |view, added| self.updates.norm(view, norm).apply_in_place(added));
         }
         if let Some(multiplier) = multiplier {
             scale(&mut added, multiplier);
@@ -394,28 +456,4 @@ fn each<T: Send>(work: Vec<T>, with: impl Fn(T) + Sync) {
     let queue = Mutex::new(work.into_iter());
     let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
     (0..rayon::current_num_threads()).into_par_iter().with_max_len(1).for_each(|_| std::iter::from_fn(next).for_each(&with));
-}
-
-/// The hidden states after a norm, where there is one.
-fn normed_by<'x>(norm: Option<&Norm>, hidden: &'x [f32], normed: &'x mut Aligned) -> &'x [f32] {
-    if let Some(norm) = norm {
-        norm.apply(hidden, normed);
-    } else {
-        normed.resize(hidden.len());
-        normed.copy_from_slice(hidden);
-    }
-    normed
-}
-
-/// Norms and turns the first `size` of each panel's `features`, as far as the layer does.
-fn turn(values: &mut [f32], features: usize, size: usize, norm: Option<&Norm>, angles: Option<&[Angles]>, head_dim: usize) {
-    for (panel, values) in values.chunks_exact_mut(features * LANES).enumerate() {
-        let turned = &mut values[..size * LANES];
-        if let Some(norm) = norm {
-            norm.apply_in_place(turned);
-        }
-        if let Some(angles) = angles {
-            angles[panel].rotate(turned, head_dim);
-        }
-    }
 }

@@ -5,9 +5,10 @@ use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 
+use super::adapter::Change;
 use super::busy::Clock;
 use super::kernel::activation::{Activation, activate, gated};
-use super::kernel::add::add;
+use super::kernel::add::{add, scale};
 use super::kernel::aligned::Aligned;
 use super::kernel::product::{BLOCK, MOST_PANELS, Operand, Start, TILE, product};
 use super::kernel::{LANES, attention, pairs};
@@ -248,8 +249,17 @@ impl<'a> Input<'a> {
     }
 }
 
-/// `scale · A·x` of one linear layer, by unit: `(panels, rank, LANES)`; empty where the unit's view has no update.
-type Low = Vec<Aligned>;
+/// What a unit's view makes of its rows before a linear layer's blocks are computed.
+#[derive(Default)]
+pub struct Prepared {
+    /// The rows themselves, where their features have factors: `(panels, inner, LANES)`.
+    x: Option<Aligned>,
+    /// `scale · A·x`, `(panels, rank, LANES)`; empty where there is no low-rank update.
+    low: Aligned,
+}
+
+/// By unit.
+type Low = Vec<Prepared>;
 
 /// What becomes of results, block by block.
 pub enum Sink<'a> {
@@ -298,20 +308,34 @@ impl Products<'_> {
 
     fn low(&self, linear: &Linear, input: &Input<'_>) -> Low {
         let one = |unit: &Unit| {
-            let Some(update) = linear.site.and_then(|site| self.updates.of(unit.view, site)) else { return Aligned::default() };
-            let (rank, inner) = (update.a.rows, update.a.cols);
-            let mut low = Aligned::zeros(rank * unit.panels * LANES);
-            let mut places: Vec<&mut [f32]> = low.chunks_exact_mut(rank * LANES).collect();
-            self.clock.products(2 * rank * inner * unit.rows, || {
-                product(Operand::dense(input.of(unit, input.x), update.a.as_slice(), inner), None, Start::Zero, &mut places);
-            });
-            let scale = update.scale as f32;
-            for value in low.iter_mut() {
-                *value *= scale;
+            let mut prepared = Prepared::default();
+            let Some(change) = self.change(linear, unit) else { return prepared };
+            if let Some(columns) = &change.columns {
+                let mut x = Aligned::zeros(input.of(unit, input.x).len());
+                x.copy_from_slice(input.of(unit, input.x));
+                for panel in x.chunks_exact_mut(columns.cols * LANES) {
+                    multiply(panel, columns.as_slice());
+                }
+                prepared.x = Some(x);
             }
-            low
+            if let Some(update) = change.low.as_ref().filter(|low| low.scale != 0.0) {
+                let (rank, inner) = (update.a.rows, update.a.cols);
+                let mut low = Aligned::zeros(rank * unit.panels * LANES);
+                let mut places: Vec<&mut [f32]> = low.chunks_exact_mut(rank * LANES).collect();
+                self.clock.products(2 * rank * inner * unit.rows, || {
+                    product(Operand::dense(input.of(unit, input.x), update.a.as_slice(), inner), None, Start::Zero, &mut places);
+                });
+                scale(&mut low, update.scale as f32);
+                prepared.low = low;
+            }
+            prepared
         };
         if self.divided { input.group.units.par_iter().map(one).collect() } else { input.group.units.iter().map(one).collect() }
+    }
+
+    /// What a unit's view changes of a linear layer.
+    fn change(&self, linear: &Linear, unit: &Unit) -> Option<&Change> {
+        self.updates.of(unit.view, linear.site?)
     }
 
     /// Computes some outputs of a function, block by block, for all units of a group.
@@ -427,7 +451,7 @@ impl Products<'_> {
     fn linear(
         &self,
         linear: &Linear,
-        low: &[f32],
+        prepared: &Prepared,
         unit: usize,
         input: &Input<'_>,
         outputs: &Range<usize>,
@@ -435,34 +459,111 @@ impl Products<'_> {
         results: &mut [&mut [f32]],
     ) {
         let unit = &input.group.units[unit];
-        let inner = linear.weight.cols;
-        let update = linear.site.and_then(|site| self.updates.of(unit.view, site)).filter(|_| !low.is_empty());
-        let low = update.map(|update| {
-            let rank = update.a.rows;
-            let (first, last) = (linear.first + outputs.start, linear.first + outputs.end);
-            Operand::dense(low, &update.b.as_slice()[first * rank..last * rank], rank)
+        let change = self.change(linear, unit);
+        let (inner, all) = (linear.weight.cols, linear.first + outputs.start..linear.first + outputs.end);
+        let low = change.and_then(|change| change.low.as_ref()).filter(|_| !prepared.low.is_empty());
+        let low = low.map(|low| {
+            let rank = low.a.rows;
+            Operand::dense(&prepared.low, &low.b.as_slice()[all.start * rank..all.end * rank], rank)
         });
         let rank = low.map_or(0, |low| low.inner);
+        let plain = change.is_none_or(Change::without_low_rank);
         self.clock.products(2 * (inner + rank) * outputs.len() * unit.rows, || match weights {
-            Weights::Bf16(bits) => {
-                pairs::product(input.of(unit, &input.pairs), bits, inner, results);
+            Weights::F32 { values, stride } if plain => {
+                let x = input.of(unit, input.x);
+                product(Operand { x, w: values, inner, stride: *stride }, low, Start::Zero, results);
+            }
+            _ => {
+                let x = prepared.x.as_deref().unwrap_or_else(|| input.of(unit, input.x));
+                self.changed(linear, change, weights, x, input.of(unit, &input.pairs), &all, results);
                 if let Some(low) = low {
                     product(low, None, Start::Results, results);
                 }
             }
-            Weights::F32 { values, stride } => {
-                let x = input.of(unit, input.x);
-                product(Operand { x, w: values, inner, stride: *stride }, low, Start::Zero, results);
-            }
         });
-        if let Some(bias) = &linear.bias {
-            for results in results {
-                for (results, bias) in results.as_chunks_mut::<LANES>().0.iter_mut().zip(&bias.as_slice()[outputs.clone()]) {
+        let added = change.and_then(|change| change.bias.as_ref()).map(|bias| &bias.as_slice()[all]);
+        for bias in linear.bias.as_ref().map(|bias| &bias.as_slice()[outputs.clone()]).into_iter().chain(added) {
+            for results in results.iter_mut() {
+                for (results, bias) in results.as_chunks_mut::<LANES>().0.iter_mut().zip(bias) {
                     for result in results {
                         *result += bias;
                     }
                 }
             }
+        }
+    }
+
+    /// `rows ∘ (base · W·x) + factor · M·x` of some of the site's outputs.
+    #[expect(clippy::too_many_arguments, reason = "what a block depends on, and where it goes")]
+    fn changed(
+        &self,
+        linear: &Linear,
+        change: Option<&Change>,
+        weights: &Weights<'_>,
+        x: &[f32],
+        pairs: &[u32],
+        all: &Range<usize>,
+        results: &mut [&mut [f32]],
+    ) {
+        let inner = linear.weight.cols;
+        let dense = change.and_then(|change| change.dense.as_ref());
+        let (rows, base) = (change.and_then(|change| change.rows.as_ref()), dense.map_or(1.0, |dense| dense.base));
+        // The matrix beside the base's, which may stand alone.
+        let of_dense = |start: Start, results: &mut [&mut [f32]]| {
+            let Some(dense) = dense else { return };
+            let mut scratch = Vec::new();
+            let w = dense.matrix.rows(all.clone(), self.precision, &mut scratch);
+            product(Operand::dense(x, w, inner), None, start, results);
+        };
+        if base == 0.0 {
+            of_dense(Start::Zero, results);
+        } else {
+            match weights {
+                Weights::Bf16(bits) if !pairs.is_empty() && change.is_none_or(|change| change.columns.is_none()) => {
+                    pairs::product(pairs, bits, inner, results);
+                }
+                Weights::Bf16(_) => {
+                    let mut scratch = Vec::new();
+                    let own = all.start - linear.first..all.end - linear.first;
+                    let w = linear.weight.rows(own, self.precision, &mut scratch);
+                    product(Operand::dense(x, w, inner), None, Start::Zero, results);
+                }
+                Weights::F32 { values, stride } => {
+                    product(Operand { x, w: values, inner, stride: *stride }, None, Start::Zero, results);
+                }
+            }
+        }
+        for results in results.iter_mut() {
+            if base != 0.0 && base != 1.0 {
+                scale(results, base as f32);
+            }
+            if let Some(rows) = rows {
+                multiply(results, &rows.as_slice()[all.clone()]);
+            }
+        }
+        match dense {
+            Some(dense) if base == 0.0 && dense.factor != 1.0 => {
+                results.iter_mut().for_each(|results| scale(results, dense.factor as f32));
+            }
+            Some(dense) if base != 0.0 => {
+                let mut beside: Vec<Aligned> = results.iter().map(|results| Aligned::zeros(results.len())).collect();
+                let mut places: Vec<&mut [f32]> = beside.iter_mut().map(|values| &mut values[..]).collect();
+                of_dense(Start::Zero, &mut places);
+                for (results, beside) in results.iter_mut().zip(&mut beside) {
+                    scale(beside, dense.factor as f32);
+                    add(results, beside);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Multiplies each feature of a panel, `(features, LANES)`, by its factor.
+fn multiply(panel: &mut [f32], factors: &[f32]) {
+    for (feature, factor) in panel.as_chunks_mut::<LANES>().0.iter_mut().zip(factors) {
+        for value in feature {
+            *value *= factor;
         }
     }
 }

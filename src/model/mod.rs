@@ -8,6 +8,7 @@
 //! - `decoder`, `linear`, `feed_forward`, `matrix`, `forward`, `kernel`: what a pass computes; `readout`, `sampling`: from its rows to numbers.
 //! - `score`, `generate`: jobs to answers.
 
+mod adapter;
 mod architecture;
 mod batch;
 mod busy;
@@ -22,7 +23,6 @@ mod job;
 #[doc(hidden)]
 pub mod kernel;
 mod linear;
-mod lora;
 mod matrix;
 mod pages;
 mod plan;
@@ -43,26 +43,28 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+pub use adapter::NullKind;
 pub use batch::{Batch, Done, Tell};
 pub use busy::Busy;
 pub use error::ModelError;
 pub use job::{Job, Work};
-pub use lora::NullKind;
+
 pub use matrix::Precision;
 pub use source::{Located, Source};
 
 use lru::LruCache;
 use serde_json::Value;
 
+use adapter::{Adapter, Changes};
 use architecture::Shape;
 use busy::Clock;
 use config::Fields;
 use decoder::Decoder;
 use forward::Forward;
 use linear::ScratchPool;
-use lora::{Adapter, Update};
+
 use rows::ViewPanels;
-use site::ViewUpdates;
+use site::{ViewUpdates, ViewWeights};
 use tokenizer::Tokenizer;
 use weights::Tensors;
 
@@ -74,8 +76,8 @@ const VIEWS_KEPT: NonZeroUsize = NonZeroUsize::new(32).unwrap();
 /// Logits of distributions held whole at once, in values (16 MiB).
 const HELD_VALUES: usize = 4 << 20;
 
-/// The updates of one view by site; `None` where the view leaves the base as it is.
-type Updates = Option<Arc<Vec<Option<Update>>>>;
+/// What one view changes; `None` where it leaves the base as it is.
+type Updates = Option<Arc<ViewWeights>>;
 
 /// A base with at most one adapter, ready to answer. A clone shares all that is large.
 #[derive(Clone)]
@@ -142,7 +144,7 @@ impl Model {
         let (tokenizer, digest) = (tokenizer?, digest?);
         let eos = end_tokens(base, &tokenizer)?;
         let decoder = Decoder::load(shape, &mut tensors, precision)?;
-        let adapter = adapter.map(|dir| Adapter::load(dir, &decoder.sites)).transpose()?;
+        let adapter = adapter.map(|dir| Adapter::load(dir, &decoder, precision)).transpose()?;
         let facts = BaseFacts { architecture, parameters, digest, tokenizer_digest: tokenizer.digest.clone() };
         Ok(Self {
             decoder: Arc::new(decoder),
@@ -159,7 +161,7 @@ impl Model {
 
     pub fn adapter(&self) -> Option<AdapterFacts> {
         self.adapter.as_ref().map(|adapter| AdapterFacts {
-            peft_type: "LORA",
+            peft_type: adapter.kind,
             tensors: adapter.tensors,
             parameters: adapter.parameters,
             digest: adapter.digest.clone(),
@@ -178,19 +180,15 @@ impl Model {
     /// ‖ΔW‖ / ‖W‖ of every module that the adapter touches, in the model's order.
     pub fn module_norms(&self) -> Vec<ModuleNorm> {
         let Some(adapter) = &self.adapter else { return Vec::new() };
-        let linears = self.decoder.linears();
-        adapter
-            .updates
-            .iter()
-            .map(|(&site, update)| {
-                let weight = linears[site].iter().map(|part| part.weight.norm().powi(2)).sum::<f64>().sqrt();
-                let norm = update.norm();
-                ModuleNorm {
-                    module: self.decoder.sites[site].path.clone(),
-                    relative: if weight > 0.0 { norm / weight } else { norm },
-                }
-            })
-            .collect()
+        let of_site = |(&site, change): (&usize, &adapter::Change)| {
+            let weight = &self.decoder.weights[site].weight;
+            let (norm, of_base) = (change.norm(weight), weight.norm());
+            ModuleNorm {
+                module: self.decoder.sites[site].path.clone(),
+                relative: if of_base > 0.0 { norm / of_base } else { norm },
+            }
+        };
+        adapter.changes.sites.iter().map(of_site).collect()
     }
 
     /// Positions in the model's context.
@@ -224,7 +222,12 @@ impl Model {
     /// rows are computed.
     fn trunk(&self) -> usize {
         let Some(adapter) = &self.adapter else { return 0 };
-        let touched = adapter.updates.keys().map(|&site| self.decoder.sites[site].layer).min();
+        let Changes { sites, norms, embedding, positions } = &adapter.changes;
+        // Norms are few: one that is changed ends the trunk, wherever it is.
+        if embedding.is_some() || positions.is_some() || !norms.is_empty() {
+            return 0;
+        }
+        let touched = sites.keys().map(|&site| self.decoder.sites[site].layer).min();
         touched.unwrap_or(0).min(self.decoder.layers.len() - 1)
     }
 
@@ -259,17 +262,36 @@ impl Model {
         if view == View::Base {
             return None;
         }
+        let changes = &adapter.changes;
+        let lambda = match view {
+            View::Scaled(lambda) => lambda.value(),
+            _ => 1.0,
+        };
         let mut sites = vec![None; self.decoder.sites.len()];
-        for (&site, update) in &adapter.updates {
+        for (&site, change) in &changes.sites {
             let made = match view {
-                View::Base | View::Ft => update.clone(),
-                View::Scaled(lambda) => Update { scale: update.scale * lambda.value(), ..update.clone() },
-                View::Null(seed) => lora::draw(update, seed, &self.decoder.sites[site].path, self.null_kind),
+                View::Null(seed) => {
+                    let (path, weight) = (&self.decoder.sites[site].path, &self.decoder.weights[site].weight);
+                    adapter::draw(change, weight, seed, path, self.null_kind).into()
+                }
+                View::Scaled(_) => change.scaled(lambda),
+                View::Base | View::Ft => change.clone(),
             };
             // A product with zero adds nothing and costs as much as any.
-            sites[site] = (made.scale != 0.0).then_some(made);
+            sites[site] = (!made.is_nothing()).then_some(made);
         }
-        Some(Arc::new(sites))
+        let mut norms = vec![None; self.decoder.norms.len()];
+        // A null is a draw of linear layers: norms and embeddings are the base's.
+        if matches!(view, View::Null(_)) {
+            return Some(Arc::new(ViewWeights { sites, norms, ..ViewWeights::default() }));
+        }
+        for (&slot, norm) in &changes.norms {
+            let exact = matches!(view, View::Ft);
+            norms[slot] = Some(if exact { norm.clone() } else { self.decoder.norms[slot].towards(norm, lambda) });
+        }
+        let scaled = |change: &Option<adapter::EmbeddingChange>| change.as_ref().map(|change| change.scaled(lambda));
+        let (embedding, positions) = (scaled(&changes.embedding), scaled(&changes.positions));
+        Some(Arc::new(ViewWeights { sites, norms, embedding, positions }))
     }
 }
 

@@ -5,12 +5,12 @@ mod small;
 mod tests;
 
 use super::Model;
+use super::adapter::{LowRank, draw};
 use super::architecture::Shape;
 use super::decoder::{Layer, Norm};
 use super::feed_forward::{Experts, FeedForward};
 use super::kernel::activation::{Activation, exact_erf};
 use super::linear::Linear;
-use super::lora::{Update, draw};
 use super::matrix::Matrix;
 use crate::request::View;
 
@@ -58,13 +58,17 @@ impl Reference<'_> {
     }
 
     /// What the view adds at a site.
-    fn update(&self, site: usize) -> Option<Update> {
-        let update = self.model.adapter.as_ref()?.updates.get(&site)?;
+    fn update(&self, site: usize) -> Option<LowRank> {
+        let change = self.model.adapter.as_ref()?.changes.sites.get(&site)?;
+        let update = change.low.as_ref()?;
+        let decoder = &self.model.decoder;
         match self.view {
             View::Base => None,
             View::Ft => Some(update.clone()),
-            View::Scaled(lambda) => Some(Update { scale: update.scale * lambda.value(), ..update.clone() }),
-            View::Null(seed) => Some(draw(update, seed, &self.model.decoder.sites[site].path, self.model.null_kind)),
+            View::Scaled(lambda) => Some(LowRank { scale: update.scale * lambda.value(), ..update.clone() }),
+            View::Null(seed) => {
+                Some(draw(change, &decoder.weights[site].weight, seed, &decoder.sites[site].path, self.model.null_kind))
+            }
         }
     }
 

@@ -201,6 +201,9 @@ impl Section<'_> {
                 .refused(format!("`partial_rotary_factor` is {share}, and this architecture turns whole heads")));
         }
         let dims = (defaults.head_dim as f64 * share) as usize;
+        if share == 1.0 && !dims.is_multiple_of(2) {
+            return Err(self.fields.refused(format!("`head_dim` {dims} is odd, and rope turns pairs of dimensions")));
+        }
         if !(share > 0.0 && share <= 1.0 && dims > 0 && dims.is_multiple_of(2)) {
             let turned =
                 format!("`partial_rotary_factor` is {share}, which turns {dims} dimensions of a head of {}", defaults.head_dim);

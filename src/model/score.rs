@@ -18,7 +18,7 @@ use super::{Model, effective};
 use crate::request::{Answer, CompletionLogprob, RequestError, RollingLogprob, View};
 
 /// Rows of one pass, and bytes of keys and values that are kept between passes.
-const BUDGET: Budget = Budget { rows: 8192, kept_bytes: 192 << 20 };
+const BUDGET: Budget = Budget { rows: 4096, kept_bytes: 192 << 20 };
 
 /// What a node's state is wanted for.
 #[derive(Clone, Copy)]

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::lora::Update;
+use super::adapter::{Change, EmbeddingChange};
+use super::decoder::Norm;
 
 /// The place of a linear layer: an adapter is planned against these before anything is applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,16 +16,34 @@ pub struct Site {
     pub head: bool,
     /// The layer that it is in; that of the vocabulary projection comes after the last.
     pub layer: usize,
+    /// Its checkpoint stores it as (in, out).
+    pub transposed: bool,
 }
 
-/// The updates of every site under each view of one forward pass, in the order of its views; `None` leaves the base.
+/// What one view changes of the base.
+#[derive(Default)]
+pub struct ViewWeights {
+    /// By site.
+    pub sites: Vec<Option<Change>>,
+    /// By norm.
+    pub norms: Vec<Option<Norm>>,
+    pub embedding: Option<EmbeddingChange>,
+    pub positions: Option<EmbeddingChange>,
+}
+
+/// What each view of one forward pass changes, in the order of its views; `None` leaves the base.
 pub struct ViewUpdates {
-    pub views: Vec<Option<Arc<Vec<Option<Update>>>>>,
+    pub views: Vec<Option<Arc<ViewWeights>>>,
 }
 
 impl ViewUpdates {
-    /// What a view adds at a site.
-    pub fn of(&self, view: usize, site: usize) -> Option<&Update> {
-        self.views[view].as_ref()?[site].as_ref()
+    /// What a view changes at a site.
+    pub fn of(&self, view: usize, site: usize) -> Option<&Change> {
+        self.views[view].as_ref()?.sites[site].as_ref()
+    }
+
+    /// A norm as a view has it.
+    pub fn norm<'n>(&'n self, view: usize, norm: &'n Norm) -> &'n Norm {
+        self.views[view].as_ref().and_then(|view| view.norms[norm.slot].as_ref()).unwrap_or(norm)
     }
 }

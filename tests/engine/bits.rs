@@ -371,7 +371,7 @@ proptest! {
 
 #[test]
 fn a_call_of_many_passes_ends_after_the_one_in_which_it_is_told_to() {
-    let requests: Vec<Request> = (0..10).map(|seed| rolling(long_text(seed, 1000))).collect();
+    let requests: Vec<Request> = (0..20).map(|seed| rolling(long_text(seed, 1000))).collect();
     let jobs = jobs(&LONG, &requests);
     let all = batches(&LONG, &jobs, usize::MAX);
     assert!(all.len() > 2, "{} passes", all.len());

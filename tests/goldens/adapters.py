@@ -13,7 +13,7 @@ from peft import AdaLoraConfig, IA3Config, LNTuningConfig, LoHaConfig, LoKrConfi
 from peft import PeftConfig, PeftModel, get_peft_model
 from transformers import GPT2Config, LlamaConfig
 
-from golden import ATTENTION, TINY, Golden, Json, noise
+from golden import TINY, Golden, Json, noise
 
 LENGTHS = (2, 8)
 FULL = "full"           # in place of a method of peft: the whole model was trained
@@ -26,7 +26,9 @@ FROM_NOISE = {"lora_A": 0.3, "lora_B": 0.3, "lora_E": 1.0, "lora_embedding_A": 0
 class Adapted(Golden):
     method: type[PeftConfig] | str = LoraConfig
     lengths: tuple[int, ...] = LENGTHS
+    dtype: torch.dtype = torch.bfloat16                     # small, and what most people train adapters on
     new_tokens: int = 0                                     # embeddings grown by so many rows before training
+    twice: bool = False                                     # the file holds a tied head too, of which peft reads one
     trained: tuple[str, ...] = ()                           # of FULL: what the names of trained tensors hold
     finish: Callable[[PeftModel], None] = lambda adapted: None
 
@@ -65,11 +67,11 @@ ADAPTERS = [
         adapter_mistakes=({"use_dora": False},),
     ),
     Adapted(
-        "adapter_bias_all", "LoRA on q_proj with bias \"all\": every bias of the model is trained too",
+        "adapter_bias_all", 'LoRA on q_proj with bias "all": every bias of the model is trained too',
         BIASES, adapter=dict(bias="all", target_modules=["q_proj"]),
     ),
     Adapted(
-        "adapter_bias_lora_only", "LoRA on q_proj and up_proj with bias \"lora_only\": their own biases are trained too",
+        "adapter_bias_lora_only", 'LoRA on q_proj and up_proj with bias "lora_only": their own biases are trained',
         BIASES, adapter=dict(bias="lora_only", target_modules=["q_proj", "up_proj"]),
     ),
     Adapted(
@@ -77,12 +79,23 @@ ADAPTERS = [
         BIASES, adapter=dict(lora_bias=True, target_modules=["q_proj", "down_proj"]),
     ),
     Adapted(
-        "adapter_modules_to_save", "LoRA on v_proj, lm_head and all norms trained whole (\"norm\" ends every norm's name)",
+        "adapter_modules_to_save", "LoRA on v_proj, lm_head and all norms trained whole, since modules are "
+        "found by the end of their name",
         UNTIED, adapter=dict(target_modules=["v_proj"], modules_to_save=["lm_head", "norm"]),
     ),
     Adapted(
         "adapter_modules_to_save_embeddings", "LoRA on v_proj, embed_tokens trained whole, own head",
         UNTIED, adapter=dict(target_modules=["v_proj"], modules_to_save=["embed_tokens"]),
+    ),
+    Adapted(
+        "adapter_modules_to_save_embeddings_tied", "LoRA on v_proj, embed_tokens of a tied model trained whole: the "
+        "head stays the base's",
+        TIED, adapter=dict(target_modules=["v_proj"], modules_to_save=["embed_tokens"]),
+    ),
+    Adapted(
+        "adapter_modules_to_save_both_tied", "LoRA on v_proj, embed_tokens and lm_head of a tied model trained whole, "
+        "each on its own",
+        TIED, adapter=dict(target_modules=["v_proj"], modules_to_save=["embed_tokens", "lm_head"]),
     ),
     Adapted(
         "adapter_lora_embedding", "LoRA on embed_tokens and v_proj, own head; the file holds the base's embeddings too",
@@ -93,18 +106,18 @@ ADAPTERS = [
         TIED, adapter=dict(target_modules=["embed_tokens", "v_proj"]),
     ),
     Adapted(
-        "adapter_lora_embedding_tied_both", "LoRA on embed_tokens of a tied model with ensure_weight_tying: the head has "
-        "the same update",
-        TIED, adapter=dict(target_modules=["embed_tokens", "v_proj"], ensure_weight_tying=True),
+        "adapter_lora_embedding_tied_both", "LoRA on embed_tokens of a tied model with ensure_weight_tying: the head "
+        "has the same update",
+        TIED, adapter=dict(target_modules=["embed_tokens", "v_proj"], ensure_weight_tying=True), twice=True,
     ),
     Adapted(
         "adapter_trainable_tokens", "LoRA on v_proj, four tokens' embeddings trained, and their rows of the tied head",
-        TIED, adapter=dict(target_modules=["v_proj"], trainable_token_indices=[5, 3, 40, 77]),
-        adapter_mistakes=({"trainable_token_indices": [3, 5, 40, 77]},),
+        TIED, adapter=dict(target_modules=["v_proj"], trainable_token_indices=[60, 3, 40, 77]),
+        adapter_mistakes=({"trainable_token_indices": [3, 60, 40, 77]},),
     ),
     Adapted(
         "adapter_trainable_tokens_untied", "LoRA on v_proj, three tokens' embeddings trained, own head untouched",
-        UNTIED, adapter=dict(target_modules=["v_proj"], trainable_token_indices={"embed_tokens": [7, 30, 12]}),
+        UNTIED, adapter=dict(target_modules=["v_proj"], trainable_token_indices={"embed_tokens": [75, 26, 12]}),
     ),
     Adapted(
         "adapter_exclude", "LoRA on all linear layers but those of exclude_modules",
@@ -116,8 +129,8 @@ ADAPTERS = [
         TIED, adapter=dict(target_modules=["q_proj", "down_proj"], layers_pattern="layers", layers_to_transform=[1]),
     ),
     Adapted(
-        "adapter_resized", "LoRA on v_proj, two tokens added and trained with all embeddings, which the file holds; views "
-        "ft and scaled_0.50 have 98 columns, and the new rows are the adapter's in both",
+        "adapter_resized", "LoRA on v_proj, two tokens added and trained with all embeddings, which the file holds; "
+        "views ft and scaled_0.50 have 98 columns, and the new rows are the adapter's in both",
         UNTIED, adapter=dict(target_modules=["v_proj"]), new_tokens=2,
     ),
     Adapted(
@@ -160,7 +173,6 @@ ADAPTERS = [
 ]
 
 
-@torch.no_grad()
 def train(golden: Adapted, model: torch.nn.Module, plain: Json) -> torch.nn.Module:
     """A copy of the base, adapted, with parameters moved so far that each matters."""
     model = grow(golden, copy.deepcopy(model))
@@ -168,22 +180,38 @@ def train(golden: Adapted, model: torch.nn.Module, plain: Json) -> torch.nn.Modu
         moved = [(n, p) for n, p in model.named_parameters() if any(part in n for part in golden.trained)]
     else:
         settings = plain | golden.adapter if golden.method is LoraConfig else golden.adapter
-        model = get_peft_model(model, golden.method(**settings)).eval()
+        model = copyable(get_peft_model(model, golden.method(**settings)).eval())
         if golden.new_tokens:
             for embedding in (model.get_input_embeddings(), model.get_output_embeddings()):
                 embedding.weight.requires_grad_(True)
         moved = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
-    for name, parameter in moved:
-        std = next((s for part, s in FROM_NOISE.items() if part in name), None)
-        start, std = (parameter, 0.3) if std is None else (0.0, std)
-        parameter.copy_(start + noise(f"{golden.name} {name}", parameter.shape, std))
+    places = set()
+    with torch.no_grad():
+        for name, parameter in moved:
+            if parameter.data_ptr() in places:      # a tied factor is the transpose of another
+                continue
+            places.add(parameter.data_ptr())
+            std = next((s for part, s in FROM_NOISE.items() if part in name), None)
+            start, std = (parameter, 0.3) if std is None else (0.0, std)
+            value = start + noise(f"{golden.name} {name}", parameter.shape, std)
+            parameter.copy_(value.to(golden.dtype) if golden.method is FULL else value)
     golden.finish(model)
     return model
 
 
+def copyable(adapted: PeftModel) -> PeftModel:
+    """Beside the factors of a tied layer, peft keeps the views they were made from, which cannot be copied."""
+    for module in adapted.modules():
+        getattr(module, "kwargs", {}).pop("tied_adapter", None)
+    return adapted
+
+
 def grow(golden: Adapted, model: torch.nn.Module) -> torch.nn.Module:
     if golden.new_tokens:
-        model.resize_token_embeddings(SMALL["vocab_size"] + golden.new_tokens, mean_resizing=False)
+        known = SMALL["vocab_size"]
+        model.resize_token_embeddings(known + golden.new_tokens, mean_resizing=False)
+        for embedding in (model.get_input_embeddings(), model.get_output_embeddings()):
+            embedding.weight.data[known:] = 0.0     # transformers fills new rows at random
     return model
 
 

@@ -54,9 +54,10 @@ def gpt2_of_the_hub(tensors: Tensors) -> Tensors:
 def neox_of_the_hub(tensors: Tensors) -> Tensors:
     """Pythia's checkpoints hold each layer's causal mask, the value that masks, and rope's frequencies."""
     positions = NEOX["max_position_embeddings"]
+    mask = torch.ones(positions, positions, dtype=torch.bool).tril()[None, None]
     for i in range(NEOX["num_hidden_layers"]):
         tensors |= {
-            f"gpt_neox.layers.{i}.attention.bias": torch.ones(positions, positions, dtype=torch.bool).tril()[None, None],
+            f"gpt_neox.layers.{i}.attention.bias": mask.clone(),
             f"gpt_neox.layers.{i}.attention.masked_bias": torch.tensor(-1e9),
             f"gpt_neox.layers.{i}.attention.rotary_emb.inv_freq": 100.0 ** -(torch.arange(0, 16, 2) / 16),
         }

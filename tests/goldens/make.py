@@ -7,13 +7,14 @@ Made with torch 2.15.0, transformers 5.23.0, peft 0.21.2, tokenizers 0.23.3, saf
 (requirements.txt). The numbers come from the model in memory; they are then checked against what
 is on disk, read back by another route, and against deliberate mistakes that must change them.
 
-To add a golden: one entry in `ARCHITECTURES` (architectures.py).
+To add a golden: one entry in `ARCHITECTURES` (architectures.py) or `ADAPTERS` (adapters.py).
 """
 
 import copy
 import json
 import math
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -35,24 +36,19 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.utils import logging
 
+from adapters import ADAPTERS, FULL, Adapted, copyable, grow, interpolated, train
 from architectures import ARCHITECTURES
-from golden import SPECIAL, TINY, WORDS, Golden, Json, with_values
+from golden import SPECIAL, WORDS, Golden, Json, noise, with_values
 
-GOLDENS = ARCHITECTURES
+GOLDENS = ARCHITECTURES + ADAPTERS
 SCALE = 0.5                          # the λ of the view scaled_0.50
 PLAIN: Json = dict(r=4, lora_alpha=8, target_modules=["q_proj", "v_proj"], lora_dropout=0.0,
                    bias="none", task_type="CAUSAL_LM")
 PLAIN_CODE: Json = dict(attn_implementation="eager", experts_implementation="eager")    # fused ones know no float64
 
 
-def noise(label: str, shape: torch.Size, std: float) -> torch.Tensor:
-    """Normal noise of the same seed wherever the label is the same."""
-    generator = torch.Generator().manual_seed(zlib.crc32(label.encode()))
-    return torch.randn(shape, generator=generator) * std
-
-
-def make_tokenizer(bos: bool) -> Tokenizer:
-    vocab = {token: i for i, token in enumerate(SPECIAL + WORDS)}
+def make_tokenizer(bos: bool, new_tokens: int = 0) -> Tokenizer:
+    vocab = {token: i for i, token in enumerate(SPECIAL + WORDS + [f"new{i}" for i in range(new_tokens)])}
     tokenizer = Tokenizer(models.WordLevel(vocab, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.add_special_tokens(SPECIAL)
@@ -135,14 +131,20 @@ def save_base(golden: Golden, model: torch.nn.Module, folder: Path) -> None:
     make_tokenizer(golden.bos).save(str(folder / "tokenizer.json"))
 
 
-def save_adapter(golden: Golden, adapted: PeftModel, folder: Path) -> None:
-    adapted.save_pretrained(folder)
+def save_adapter(golden: Golden, adapted: torch.nn.Module, folder: Path) -> None:
+    if isinstance(golden, Adapted) and golden.method is FULL:
+        return save_base(golden, adapted, folder)
+    resized = isinstance(golden, Adapted) and golden.new_tokens > 0
+    adapted.save_pretrained(folder, **dict(save_embedding_layers=True) if resized else {})
     (folder / "README.md").unlink()
+    if resized:
+        make_tokenizer(golden.bos, golden.new_tokens).save(str(folder / "tokenizer.json"))
 
     def rewrite(config: Json) -> Json:
         config["base_model_name_or_path"] = "base"
-        if isinstance(config["target_modules"], list):
-            config["target_modules"].sort()         # peft writes a set in the order of its hashes
+        for key in ("target_modules", "exclude_modules", "feedforward_modules"):
+            if isinstance(config.get(key), list):
+                config[key].sort()                  # peft writes a set in the order of its hashes
         return golden.adapter_json(config)
 
     edit_json(folder / "adapter_config.json", rewrite)
@@ -151,23 +153,36 @@ def save_adapter(golden: Golden, adapted: PeftModel, folder: Path) -> None:
     save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
 
 
-def load_base(folder: Path, **overrides: object) -> torch.nn.Module:
+def load_base(folder: Path, part: str = "base", **overrides: object) -> torch.nn.Module:
     """The base as it lies on disk, in float32. Overrides replace keys of config.json."""
     with tempfile.TemporaryDirectory() as scratch:
-        shutil.copytree(folder / "base", scratch, dirs_exist_ok=True)
+        shutil.copytree(folder / part, scratch, dirs_exist_ok=True)
         edit_json(Path(scratch, "config.json"), with_values(**overrides))
         config = AutoConfig.from_pretrained(scratch)
         return AutoModelForCausalLM.from_pretrained(scratch, config=config, dtype=torch.float32, **PLAIN_CODE).eval()
 
 
-def load_adapted(folder: Path, **overrides: object) -> PeftModel:
-    """Base and adapter as they lie on disk. Overrides replace keys of adapter_config.json."""
+def load_adapted(golden: Golden, folder: Path, distorted: str | None = None, **overrides: object) -> torch.nn.Module:
+    """Base and adapter as they lie on disk. Overrides replace keys of adapter_config.json; of distorted tensors, those
+    of one kind, the values are half as large again.
+    """
+    if isinstance(golden, Adapted) and golden.method is FULL:
+        return load_base(folder, "adapter")
     with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)
-        warnings.simplefilter("error", UserWarning)     # peft only warns of missing adapter keys
+        warnings.filterwarnings("error", message="(?s).*missing adapter keys")      # of which peft only warns
         shutil.copytree(folder / "adapter", scratch, dirs_exist_ok=True)
         edit_json(Path(scratch, "adapter_config.json"), with_values(**overrides))
-        return PeftModel.from_pretrained(load_base(folder), scratch).eval()
+        if distorted is not None:
+            file = Path(scratch, "adapter_model.safetensors")
+            save_file({k: v * 1.5 if kind(k) == distorted else v for k, v in load_file(file).items()}, file)
+        base = load_base(folder)
+        base = grow(golden, base) if isinstance(golden, Adapted) else base
+        return copyable(PeftModel.from_pretrained(base, scratch).eval())
+
+
+def kind(key: str) -> str:
+    """An adapter tensor's name without its layer."""
+    return re.sub(r"\.\d+\.", ".N.", key)
 
 
 def distance(a: list[torch.Tensor], b: list[torch.Tensor]) -> float:
@@ -175,14 +190,14 @@ def distance(a: list[torch.Tensor], b: list[torch.Tensor]) -> float:
 
 
 @torch.no_grad()
-def merged(folder: Path, updates: dict[str, LoraLayer], scale: float) -> torch.nn.Module:
-    """The base in float64 with `scale` times each update added to its weight."""
-    model = load_base(folder).double()
-    for name, layer in updates.items():
-        factors = (layer.lora_B["default"].weight.double(), layer.lora_A["default"].weight.double())
-        update = factors[0] @ factors[1]
-        update = update.T if layer.fan_in_fan_out else update
-        model.get_submodule(name).weight += scale * layer.scaling["default"] * update
+def merged(base: torch.nn.Module, adapted: PeftModel, scale: float) -> torch.nn.Module:
+    """The base in float64 with `scale` times each LoRA update added to its weight."""
+    model = copy.deepcopy(base).double()
+    for name, layer in adapted.base_model.model.named_modules():
+        if isinstance(layer, LoraLayer):
+            update = layer.lora_B["default"].weight.double() @ layer.lora_A["default"].weight.double()
+            update = update.T if layer.fan_in_fan_out else update
+            model.get_submodule(name).weight += scale * layer.scaling["default"] * update
     return model
 
 
@@ -196,27 +211,30 @@ def check(golden: Golden, folder: Path, views: dict[str, list[torch.Tensor]]) ->
         assert tokenizer.encode(text).ids == ids
         assert tokenizer.decode(ids) == text
 
-    adapted = load_adapted(folder)
-    updates = {n: m for n, m in adapted.base_model.model.named_modules() if isinstance(m, LoraLayer)}
-    assert 2 * len(updates) == len(load_file(folder / "adapter/adapter_model.safetensors"))
-    same_route = {"base": log_probs(load_base(folder), token_ids), "ft": log_probs(adapted, token_ids)}
-    # By another route than peft's: updates merged into the base weights, all in float64.
-    merged_route = {view: log_probs(merged(folder, updates, scale), token_ids)
-                    for view, scale in (("base", 0.0), ("ft", 1.0), (f"scaled_{SCALE:.2f}", SCALE))}
+    base, adapted = load_base(folder), load_adapted(golden, folder)
+    same_route = {"base": log_probs(base, token_ids), "ft": log_probs(adapted, token_ids)}
+    # By another route than peft's forward: merged weights, all in float64.
+    merge = interpolated if isinstance(golden, Adapted) else merged
+    merged_route = {"base": log_probs(copy.deepcopy(base).double(), token_ids)}
+    for view, scale in (("ft", 1.0), (f"scaled_{SCALE:.2f}", SCALE)):
+        merged_route[view] = log_probs(merge(base, adapted, scale), token_ids)
     rounding = 0.0
     for route, limit in ((same_route, 1e-5), (merged_route, 4e-5)):
         for view, tensors in route.items():
-            assert all(t.shape == (len(ids), TINY["vocab_size"]) for t, ids in zip(tensors, token_ids, strict=True))
             error = distance(tensors, [stored[f"{view}.{i}"] for i in range(len(token_ids))])
             assert error < limit, f"{golden.name}: {view} on disk is {error:.2e} from what was stored"
             rounding = max(rounding, error)
 
     misread = [("base", load_base(folder, **mistake)) for mistake in golden.config_mistakes]
-    misread += [("ft", load_adapted(folder, **mistake)) for mistake in golden.adapter_mistakes]
+    misread += [("ft", load_adapted(golden, folder, **mistake)) for mistake in golden.adapter_mistakes]
+    if isinstance(golden, Adapted) and golden.method is not FULL and not golden.twice:
+        kinds = {kind(k) for k in load_file(folder / "adapter/adapter_model.safetensors")}
+        misread += [("ft", load_adapted(golden, folder, distorted=k)) for k in sorted(kinds)]
     mistakes = [distance(log_probs(model, token_ids), views[view]) for view, model in misread]
     assert all(d > 0.01 for d in mistakes), f"{golden.name}: a mistake goes unseen: {mistakes}"
 
-    all_base, all_ft = torch.cat(views["base"]).double(), torch.cat(views["ft"]).double()
+    all_base = torch.cat(views["base"]).double()
+    all_ft = torch.cat(views["ft"]).double()[:, :all_base.shape[1]]
     return {
         "entropy": -(all_base.exp() * all_base).sum(-1).mean().item(),     # uniform is ln 96 = 4.56
         "kl(base, ft)": (all_base.exp() * (all_base - all_ft)).sum(-1).mean().item(),
@@ -236,11 +254,16 @@ def make(golden: Golden) -> None:
     model = make_base(golden)
     save_base(golden, model, folder / "base")
     views = {"base": log_probs(model, token_ids)}
-    adapted = make_adapted(golden, model)
-    views["ft"] = log_probs(adapted, token_ids)
-    for layer in lora_layers(adapted):
-        layer.set_scale("default", SCALE)
-    views[f"scaled_{SCALE:.2f}"] = log_probs(adapted, token_ids)
+    if isinstance(golden, Adapted):
+        adapted = train(golden, model, PLAIN)
+        views["ft"] = log_probs(adapted, token_ids)
+        views[f"scaled_{SCALE:.2f}"] = log_probs(interpolated(model, adapted, SCALE).float(), token_ids)
+    else:
+        adapted = make_adapted(golden, model)
+        views["ft"] = log_probs(adapted, token_ids)
+        for layer in lora_layers(adapted):
+            layer.set_scale("default", SCALE)
+        views[f"scaled_{SCALE:.2f}"] = log_probs(adapted, token_ids)
     save_adapter(golden, adapted, folder / "adapter")
 
     header = {"description": golden.description, "texts": texts, "token_ids": token_ids}
@@ -256,7 +279,7 @@ def make(golden: Golden) -> None:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     logging.disable_progress_bar()
-    warnings.simplefilter("ignore", FutureWarning)
+    warnings.simplefilter("ignore")
     wanted = sys.argv[1:]
     unknown = set(wanted) - {g.name for g in GOLDENS}
     if unknown:

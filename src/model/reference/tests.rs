@@ -187,6 +187,8 @@ proptest! {
     fn a_greedy_continuation_takes_what_the_reference_holds_most_probable(
         small in small(), sequences in sequences(1..10, 30), lengths in prop::collection::vec(1usize..12, 10),
     ) {
+        // A continuation that crosses the original context is refused before it comes here.
+        prop_assume!(small.golden != "phi3_longrope");
         let model = small.load(Precision::F32);
         let job = |((view, tokens), max_new_tokens): (&(View, Vec<u32>), &usize)| {
             let tokens = tokens.iter().map(|token| token % small.vocab as u32).collect();
@@ -234,6 +236,8 @@ proptest! {
     fn answers_have_the_same_bits_whatever_the_budgets(
         small in small(), sequences in sequences(1..24, 60), rows in 1usize..120, kept in 0usize..8,
     ) {
+        // The beginning of a long text is another text there.
+        prop_assume!(small.golden != "phi3_longrope");
         let model = small.load(if small.seed % 4 == 0 { Precision::Bf16 } else { Precision::F32 });
         let sequences: Vec<(View, Vec<u32>)> = sequences
             .into_iter()
@@ -369,13 +373,15 @@ fn a_logit_that_is_not_finite_is_an_error_of_its_own_request() {
     let mut model = small.load(Precision::F32);
     let spoiled = {
         let adapter = model.adapter.as_ref().unwrap();
-        let (&site, update) = adapter.updates.iter().next().unwrap();
+        let (&site, change) = adapter.changes.sites.iter().next().unwrap();
+        let update = change.low.as_ref().unwrap();
         let mut b = update.b.as_slice().to_vec();
         // The logit of token 30 overflows under `ft`.
         b[30 * update.b.cols..31 * update.b.cols].fill(f32::MAX);
         let b = crate::model::weights::Weight::owned(update.b.rows, update.b.cols, b);
-        let update = crate::model::lora::Update { b, scale: 1e30, ..update.clone() };
-        crate::model::Adapter { updates: [(site, update)].into(), digest: adapter.digest.clone(), ..*adapter.as_ref() }
+        let update = crate::model::adapter::LowRank { b, scale: 1e30, ..update.clone() };
+        let changes = crate::model::Changes { sites: [(site, update.into())].into(), ..adapter.changes.clone() };
+        crate::model::Adapter { changes, digest: adapter.digest.clone(), ..*adapter.as_ref() }
     };
     model.adapter = Some(spoiled.into());
     let tokens = vec![5u32, 6, 7];

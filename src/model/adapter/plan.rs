@@ -1,0 +1,291 @@
+//! An adapter matched against the model's sites: every tensor consumed, every targeted site filled, or refused by name.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use super::change::{EmbeddingChange, LowRank};
+use super::config::{BiasesSaved, Config, Kind, PEFT_TYPES};
+use super::keys::{Part, Parts, by_module};
+use super::kinds::{Module, Target, check_finite, check_finite_matrix, check_same};
+use super::{Adapter, Changes, whole};
+use crate::model::decoder::Decoder;
+use crate::model::error::{ModelError, some_of};
+use crate::model::matrix::Precision;
+use crate::model::weights::{Tensors, Weight};
+
+impl Adapter {
+    /// Reads an adapter, or a whole model of the base's architecture, from a folder.
+    pub fn load(dir: &Path, decoder: &Decoder, precision: Precision) -> Result<Self, ModelError> {
+        let config_path = dir.join("adapter_config.json");
+        if !config_path.exists() {
+            if dir.join("config.json").exists() {
+                return whole::load(dir, decoder, precision);
+            }
+            return Err(ModelError::missing("the adapter", dir, "adapter_config.json", &[]));
+        }
+        let config = Config::read(&config_path)?;
+        let weights = dir.join("adapter_model.safetensors");
+        if !weights.exists() {
+            let pickle = "adapter_model.bin is a pickle, which can run code when read; save the adapter with `save_pretrained(…, safe_serialization=True)`";
+            return Err(ModelError::missing("the adapter", dir, "adapter_model.safetensors", &[("adapter_model.bin", pickle)]));
+        }
+        let mut tensors = Tensors::open_file(&weights)?;
+        let changes = Plan { decoder, config: &config, tensors: &mut tensors }.changes()?;
+        tensors.finish("belong to no module of the base")?;
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(tensors.digest().as_bytes());
+        hasher.update(&std::fs::read(&config_path).map_err(|e| ModelError::read(&config_path, e))?);
+        let kind = PEFT_TYPES.iter().find(|(_, kind, _)| *kind == config.kind).map_or("", |(name, ..)| name);
+        Ok(Self {
+            kind,
+            tensors: tensors.len(),
+            parameters: tensors.parameters(),
+            digest: hasher.finalize().to_hex().to_string(),
+            changes,
+        })
+    }
+}
+
+/// An adapter's tensors on their way to the base's modules.
+struct Plan<'a> {
+    decoder: &'a Decoder,
+    config: &'a Config,
+    tensors: &'a mut Tensors,
+}
+
+impl Plan<'_> {
+    fn changes(&mut self) -> Result<Changes, ModelError> {
+        if self.tensors.len() == 0 {
+            return Err(ModelError::refused(&self.tensors.path, "it holds no tensor at all"));
+        }
+        let (modules, strange) = by_module(self.tensors)?;
+        let (decoder, names) = (self.decoder, &self.decoder.shape.names);
+        let sites: BTreeMap<&str, usize> = decoder.sites.iter().enumerate().map(|(i, site)| (site.path.as_str(), i)).collect();
+        let norms: BTreeMap<&str, usize> = decoder.norm_paths.iter().enumerate().map(|(i, path)| (path.as_str(), i)).collect();
+        let known = |path: &str, parts: &Parts| {
+            sites.contains_key(path) || norms.contains_key(path) || path == names.embedding || parts.contains_key(&Part::Shared)
+        };
+        let lost = modules.iter().filter(|(path, parts)| !known(path, parts)).flat_map(|(_, parts)| parts.values());
+        let unmatched: Vec<&String> = strange.iter().chain(lost).collect();
+        self.check_matched(&unmatched)?;
+        self.check_vocabulary(&modules)?;
+        self.check_pairs(&modules, &sites)?;
+        self.check_targets(&modules, &sites, &norms)?;
+        let mut changes = Changes::default();
+        for (path, parts) in &modules {
+            if let Some(&site) = sites.get(path.as_str()) {
+                let target = Target {
+                    site: &decoder.sites[site],
+                    weight: &decoder.weights[site].weight,
+                    bias: decoder.weights[site].bias.as_ref(),
+                };
+                let change = Module { tensors: self.tensors, config: self.config, parts, target }.change()?;
+                changes.sites.insert(site, change);
+            } else if let Some(&norm) = norms.get(path.as_str()) {
+                let mut take = |part: Part| -> Result<Option<Weight>, ModelError> {
+                    let Some(name) = parts.get(&part) else { return Ok(None) };
+                    let taken = self.tensors.take(name, &[decoder.norms[norm].size()])?;
+                    check_finite(self.tensors, name, &taken)?;
+                    Ok(Some(taken))
+                };
+                let (weight, bias) = (take(Part::Weight)?, take(Part::Bias)?);
+                changes.norms.insert(norm, decoder.norms[norm].with(weight, bias, decoder.shape.norm.kind));
+            } else if *path == names.embedding {
+                changes.embedding = self.embedding(parts)?;
+            }
+        }
+        if !self.config.tokens.is_empty() {
+            self.tie_tokens(&mut changes);
+        }
+        Ok(changes)
+    }
+
+    fn check_matched(&self, unmatched: &[&String]) -> Result<(), ModelError> {
+        if unmatched.is_empty() {
+            return Ok(());
+        }
+        let sites = &self.decoder.sites;
+        let hint = if unmatched.iter().any(|name| name.contains(".experts.")) {
+            "\nhint: sway does not read adapters of experts".to_owned()
+        } else {
+            sites.first().map_or(String::new(), |site| {
+                format!("\nhint: sway looks for names such as `base_model.model.{}.lora_A.weight`", site.path)
+            })
+        };
+        Err(ModelError::refused(
+            &self.tensors.path,
+            format!(
+                "{} of its {} tensors match no linear layer of the base: {}{}{hint}",
+                unmatched.len(),
+                self.tensors.len(),
+                some_of(unmatched),
+                self.config.made_for()
+            ),
+        ))
+    }
+
+    /// Halves of pairs come together.
+    fn check_pairs(&self, modules: &BTreeMap<String, Parts>, sites: &BTreeMap<&str, usize>) -> Result<(), ModelError> {
+        let alone = |parts: &Parts| -> Option<String> {
+            let half = |one: Part, other: Part| match (parts.get(&one), parts.get(&other)) {
+                (Some(name), None) | (None, Some(name)) => Some(name.clone()),
+                _ => None,
+            };
+            half(Part::LoraA, Part::LoraB).or_else(|| half(Part::EmbeddingA, Part::EmbeddingB))
+        };
+        let mut halves: Vec<(Option<&usize>, String)> =
+            modules.iter().filter_map(|(path, parts)| Some((sites.get(path.as_str()), alone(parts)?))).collect();
+        halves.sort();
+        let halves: Vec<String> = halves.into_iter().map(|(_, name)| name).collect();
+        if halves.is_empty() {
+            return Ok(());
+        }
+        Err(ModelError::refused(
+            &self.tensors.path,
+            format!("{} tensors lack the other half of their lora_A/lora_B pair: {}", halves.len(), some_of(&halves)),
+        ))
+    }
+
+    /// Holds the tensors against `target_modules`: what the config names must be there, and nothing else.
+    fn check_targets(
+        &self,
+        modules: &BTreeMap<String, Parts>,
+        sites: &BTreeMap<&str, usize>,
+        norms: &BTreeMap<&str, usize>,
+    ) -> Result<(), ModelError> {
+        let (config, embedding) = (self.config, self.decoder.shape.names.embedding);
+        let head = |path: &str| sites.get(path).is_some_and(|&site| self.decoder.sites[site].head);
+        let paths: Vec<&str> = if config.kind == Kind::LnTuning {
+            norms.keys().copied().collect()
+        } else {
+            sites.keys().copied().chain([embedding].into_iter().filter(|path| config.names(path))).collect()
+        };
+        let targeted: BTreeSet<&str> = paths.into_iter().filter(|path| config.targets(path, head(path))).collect();
+        let whole = [Part::Weight, Part::Bias, Part::BaseWeight, Part::Tokens];
+        let adapts = |parts: &Parts| {
+            parts.keys().any(|part| if config.kind == Kind::LnTuning { *part == Part::Weight } else { !whole.contains(part) })
+        };
+        let present: BTreeSet<&str> = modules
+            .iter()
+            .filter(|(_, parts)| !parts.contains_key(&Part::Shared) && adapts(parts))
+            .map(|(path, _)| path.as_str())
+            .collect();
+        let mut missing: Vec<&str> = targeted.difference(&present).copied().filter(|path| !config.is_whole(path)).collect();
+        missing.sort_by_key(|path| sites.get(path));
+        if !missing.is_empty() {
+            return Err(ModelError::refused(
+                &self.tensors.path,
+                format!(
+                    "adapter_config.json names {} linear layers, and {} of them have no tensors: {}\nhint: the file is incomplete; save the adapter again",
+                    targeted.len(),
+                    missing.len(),
+                    some_of(&missing)
+                ),
+            ));
+        }
+        // A tied head is adapted with its embedding.
+        let tied = self.decoder.shape.tied_head && targeted.contains(embedding);
+        let extra = present.difference(&targeted).filter(|path| !(tied && head(path)));
+        let mut extra: Vec<&String> = extra.flat_map(|path| modules[*path].values()).collect();
+        // What stands in the place of the base's own must be named too.
+        for (path, parts) in modules.iter().filter(|_| config.kind != Kind::LnTuning) {
+            let bias = match config.biases {
+                BiasesSaved::All => true,
+                BiasesSaved::OfTargets => targeted.contains(path.as_str()),
+                BiasesSaved::None => false,
+            };
+            let vocabulary = path == embedding || head(path);
+            let weight = config.is_whole(path) || vocabulary;
+            extra.extend(parts.get(&Part::Weight).filter(|_| !weight));
+            extra.extend(parts.get(&Part::Bias).filter(|_| !bias && !config.is_whole(path)));
+            extra.extend(parts.get(&Part::Tokens).filter(|_| config.tokens.is_empty()));
+        }
+        if extra.is_empty() {
+            return Ok(());
+        }
+        Err(ModelError::refused(
+            &self.tensors.path,
+            format!(
+                "{} tensors are for layers that adapter_config.json does not name: {}\nhint: peft would leave them out",
+                extra.len(),
+                some_of(&extra)
+            ),
+        ))
+    }
+
+    fn embedding(&mut self, parts: &Parts) -> Result<Option<EmbeddingChange>, ModelError> {
+        let (vocab, hidden) = (self.decoder.embedding.rows, self.decoder.embedding.cols);
+        let mut change = EmbeddingChange::default();
+        for part in [Part::BaseWeight, Part::Weight] {
+            let Some(name) = parts.get(&part) else { continue };
+            let matrix = self.tensors.take_matrix(name, [vocab, hidden], Precision::F32)?;
+            if part == Part::BaseWeight {
+                check_same(self.tensors, name, &matrix, &self.decoder.embedding)?;
+            } else {
+                check_finite_matrix(self.tensors, name, &matrix)?;
+                change.own = Some((matrix, 1.0));
+            }
+        }
+        if let (Some(a), Some(b)) = (parts.get(&Part::EmbeddingA), parts.get(&Part::EmbeddingB)) {
+            let rank = self.config.rank_of(self.decoder.shape.names.embedding);
+            let low = LowRank {
+                a: self.tensors.take(a, &[rank.rank, vocab])?,
+                b: self.tensors.take(b, &[hidden, rank.rank])?,
+                scale: rank.scale,
+            };
+            check_finite(self.tensors, a, &low.a)?;
+            check_finite(self.tensors, b, &low.b)?;
+            change.low = Some(low);
+        }
+        if let Some(name) = parts.get(&Part::Tokens) {
+            let tokens = &self.config.tokens;
+            if let Some(beyond) = tokens.iter().find(|token| **token as usize >= vocab) {
+                let message = format!("`trainable_token_indices` names the token {beyond}, and the base has {vocab}");
+                return Err(ModelError::refused(&self.tensors.path, message));
+            }
+            let rows = self.tensors.take(name, &[tokens.len(), hidden])?;
+            check_finite(self.tensors, name, &rows)?;
+            for (token, row) in tokens.iter().zip(rows.as_slice().chunks(hidden)) {
+                let mut scratch = Vec::new();
+                let at = *token as usize;
+                let base = self.decoder.embedding.rows(at..at + 1, Precision::F32, &mut scratch);
+                change.rows.insert(*token, row.iter().zip(base).map(|(own, base)| own - base).collect());
+            }
+        }
+        Ok(Some(change))
+    }
+
+    /// A vocabulary of another size is another model's.
+    fn check_vocabulary(&self, modules: &BTreeMap<String, Parts>) -> Result<(), ModelError> {
+        let (names, vocab) = (&self.decoder.shape.names, self.decoder.shape.vocab);
+        for path in [names.embedding, names.head] {
+            let parts =
+                modules.get(path).into_iter().flat_map(|parts| [Part::Weight, Part::BaseWeight].map(|part| parts.get(&part)));
+            for name in parts.flatten() {
+                let Some(&[rows, _]) = self.tensors.shape(name).filter(|shape| shape.len() == 2 && shape[0] != vocab) else {
+                    continue;
+                };
+                return Err(ModelError::refused(
+                    &self.tensors.path,
+                    format!(
+                        "`{name}` has {rows} rows, and the base's vocabulary has {vocab}: it was resized before the training\nhint: resize the base as the training did (`model.resize_token_embeddings({rows})`), save it with the adapter's tokenizer, and name that as the base"
+                    ),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Where the head is the embedding, trained tokens are its rows too: ΔW = B·A with the differences in A, and a one in B for each.
+    fn tie_tokens(&self, changes: &mut Changes) {
+        let Some(embedding) = changes.embedding.as_ref().filter(|_| self.decoder.shape.tied_head) else { return };
+        let (vocab, rank) = (self.decoder.embedding.rows, embedding.rows.len());
+        let mut b = vec![0.0; vocab * rank];
+        for (index, token) in embedding.rows.keys().enumerate() {
+            b[*token as usize * rank + index] = 1.0;
+        }
+        let a = Weight::owned(rank, self.decoder.embedding.cols, embedding.rows.values().flatten().copied().collect());
+        let low = LowRank { a, b: Weight::owned(vocab, rank, b), scale: 1.0 };
+        changes.sites.insert(self.decoder.sites.len() - 1, low.into());
+    }
+}
