@@ -22,6 +22,12 @@ _sway() {
             sway,help)
                 cmd="sway__subcmd__help"
                 ;;
+            sway,inspect)
+                cmd="sway__subcmd__inspect"
+                ;;
+            sway,list-models)
+                cmd="sway__subcmd__list__subcmd__models"
+                ;;
             sway,list-probes)
                 cmd="sway__subcmd__list__subcmd__probes"
                 ;;
@@ -39,6 +45,12 @@ _sway() {
                 ;;
             sway__subcmd__help,help)
                 cmd="sway__subcmd__help__subcmd__help"
+                ;;
+            sway__subcmd__help,inspect)
+                cmd="sway__subcmd__help__subcmd__inspect"
+                ;;
+            sway__subcmd__help,list-models)
+                cmd="sway__subcmd__help__subcmd__list__subcmd__models"
                 ;;
             sway__subcmd__help,list-probes)
                 cmd="sway__subcmd__help__subcmd__list__subcmd__probes"
@@ -59,7 +71,7 @@ _sway() {
 
     case "${cmd}" in
         sway)
-            opts="-h -V --threads --help --version run score trace list-probes completions help"
+            opts="-h -V --threads --help --version run score trace inspect list-probes list-models completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -95,7 +107,7 @@ _sway() {
             return 0
             ;;
         sway__subcmd__help)
-            opts="run score trace list-probes completions help"
+            opts="run score trace inspect list-probes list-models completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -123,6 +135,34 @@ _sway() {
             return 0
             ;;
         sway__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sway__subcmd__help__subcmd__inspect)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sway__subcmd__help__subcmd__list__subcmd__models)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -185,6 +225,54 @@ _sway() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sway__subcmd__inspect)
+            opts="-h --base --format --threads --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --base)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "human json" -- "${cur}"))
+                    return 0
+                    ;;
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sway__subcmd__list__subcmd__models)
+            opts="-h --format --threads --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -W "human json" -- "${cur}"))
+                    return 0
+                    ;;
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;

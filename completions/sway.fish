@@ -30,7 +30,9 @@ complete -c sway -n "__fish_sway_needs_command" -s V -l version -d 'Print versio
 complete -c sway -n "__fish_sway_needs_command" -f -a "run" -d 'Run a suite of probes, and say pass, fail, or can\'t tell'
 complete -c sway -n "__fish_sway_needs_command" -f -a "score" -d 'Answer requests (JSONL in, JSONL out)'
 complete -c sway -n "__fish_sway_needs_command" -f -a "trace" -d 'Summarise a trace that `--trace` wrote'
+complete -c sway -n "__fish_sway_needs_command" -f -a "inspect" -d 'Tell what an adapter changes of its base, module by module, without a forward pass'
 complete -c sway -n "__fish_sway_needs_command" -f -a "list-probes" -d 'List the kinds of probes'
+complete -c sway -n "__fish_sway_needs_command" -f -a "list-models" -d 'List the models and adapters that are read'
 complete -c sway -n "__fish_sway_needs_command" -f -a "completions" -d 'Print the completions of a shell'
 complete -c sway -n "__fish_sway_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sway -n "__fish_sway_using_subcommand run" -l base -d 'Probe this base instead of the suite\'s: a folder, or a hub id' -r
@@ -65,15 +67,26 @@ json\t''"
 complete -c sway -n "__fish_sway_using_subcommand trace" -l slowest -d 'How many of the slowest requests to list' -r
 complete -c sway -n "__fish_sway_using_subcommand trace" -l threads -d 'Threads to compute with; as many as the machine has by default. No number depends on it' -r
 complete -c sway -n "__fish_sway_using_subcommand trace" -s h -l help -d 'Print help'
+complete -c sway -n "__fish_sway_using_subcommand inspect" -l base -d 'The base that it was trained on: a folder, or a hub id' -r
+complete -c sway -n "__fish_sway_using_subcommand inspect" -l format -d 'How to tell it' -r -f -a "human\t''
+json\t''"
+complete -c sway -n "__fish_sway_using_subcommand inspect" -l threads -d 'Threads to compute with; as many as the machine has by default. No number depends on it' -r
+complete -c sway -n "__fish_sway_using_subcommand inspect" -s h -l help -d 'Print help'
 complete -c sway -n "__fish_sway_using_subcommand list-probes" -l format -d 'How to list them' -r -f -a "human\t''
 json\t''"
 complete -c sway -n "__fish_sway_using_subcommand list-probes" -l threads -d 'Threads to compute with; as many as the machine has by default. No number depends on it' -r
 complete -c sway -n "__fish_sway_using_subcommand list-probes" -s h -l help -d 'Print help'
+complete -c sway -n "__fish_sway_using_subcommand list-models" -l format -d 'How to list them' -r -f -a "human\t''
+json\t''"
+complete -c sway -n "__fish_sway_using_subcommand list-models" -l threads -d 'Threads to compute with; as many as the machine has by default. No number depends on it' -r
+complete -c sway -n "__fish_sway_using_subcommand list-models" -s h -l help -d 'Print help'
 complete -c sway -n "__fish_sway_using_subcommand completions" -l threads -d 'Threads to compute with; as many as the machine has by default. No number depends on it' -r
 complete -c sway -n "__fish_sway_using_subcommand completions" -s h -l help -d 'Print help'
-complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace list-probes completions help" -f -a "run" -d 'Run a suite of probes, and say pass, fail, or can\'t tell'
-complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace list-probes completions help" -f -a "score" -d 'Answer requests (JSONL in, JSONL out)'
-complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace list-probes completions help" -f -a "trace" -d 'Summarise a trace that `--trace` wrote'
-complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace list-probes completions help" -f -a "list-probes" -d 'List the kinds of probes'
-complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace list-probes completions help" -f -a "completions" -d 'Print the completions of a shell'
-complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace list-probes completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace inspect list-probes list-models completions help" -f -a "run" -d 'Run a suite of probes, and say pass, fail, or can\'t tell'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace inspect list-probes list-models completions help" -f -a "score" -d 'Answer requests (JSONL in, JSONL out)'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace inspect list-probes list-models completions help" -f -a "trace" -d 'Summarise a trace that `--trace` wrote'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace inspect list-probes list-models completions help" -f -a "inspect" -d 'Tell what an adapter changes of its base, module by module, without a forward pass'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace inspect list-probes list-models completions help" -f -a "list-probes" -d 'List the kinds of probes'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace inspect list-probes list-models completions help" -f -a "list-models" -d 'List the models and adapters that are read'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace inspect list-probes list-models completions help" -f -a "completions" -d 'Print the completions of a shell'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace inspect list-probes list-models completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

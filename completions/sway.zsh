@@ -78,7 +78,25 @@ _arguments "${_arguments_options[@]}" : \
 ':file -- The trace; stdin where it is `-`:_files' \
 && ret=0
 ;;
+(inspect)
+_arguments "${_arguments_options[@]}" : \
+'--base=[The base that it was trained on\: a folder, or a hub id]:DIR_OR_ID:_default' \
+'--format=[How to tell it]:FORMAT:(human json)' \
+'--threads=[Threads to compute with; as many as the machine has by default. No number depends on it]:N:_default' \
+'-h[Print help]' \
+'--help[Print help]' \
+':adapter -- The adapter\: a folder, or a hub id:_default' \
+&& ret=0
+;;
 (list-probes)
+_arguments "${_arguments_options[@]}" : \
+'--format=[How to list them]:FORMAT:(human json)' \
+'--threads=[Threads to compute with; as many as the machine has by default. No number depends on it]:N:_default' \
+'-h[Print help]' \
+'--help[Print help]' \
+&& ret=0
+;;
+(list-models)
 _arguments "${_arguments_options[@]}" : \
 '--format=[How to list them]:FORMAT:(human json)' \
 '--threads=[Threads to compute with; as many as the machine has by default. No number depends on it]:N:_default' \
@@ -118,7 +136,15 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
+(inspect)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
 (list-probes)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(list-models)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
@@ -145,7 +171,9 @@ _sway_commands() {
 'run:Run a suite of probes, and say pass, fail, or can'\''t tell' \
 'score:Answer requests (JSONL in, JSONL out)' \
 'trace:Summarise a trace that \`--trace\` wrote' \
+'inspect:Tell what an adapter changes of its base, module by module, without a forward pass' \
 'list-probes:List the kinds of probes' \
+'list-models:List the models and adapters that are read' \
 'completions:Print the completions of a shell' \
 'help:Print this message or the help of the given subcommand(s)' \
     )
@@ -162,7 +190,9 @@ _sway__subcmd__help_commands() {
 'run:Run a suite of probes, and say pass, fail, or can'\''t tell' \
 'score:Answer requests (JSONL in, JSONL out)' \
 'trace:Summarise a trace that \`--trace\` wrote' \
+'inspect:Tell what an adapter changes of its base, module by module, without a forward pass' \
 'list-probes:List the kinds of probes' \
+'list-models:List the models and adapters that are read' \
 'completions:Print the completions of a shell' \
 'help:Print this message or the help of the given subcommand(s)' \
     )
@@ -177,6 +207,16 @@ _sway__subcmd__help__subcmd__completions_commands() {
 _sway__subcmd__help__subcmd__help_commands() {
     local commands; commands=()
     _describe -t commands 'sway help help commands' commands "$@"
+}
+(( $+functions[_sway__subcmd__help__subcmd__inspect_commands] )) ||
+_sway__subcmd__help__subcmd__inspect_commands() {
+    local commands; commands=()
+    _describe -t commands 'sway help inspect commands' commands "$@"
+}
+(( $+functions[_sway__subcmd__help__subcmd__list-models_commands] )) ||
+_sway__subcmd__help__subcmd__list-models_commands() {
+    local commands; commands=()
+    _describe -t commands 'sway help list-models commands' commands "$@"
 }
 (( $+functions[_sway__subcmd__help__subcmd__list-probes_commands] )) ||
 _sway__subcmd__help__subcmd__list-probes_commands() {
@@ -197,6 +237,16 @@ _sway__subcmd__help__subcmd__score_commands() {
 _sway__subcmd__help__subcmd__trace_commands() {
     local commands; commands=()
     _describe -t commands 'sway help trace commands' commands "$@"
+}
+(( $+functions[_sway__subcmd__inspect_commands] )) ||
+_sway__subcmd__inspect_commands() {
+    local commands; commands=()
+    _describe -t commands 'sway inspect commands' commands "$@"
+}
+(( $+functions[_sway__subcmd__list-models_commands] )) ||
+_sway__subcmd__list-models_commands() {
+    local commands; commands=()
+    _describe -t commands 'sway list-models commands' commands "$@"
 }
 (( $+functions[_sway__subcmd__list-probes_commands] )) ||
 _sway__subcmd__list-probes_commands() {

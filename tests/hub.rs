@@ -390,9 +390,8 @@ fn the_ways_to_be_turned_away_are_told_apart() {
     assert!(matches!(error, HubError::RepoNotFound { .. }), "{error}");
     let error = base(&world.settings(), Some("v9")).expect_err("404, revision");
     assert!(matches!(&error, HubError::RevisionNotFound { revision, .. } if revision == "v9"), "{error}");
-    let error = adapter(&world.settings()).expect_err("404, file");
-    assert!(matches!(&error, HubError::FileNotFound { file, .. } if file == "adapter_config.json"), "{error}");
-    assert!(error.to_string().contains("hint: this looks like a whole model"), "{error}");
+    let whole = adapter(&world.settings()).expect("a whole model, to be compared with its base");
+    assert!(whole.dir.join("config.json").exists() && whole.dir.join("model.safetensors").exists());
 }
 
 #[test]

@@ -30,8 +30,12 @@ pub enum Command {
     Score(ScoreArgs),
     /// Summarise a trace that `--trace` wrote
     Trace(TraceArgs),
+    /// Tell what an adapter changes of its base, module by module, without a forward pass
+    Inspect(InspectArgs),
     /// List the kinds of probes
     ListProbes(ListProbesArgs),
+    /// List the models and adapters that are read
+    ListModels(ListModelsArgs),
     /// Print the completions of a shell
     Completions(CompletionsArgs),
 }
@@ -152,6 +156,26 @@ pub enum TraceFormat {
 
 #[derive(Debug, ClapArgs)]
 pub struct ListProbesArgs {
+    /// How to list them
+    #[arg(long, value_enum, default_value_t = ListFormat::Human)]
+    pub format: ListFormat,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct InspectArgs {
+    /// The adapter: a folder, or a hub id
+    #[arg(value_name = "ADAPTER")]
+    pub adapter: String,
+    /// The base that it was trained on: a folder, or a hub id
+    #[arg(long, value_name = "DIR_OR_ID")]
+    pub base: String,
+    /// How to tell it
+    #[arg(long, value_enum, default_value_t = ListFormat::Human)]
+    pub format: ListFormat,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct ListModelsArgs {
     /// How to list them
     #[arg(long, value_enum, default_value_t = ListFormat::Human)]
     pub format: ListFormat,

@@ -3,6 +3,8 @@
 mod args;
 mod completions;
 mod exit;
+mod inspect;
+mod list_models;
 mod list_probes;
 mod output;
 mod progress;
@@ -47,7 +49,9 @@ fn dispatch(args: Args) -> Result<Exit, Failure> {
         Command::Run(args) => run::run(&args),
         Command::Score(args) => score::score(&args),
         Command::Trace(args) => trace::trace(&args),
+        Command::Inspect(args) => inspect::inspect(&args),
         Command::ListProbes(args) => list_probes::list(&args),
+        Command::ListModels(args) => list_models::list(&args),
         Command::Completions(args) => completions::print(&args),
     }
 }

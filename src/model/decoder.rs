@@ -70,8 +70,7 @@ pub struct Norm {
 
 impl PartialEq for Norm {
     fn eq(&self, other: &Self) -> bool {
-        let values = |norm: &Self| norm.bias.as_ref().map(|bias| bias.as_slice().to_vec());
-        self.weight.as_slice() == other.weight.as_slice() && values(self) == values(other)
+        self.values().eq(other.values())
     }
 }
 
@@ -85,6 +84,21 @@ impl Norm {
     pub fn with(&self, weight: Option<Weight>, bias: Option<Weight>, kind: NormKind) -> Self {
         let weight = weight.map(|weight| stored(weight, kind));
         Self { weight: weight.unwrap_or_else(|| self.weight.clone()), bias: bias.or_else(|| self.bias.clone()), ..self.clone() }
+    }
+
+    /// ‖w‖ of its weights and biases.
+    pub fn length(&self) -> f64 {
+        self.values().map(|value| value * value).sum::<f64>().sqrt()
+    }
+
+    /// ‖w − w'‖
+    pub fn distance(&self, other: &Self) -> f64 {
+        self.values().zip(other.values()).map(|(one, other)| (one - other).powi(2)).sum::<f64>().sqrt()
+    }
+
+    fn values(&self) -> impl Iterator<Item = f64> + '_ {
+        let bias = self.bias.iter().flat_map(Weight::as_slice);
+        self.weight.as_slice().iter().chain(bias).copied().map(f64::from)
     }
 
     /// A part of the way to another norm.

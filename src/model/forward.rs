@@ -306,14 +306,6 @@ impl<'a> Stack<'a> {
         scratch.normed = normed;
     }
 
-    /// Hands out the panels of each unit with its view.
-    fn by_view(&self, group: &Group, values: &mut [f32], mut work: impl FnMut(usize, &mut [f32])) {
-        let stride = values.len() / group.panels.len();
-        for unit in &group.units {
-            work(unit.view, &mut values[unit.panel * stride..(unit.panel + unit.panels) * stride]);
-        }
-    }
-
     /// The hidden states of a group after a norm, where there is one.
     fn normed<'x>(&self, norm: Option<&Norm>, group: &Group, hidden: &[f32], normed: &'x mut Aligned) -> &'x [f32] {
         normed.resize(hidden.len());
@@ -341,7 +333,7 @@ impl<'a> Stack<'a> {
     ) {
         let dim = self.forward.decoder.shape.heads.dim;
         if let Some(norm) = norm {
-            self.by_view(group, values, |view, values| {
+            by_view(group, values, |view, values| {
                 let norm = self.updates.norm(view, norm);
                 values.chunks_exact_mut(features * LANES).for_each(|panel| norm.apply_in_place(&mut panel[..size * LANES]));
             });
@@ -370,7 +362,7 @@ impl<'a> Stack<'a> {
         added.resize(hidden.len());
         block(&mut added, false, scratch);
         if let Some(norm) = post_norm {
-            self.by_view(group, &mut added, |view, added| self.updates.norm(view, norm).apply_in_place(added));
+            by_view(group, &mut added, |view, added| self.updates.norm(view, norm).apply_in_place(added));
         }
         if let Some(multiplier) = multiplier {
             scale(&mut added, multiplier);
@@ -456,4 +448,12 @@ fn each<T: Send>(work: Vec<T>, with: impl Fn(T) + Sync) {
     let queue = Mutex::new(work.into_iter());
     let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
     (0..rayon::current_num_threads()).into_par_iter().with_max_len(1).for_each(|_| std::iter::from_fn(next).for_each(&with));
+}
+
+/// Hands out the panels of each unit with its view.
+fn by_view(group: &Group, values: &mut [f32], mut work: impl FnMut(usize, &mut [f32])) {
+    let stride = values.len() / group.panels.len();
+    for unit in &group.units {
+        work(unit.view, &mut values[unit.panel * stride..(unit.panel + unit.panels) * stride]);
+    }
 }

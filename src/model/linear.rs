@@ -495,6 +495,7 @@ impl Products<'_> {
 
     /// `rows ∘ (base · W·x) + factor · M·x` of some of the site's outputs.
     #[expect(clippy::too_many_arguments, reason = "what a block depends on, and where it goes")]
+    #[expect(clippy::float_cmp, reason = "factors of one and zero leave out what they would not change")]
     fn changed(
         &self,
         linear: &Linear,
@@ -543,7 +544,9 @@ impl Products<'_> {
         }
         match dense {
             Some(dense) if base == 0.0 && dense.factor != 1.0 => {
-                results.iter_mut().for_each(|results| scale(results, dense.factor as f32));
+                for results in results.iter_mut() {
+                    scale(results, dense.factor as f32);
+                }
             }
             Some(dense) if base != 0.0 => {
                 let mut beside: Vec<Aligned> = results.iter().map(|results| Aligned::zeros(results.len())).collect();

@@ -2,8 +2,8 @@
 //!
 //! The only room that names tokenizers and `hf_hub`. What goes in and comes out is plain: token ids, f32 and f64.
 //!
-//! - [`hub`], `source`: where files come from; `config`, `architecture`, `rope`: what they say of the mathematics.
-//! - `weights`, `tokenizer`: what they hold. `site`: a linear layer; `lora`: what an adapter adds to it.
+//! - [`hub`], `source`: where files come from; `config`, `architecture`, `rope`: what they say of the mathematics; `support`: all that is read.
+//! - `weights`, `tokenizer`: what they hold. `site`: a linear layer; `adapter`: what becomes of it, whatever the kind.
 //! - `job`: what is asked of tokens; `trie`, `plan`, `pages`: each prefix once, pass after pass; `rows`: the rows of a pass.
 //! - `decoder`, `linear`, `feed_forward`, `matrix`, `forward`, `kernel`: what a pass computes; `readout`, `sampling`: from its rows to numbers.
 //! - `score`, `generate`: jobs to answers.
@@ -35,6 +35,7 @@ mod sampling;
 mod score;
 mod site;
 mod source;
+pub mod support;
 mod tokenizer;
 mod trie;
 mod weights;
@@ -117,7 +118,7 @@ pub struct AdapterFacts {
 #[derive(Clone, Debug)]
 pub struct ModuleNorm {
     pub module: String,
-    /// ‖ΔW‖ / ‖W‖, Frobenius.
+    /// ‖ΔW‖ / ‖W‖, Frobenius; a change of the bias counts with the weight's.
     pub relative: f64,
 }
 
@@ -177,18 +178,32 @@ impl Model {
         blake3::hash(text.as_bytes()).to_hex().to_string()
     }
 
-    /// ‖ΔW‖ / ‖W‖ of every module that the adapter touches, in the model's order.
+    /// ‖ΔW‖ / ‖W‖ of every module that the adapter touches: embeddings, linear layers in the model's order, norms.
     pub fn module_norms(&self) -> Vec<ModuleNorm> {
         let Some(adapter) = &self.adapter else { return Vec::new() };
-        let of_site = |(&site, change): (&usize, &adapter::Change)| {
-            let weight = &self.decoder.weights[site].weight;
-            let (norm, of_base) = (change.norm(weight), weight.norm());
-            ModuleNorm {
-                module: self.decoder.sites[site].path.clone(),
-                relative: if of_base > 0.0 { norm / of_base } else { norm },
-            }
+        let decoder = &self.decoder;
+        let of = |module: &str, norm: f64, of_base: f64| ModuleNorm {
+            module: module.to_owned(),
+            relative: if of_base > 0.0 { norm / of_base } else { norm },
         };
-        adapter.changes.sites.iter().map(of_site).collect()
+        let Changes { sites, norms, embedding, positions } = &adapter.changes;
+        let tables = [
+            (Some(decoder.shape.names.embedding), Some(&decoder.embedding), embedding),
+            (decoder.shape.names.positions, decoder.positions.as_ref(), positions),
+        ];
+        let tables = tables.into_iter().filter_map(|(path, base, change)| {
+            let (base, change) = (base?, change.as_ref()?);
+            Some(of(path?, change.norm(base), base.norm()))
+        });
+        let sites = sites.iter().map(|(&site, change)| {
+            let weight = &decoder.weights[site].weight;
+            of(&decoder.sites[site].path, change.norm(weight), weight.norm())
+        });
+        let norms = norms.iter().map(|(&slot, norm)| {
+            let base = &decoder.norms[slot];
+            of(&decoder.norm_paths[slot], norm.distance(base), base.length())
+        });
+        tables.chain(sites).chain(norms).collect()
     }
 
     /// Positions in the model's context.

@@ -33,6 +33,10 @@ pub fn check(plan: &Plan, loaded: &mut Loaded) -> Result<Option<Liveness>, Engin
         largest_move: None,
         noise_floor: None,
     };
+    if liveness.modules.is_empty() {
+        let message = "no weight of it differs from the base's, so it answers as the base does".to_owned();
+        return Ok(Some(Liveness { message, ..liveness }));
+    }
     if zero_modules == liveness.modules.len() {
         liveness.message = format!(
             "the update of all {zero_modules} modules is exactly zero, so it answers as the base does; was it saved before it was trained?"

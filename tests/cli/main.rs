@@ -5,6 +5,7 @@
 mod bad_suites;
 mod demo;
 mod dtype;
+mod inspect;
 mod items;
 mod outputs;
 mod plain;

@@ -105,8 +105,14 @@ impl Change {
         }
     }
 
-    /// ‖W' − W‖, Frobenius; a bias does not count.
+    /// ‖W' − W‖, Frobenius, with what the bias changes by.
     pub fn norm(&self, weight: &Matrix) -> f64 {
+        let bias: f64 = self.bias.iter().flat_map(Weight::as_slice).map(|bias| f64::from(*bias).powi(2)).sum();
+        (self.weight_norm(weight).powi(2) + bias).sqrt()
+    }
+
+    /// ‖W' − W‖, Frobenius.
+    pub fn weight_norm(&self, weight: &Matrix) -> f64 {
         match &self.low {
             Some(low) if self.dense.is_none() && self.rows.is_none() && self.columns.is_none() => low.norm(),
             None if self.dense.is_none() && self.rows.is_none() && self.columns.is_none() => 0.0,
@@ -145,6 +151,19 @@ impl Change {
 }
 
 impl EmbeddingChange {
+    /// ‖E' − E‖, Frobenius.
+    pub fn norm(&self, base: &Matrix) -> f64 {
+        let of_row = |token: usize| -> f64 {
+            let mut scratch = Vec::new();
+            let before = base.rows(token..token + 1, Precision::F32, &mut scratch).to_vec();
+            let mut after = before.clone();
+            self.apply(token as u32, &mut after, Precision::F32);
+            after.iter().zip(&before).map(|(after, before)| f64::from(after - before).powi(2)).sum()
+        };
+        let squares: Vec<f64> = (0..base.rows).into_par_iter().map(of_row).collect();
+        squares.iter().sum::<f64>().sqrt()
+    }
+
     pub fn scaled(&self, lambda: f64) -> Self {
         let rows = self.rows.iter().map(|(token, row)| (*token, row.iter().map(|value| *value * lambda as f32).collect()));
         Self {
@@ -155,13 +174,13 @@ impl EmbeddingChange {
     }
 
     /// Changes the embedding of one token.
+    #[expect(clippy::float_cmp, reason = "a share of one is the other matrix, to the last bit")]
     pub fn apply(&self, token: u32, embedding: &mut [f32], precision: Precision) {
         if let Some((own, share)) = &self.own {
             let mut scratch = Vec::new();
             let own = own.rows(token as usize..token as usize + 1, precision, &mut scratch);
             let share = *share as f32;
             for (value, own) in embedding.iter_mut().zip(own) {
-                // The whole of it is the other matrix, to the last bit.
                 *value = if share == 1.0 { *own } else { *value + share * (own - *value) };
             }
         }
@@ -186,4 +205,53 @@ pub fn map(weight: &Weight, f: impl Fn(f64) -> f64) -> Weight {
 /// Dot product in f64 of two vectors of `count` values that stand `stride` apart.
 fn inner(x: &[f32], y: &[f32], count: usize, stride: usize) -> f64 {
     (0..count).map(|i| f64::from(x[i * stride]) * f64::from(y[i * stride])).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::matrix::Stored;
+    use crate::model::weights::Data;
+
+    fn matrix(shape: [usize; 2], values: &[f32]) -> Matrix {
+        Matrix::new(shape, Stored::F32(Data::owned(values.to_vec())), Precision::F32)
+    }
+
+    fn low() -> LowRank {
+        let (a, b) =
+            (Weight::owned(2, 3, vec![1.0, -0.5, 0.25, 0.5, 2.0, -1.0]), Weight::owned(2, 2, vec![0.5, 1.0, -1.5, 0.25]));
+        LowRank { a, b, scale: 1.5 }
+    }
+
+    #[test]
+    fn the_norm_of_a_low_rank_update_is_the_same_by_rows() {
+        let weight = matrix([2, 3], &[0.3, -0.2, 0.9, 1.1, 0.4, -0.7]);
+        let change: Change = low().into();
+        // Factors of one change nothing, and take the way of all other changes.
+        let by_rows = Change { rows: Some(Weight::owned(1, 2, vec![1.0, 1.0])), ..change.clone() };
+        assert!((change.norm(&weight) - by_rows.norm(&weight)).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_scaled_change_is_as_much_of_the_way() {
+        let weight = matrix([2, 3], &[0.3, -0.2, 0.9, 1.1, 0.4, -0.7]);
+        let dense = Dense { matrix: matrix([2, 3], &[1.0, 2.0, 3.0, -1.0, 0.5, 0.25]), base: 0.0, factor: 1.0 };
+        let changes = [
+            low().into(),
+            Change { dense: Some(dense), ..Change::default() },
+            Change {
+                rows: Some(Weight::owned(1, 2, vec![1.5, 0.25])),
+                bias: Some(Weight::owned(1, 2, vec![0.5, -0.25])),
+                ..Change::default()
+            },
+            Change { columns: Some(Weight::owned(1, 3, vec![1.5, 0.25, -1.0])), ..Change::default() },
+            Change { low: Some(low()), rows: Some(Weight::owned(1, 2, vec![0.5, 2.0])), ..Change::default() },
+        ];
+        for change in changes {
+            for lambda in [0.0, 0.25, 1.0, 1.5] {
+                let (part, whole) = (change.scaled(lambda).norm(&weight), change.norm(&weight));
+                assert!((part - lambda * whole).abs() < 1e-6 * whole, "{part} is not {lambda} of {whole}");
+            }
+        }
+    }
 }

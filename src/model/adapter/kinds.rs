@@ -8,6 +8,9 @@ use crate::model::matrix::{Matrix, Precision, Stored};
 use crate::model::site::Site;
 use crate::model::weights::{Data, Tensors, Weight};
 
+/// Values in float64, row-major, and their shape.
+type Factor = (Vec<f64>, [usize; 2]);
+
 /// A linear layer of the base, as adapters see it.
 pub struct Target<'a> {
     pub site: &'a Site,
@@ -200,7 +203,7 @@ impl Module<'_> {
     /// Yeh et al., 2023: the Kronecker product of two matrices, each whole or of low rank.
     fn lokr(&mut self) -> Result<Change, ModelError> {
         let rank = self.config.rank_of(&self.target.site.path);
-        let mut factor = |whole: Part, a: Part, b: Part| -> Result<Option<(Vec<f64>, [usize; 2])>, ModelError> {
+        let mut factor = |whole: Part, a: Part, b: Part| -> Result<Option<Factor>, ModelError> {
             if let Some(whole) = self.matrix(whole)? {
                 let values = whole.as_slice().iter().copied().map(f64::from).collect();
                 return Ok(Some((values, [whole.rows, whole.cols])));

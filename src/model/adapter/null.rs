@@ -46,7 +46,7 @@ pub fn draw(real: &Change, weight: &Matrix, seed: u64, site_path: &str, kind: Nu
     let mut null = LowRank { a: normal(rank, weight.cols), b: normal(weight.rows, rank), scale };
     if kind == NullKind::Matched {
         let norm = null.norm();
-        null.scale *= if norm > 0.0 { real.norm(weight) / norm } else { 0.0 };
+        null.scale *= if norm > 0.0 { real.weight_norm(weight) / norm } else { 0.0 };
     }
     null
 }

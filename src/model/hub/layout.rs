@@ -8,7 +8,8 @@ pub enum Wanted {
     /// `config.json`, the tokenizer, and the weights: `model.safetensors`, or else the shards that
     /// `model.safetensors.index.json` names.
     Base,
-    /// `adapter_config.json`, `adapter_model.safetensors`, and a tokenizer where the adapter brings its own.
+    /// `adapter_config.json`, `adapter_model.safetensors`, and a tokenizer where the adapter brings its own; or, where there is no
+    /// such config, a whole model.
     Adapter,
 }
 
@@ -45,8 +46,11 @@ const ADAPTER: Layout = Layout {
     index: None,
     pickles: &["adapter_model.bin"],
     config_of_the_other: "config.json",
-    hint_for_the_other: "this looks like a whole model; give it as the base, or name a peft adapter",
+    hint_for_the_other: "",
 };
+
+/// A whole model that is compared with its base: the base's tokenizer is read.
+const WHOLE: Layout = Layout { required: &[], ..BASE };
 
 /// What a listing lacks to be a base model or an adapter.
 #[derive(Debug, PartialEq, Eq)]
@@ -72,8 +76,9 @@ impl Wanted {
     }
 
     pub fn plan(self, listing: &BTreeSet<String>) -> Result<Plan, Lack> {
-        let layout = self.layout();
         let has = |file: &str| listing.contains(file);
+        let whole = self == Self::Adapter && !has(ADAPTER.config) && has(WHOLE.config);
+        let layout = if whole { &WHOLE } else { self.layout() };
         if !has(layout.config) {
             let hint = if has(layout.config_of_the_other) {
                 layout.hint_for_the_other
@@ -151,7 +156,8 @@ mod tests {
         let adapter = listing(&["adapter_config.json", "adapter_model.safetensors"]);
         assert_eq!(Wanted::Base.plan(&adapter), Err(Lack::File("config.json", BASE.hint_for_the_other)));
         let base = listing(&["config.json", "model.safetensors"]);
-        assert_eq!(Wanted::Adapter.plan(&base), Err(Lack::File("adapter_config.json", ADAPTER.hint_for_the_other)));
+        let files = ["config.json", "model.safetensors"].map(str::to_owned).to_vec();
+        assert_eq!(Wanted::Adapter.plan(&base), Ok(Plan { files, index: None }), "a whole model, to be compared with its base");
     }
 
     #[test]
