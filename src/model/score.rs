@@ -17,8 +17,16 @@ use super::site::ViewUpdates;
 use super::{Model, effective};
 use crate::request::{Answer, CompletionLogprob, RequestError, RollingLogprob, View};
 
-/// Rows of one pass, and bytes of keys and values that are kept between passes.
-const BUDGET: Budget = Budget { rows: 4096, kept_bytes: 192 << 20 };
+/// Rows of one pass.
+const ROWS: usize = 4096;
+
+/// Bytes of keys and values that are kept between passes, at least.
+const LEAST_KEPT_BYTES: usize = 48 << 20;
+
+/// What a call may hold: a byte is kept for every eight parameters, so that it is little beside the weights.
+fn budget(model: &Model) -> Budget {
+    Budget { rows: ROWS, kept_bytes: LEAST_KEPT_BYTES.max(model.base.parameters as usize / 8) }
+}
 
 /// What a node's state is wanted for.
 #[derive(Clone, Copy)]
@@ -61,7 +69,7 @@ struct Scorings<'a> {
 
 /// Answers the scoring jobs among `jobs`, pass after pass.
 pub fn run(model: &Model, jobs: &[Job], indices: &[usize], tell: &mut Tell<'_>) -> ControlFlow<()> {
-    let mut planner = Planner::new(BUDGET, model.shares_trunk());
+    let mut planner = Planner::new(budget(model), model.shares_trunk());
     let mut scorings = Scorings::new(model, jobs, indices, &mut planner);
     let mut pages = Pages::new(model.decoder.shape.heads, model.decoder.layers.len());
     loop {
