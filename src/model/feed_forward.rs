@@ -5,12 +5,13 @@ use std::ops::Range;
 use super::architecture::{FeedForwardNames, FeedForwardShape};
 use super::decoder::Loader;
 use super::error::ModelError;
+use super::group::Group;
 use super::kernel::LANES;
 use super::kernel::activation::Activation;
 use super::kernel::add::add;
 use super::kernel::aligned::Aligned;
 use super::kernel::exp::exp;
-use super::linear::{Function, Group, Input, Linear, Products, Scratch, Target};
+use super::linear::{Function, Input, Linear, Products, Scratch, Target};
 
 /// The weights of a block, and how they are used.
 pub enum FeedForward {

@@ -5,7 +5,7 @@
 //! - [`hub`], `source`: where files come from; `config`, `architecture`, `rope`: what they say of the mathematics; `support`: all that is read.
 //! - `weights`, `tokenizer`: what they hold. `site`: a linear layer; `adapter`: what becomes of it, whatever the kind.
 //! - `job`: what is asked of tokens; `trie`, `plan`, `pages`: each prefix once, pass after pass; `rows`: the rows of a pass.
-//! - `decoder`, `linear`, `feed_forward`, `matrix`, `forward`, `kernel`: what a pass computes; `readout`, `sampling`: from its rows to numbers.
+//! - `decoder`, `group`, `linear`, `feed_forward`, `matrix`, `forward`, `kernel`: what a pass computes; `readout`, `sampling`: from its rows to numbers.
 //! - `score`, `generate`: jobs to answers.
 
 mod adapter;
@@ -18,6 +18,7 @@ mod error;
 mod feed_forward;
 mod forward;
 mod generate;
+mod group;
 pub mod hub;
 mod job;
 #[doc(hidden)]

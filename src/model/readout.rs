@@ -8,13 +8,14 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::forward::Forward;
+use super::group::Grouping;
 use super::kernel::add::scale;
 use super::kernel::fold::Fold;
 use super::kernel::panels::Panels;
 use super::kernel::product::BLOCK;
 use super::kernel::tanh::soft_cap;
 use super::kernel::{LANES, panels};
-use super::linear::{Function, Grouping, Input, Sink, Target};
+use super::linear::{Function, Input, Sink, Target};
 use super::rows::{Picked, ViewPanels};
 use super::site::ViewUpdates;
 use crate::math::Distribution;
