@@ -558,6 +558,32 @@ fn what_an_adapter_brings_and_what_its_config_says_must_agree() {
 }
 
 #[test]
+fn what_the_config_says_is_brought_whole_must_be_in_the_file() {
+    let without = |golden: &str, ending: &'static str| {
+        Copy::of(golden).tensors(ADAPTER, |t| t.retain(|name, _| !name.ends_with(ending))).is_refused(&[
+            ADAPTER,
+            "says that it brings",
+            ending.trim_start_matches("base_layer."),
+            "the file is incomplete",
+        ]);
+    };
+    without("adapter_modules_to_save", "lm_head.weight");
+    without("adapter_modules_to_save", "model.norm.weight");
+    without("adapter_modules_to_save_embeddings", "embed_tokens.weight");
+    without("adapter_bias_all", "layers.1.mlp.up_proj.bias");
+    without("adapter_trainable_tokens", "trainable_tokens_delta");
+    Copy::of("adapter_bias_lora_only")
+        .tensors(ADAPTER, |t| t.retain(|name, _| !name.ends_with("layers.1.self_attn.q_proj.base_layer.bias")))
+        .is_refused(&["says that it brings 1 tensors", "`model.layers.1.self_attn.q_proj.bias`"]);
+    Copy::of("adapter_modules_to_save_embeddings_tied")
+        .set(ADAPTER_CONFIG, &json!({"ensure_weight_tying": true}))
+        .is_refused(&["`ensure_weight_tying` is on", "changes the embedding alone"]);
+    Copy::of("adapter_ia3")
+        .set(ADAPTER_CONFIG, &json!({"use_dora": true}))
+        .is_refused(&["the option `use_dora` does not go with the peft_type `IA3`"]);
+}
+
+#[test]
 fn a_whole_model_must_have_the_shape_of_the_base() {
     let whole = || Copy::of("full_finetune");
     whole().set("adapter/config.json", &json!({"rms_norm_eps": 0.5})).is_refused(&[

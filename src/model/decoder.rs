@@ -80,6 +80,10 @@ impl Norm {
         self.weight.as_slice().len()
     }
 
+    pub fn has_bias(&self) -> bool {
+        self.bias.is_some()
+    }
+
     /// The same norm with other weights, as a checkpoint stores them.
     pub fn with(&self, weight: Option<Weight>, bias: Option<Weight>, kind: NormKind) -> Self {
         let weight = weight.map(|weight| stored(weight, kind));

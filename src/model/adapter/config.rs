@@ -50,6 +50,8 @@ pub struct Config {
     pub dora: bool,
     pub lora_bias: bool,
     pub biases: BiasesSaved,
+    /// The head follows what becomes of the embedding, where the base ties them.
+    pub tying: bool,
     targets: Targets,
     excluded: Targets,
     feed_forward: Targets,
@@ -83,7 +85,6 @@ const WITHOUT_EFFECT: &[&str] = &[
     "d_initial",
     "decompose_both",
     "decompose_factor",
-    "ensure_weight_tying",
     "eva_config",
     // Said of layers that store their weights as (in, out), which the base's architecture tells.
     "fan_in_fan_out",
@@ -146,6 +147,12 @@ impl Config {
             fields.take(name);
         }
         let config = Self::read_kind(&mut fields, *kind)?;
+        if config.kind != Kind::Lora {
+            let options = [("use_dora", config.dora), ("use_rslora", config.rslora), ("lora_bias", config.lora_bias)];
+            if let Some((name, _)) = options.iter().find(|(_, on)| *on) {
+                return Err(fields.refused(format!("the option `{name}` does not go with the peft_type `{peft_type}`")));
+            }
+        }
         if matches!(config.targets, Targets::Pattern(_)) && (config.layers.is_some() || !config.layers_pattern.is_empty()) {
             return Err(fields.refused("`layers_to_transform` goes with a list of `target_modules`, not with a pattern"));
         }
@@ -182,6 +189,7 @@ impl Config {
             dora: fields.or("use_dora", false)?,
             lora_bias: fields.or("lora_bias", false)?,
             biases,
+            tying: fields.or("ensure_weight_tying", false)?,
             layers: read_layers(fields)?,
             layers_pattern: read_layers_pattern(fields)?,
             rank_pattern: read_pattern(fields, "rank_pattern")?,

@@ -71,6 +71,7 @@ impl Plan<'_> {
         self.check_vocabulary(&modules)?;
         self.check_pairs(&modules, &sites)?;
         self.check_targets(&modules, &sites, &norms)?;
+        self.check_whole(&modules)?;
         let mut changes = Changes::default();
         for (path, parts) in &modules {
             if let Some(&site) = sites.get(path.as_str()) {
@@ -97,6 +98,7 @@ impl Plan<'_> {
         if !self.config.tokens.is_empty() {
             self.tie_tokens(&mut changes);
         }
+        self.check_tying(&changes)?;
         Ok(changes)
     }
 
@@ -211,6 +213,58 @@ impl Plan<'_> {
                 some_of(&extra)
             ),
         ))
+    }
+
+    /// What `modules_to_save`, `bias` and `trainable_token_indices` name must be in the file: peft loads it without a word where it is
+    /// not, and half the adapter is gone.
+    fn check_whole(&self, modules: &BTreeMap<String, Parts>) -> Result<(), ModelError> {
+        let (config, decoder) = (self.config, self.decoder);
+        let embedding = decoder.shape.names.embedding;
+        let has = |path: &str, part: Part| modules.get(path).is_some_and(|parts| parts.contains_key(&part));
+        let sites = decoder.sites.iter().zip(&decoder.weights);
+        let sites =
+            sites.map(|(site, weight)| (site.path.as_str(), weight.bias.is_some(), config.targets(&site.path, site.head)));
+        let norms = decoder.norm_paths.iter().zip(&decoder.norms).map(|(path, norm)| (path.as_str(), norm.has_bias(), false));
+        let mut missing = Vec::new();
+        for (path, biased, targeted) in sites.chain(norms).chain([(embedding, false, false)]) {
+            let whole = config.is_whole(path);
+            let bias = match config.biases {
+                BiasesSaved::All => true,
+                BiasesSaved::OfTargets => targeted,
+                BiasesSaved::None => false,
+            };
+            if whole && !has(path, Part::Weight) {
+                missing.push(format!("{path}.weight"));
+            }
+            if biased && (whole || bias) && !has(path, Part::Bias) {
+                missing.push(format!("{path}.bias"));
+            }
+        }
+        if !config.tokens.is_empty() && !has(embedding, Part::Tokens) {
+            missing.push(format!("{embedding}.token_adapter.trainable_tokens_delta"));
+        }
+        if missing.is_empty() {
+            return Ok(());
+        }
+        Err(ModelError::refused(
+            &self.tensors.path,
+            format!(
+                "adapter_config.json says that it brings {} tensors which it lacks: {}\nhint: the file is incomplete; save the adapter again",
+                missing.len(),
+                some_of(&missing)
+            ),
+        ))
+    }
+
+    /// An embedding whose head is said to follow it, in a file that does not hold the head.
+    fn check_tying(&self, changes: &Changes) -> Result<(), ModelError> {
+        let head = self.decoder.sites.len() - 1;
+        let alone = changes.embedding.is_some() && !changes.sites.contains_key(&head);
+        if self.config.tying && self.decoder.shape.tied_head && alone {
+            let message = "`ensure_weight_tying` is on, and of the tied embedding and head the file changes the embedding alone\nhint: merge it into its base with peft's `merge_and_unload`, save the model, and name that as the adapter";
+            return Err(ModelError::refused(&self.tensors.path, message));
+        }
+        Ok(())
     }
 
     fn embedding(&mut self, parts: &Parts) -> Result<Option<EmbeddingChange>, ModelError> {
