@@ -41,6 +41,7 @@ pub enum BiasesSaved {
 }
 
 /// The options of an adapter.
+#[expect(clippy::struct_excessive_bools, reason = "options as peft has them, each of its own")]
 pub struct Config {
     pub kind: Kind,
     base: Option<String>,
