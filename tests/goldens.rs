@@ -108,7 +108,7 @@ fn check_text(engine: &mut Engine, asked: &Asked<'_>, expected: &Expected, worst
     let prompts: Vec<String> = (1..=words.len()).map(|end| words[..end].join(" ")).collect();
     let requests: Vec<Request> = prompts
         .iter()
-        .map(|prompt| Request::new(view, Op::NextTokenDist { prompt: prompt.clone(), top_k: expected.vocab, versus: None }))
+        .map(|prompt| Request::new(view, Op::NextTokenDist { prompt: prompt.as_str().into(), top_k: expected.vocab, versus: None }))
         .collect();
     for (index, answer) in ask(engine, &requests).into_iter().enumerate() {
         let Answer::NextTokenDist(dist) = answer else { panic!("an answer of another op") };
@@ -220,7 +220,7 @@ fn an_adapter_of_a_resized_vocabulary_is_refused_with_what_to_do() {
 #[test]
 fn recomputing_gives_the_numbers_of_float32_whatever_the_dtype_and_keeps_none_of_them() {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens/llama_default");
-    let request = Request::new(View::Ft, Op::NextTokenDist { prompt: "w5 w15".to_owned(), top_k: 96, versus: None });
+    let request = Request::new(View::Ft, Op::NextTokenDist { prompt: "w5 w15".into(), top_k: 96, versus: None });
     let recompute = |engine: &mut Engine| {
         let replies = engine.recompute(&[Question { asker: "golden", request: &request }]).unwrap();
         replies.into_iter().map(|reply| reply.unwrap()).collect::<Vec<Answer>>()

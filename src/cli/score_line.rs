@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::request::{Answer, ErrorBody, Op, Overflow, Request, Sampling, View};
+use crate::request::{Answer, Asked, ErrorBody, Op, Overflow, Prompt, Request, Sampling, View};
 use crate::stream::in_one_line;
 use crate::suite::nearest;
 
@@ -52,11 +52,16 @@ fn id_of(bytes: &[u8]) -> Value {
 struct Fields(Map<String, Value>);
 
 /// Keys that requests may have, whatever their op.
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 18] = [
     "id",
     "op",
     "view",
     "prompt",
+    "messages",
+    "add_generation_prompt",
+    "tools",
+    "chat_template",
+    "chat_template_kwargs",
     "completion",
     "text",
     "top_k",
@@ -78,14 +83,14 @@ impl Fields {
         let overflow = if self.optional("truncate")?.unwrap_or(false) { Overflow::KeepLast } else { Overflow::Refuse };
         let op = match op.as_str() {
             "next_token_dist" => Op::NextTokenDist {
-                prompt: self.required("prompt")?,
+                prompt: self.prompt()?,
                 top_k: self.optional("top_k")?.unwrap_or(DEFAULT_TOP_K),
                 versus: self.view("versus")?,
             },
-            "logprob_of" => Op::LogprobOf { prompt: self.required("prompt")?, completion: self.required("completion")? },
+            "logprob_of" => Op::LogprobOf { prompt: self.prompt()?, completion: self.required("completion")? },
             "rolling_logprob" => Op::RollingLogprob { text: self.required("text")? },
             "generate" => Op::Generate {
-                prompt: self.required("prompt")?,
+                prompt: self.prompt()?,
                 max_new_tokens: self.required("max_new_tokens")?,
                 sampling: self.sampling()?,
             },
@@ -96,6 +101,16 @@ impl Fields {
             Some(key) if KEYS.contains(&key.as_str()) => Err(bad(format!("`{key}` does not go with {}", op.name()))),
             Some(key) => Err(bad(format!("unknown key `{key}`{}", hint(key, &KEYS)))),
         }
+    }
+
+    /// `prompt`, or `messages` and what goes with them.
+    fn prompt(&mut self) -> Result<Prompt, ErrorBody> {
+        if !self.0.contains_key("messages") {
+            return self.required("prompt");
+        }
+        let keys = ["prompt", "messages", "add_generation_prompt", "tools", "chat_template", "chat_template_kwargs"];
+        let asked: Map<String, Value> = keys.iter().filter_map(|key| self.0.remove_entry(*key)).collect();
+        serde_json::from_value(Value::Object(asked)).map(|Asked(prompt)| prompt).map_err(|error| bad(error.to_string()))
     }
 
     /// Greedy unless a temperature is given.
@@ -190,6 +205,17 @@ mod tests {
     fn a_request_without_a_view_asks_the_base() {
         let got = request(r#"{"id":"a","op":"logprob_of","prompt":"p","completion":"c"}"#).unwrap();
         assert_eq!(got, Request::new(View::Base, Op::LogprobOf { prompt: "p".into(), completion: "c".into() }));
+    }
+
+    #[test]
+    fn a_conversation_takes_the_prompts_place() {
+        let line = r#"{"op":"next_token_dist","messages":[{"role":"user","content":"hi"}]}"#;
+        let op = Op::NextTokenDist { prompt: Prompt::from("hi").as_user_turn(), top_k: 8, versus: None };
+        assert_eq!(request(line).unwrap(), Request::new(View::Base, op));
+        let both = r#"{"op":"next_token_dist","messages":[{"role":"user","content":"hi"}],"prompt":"hi"}"#;
+        assert!(request(both).unwrap_err().contains("can't both be given"));
+        assert!(request(r#"{"op":"next_token_dist","prompt":"hi","tools":[]}"#).unwrap_err().contains("`tools` does not go with"));
+        assert!(request(r#"{"op":"next_token_dist","messages":[]}"#).unwrap_err().contains("`messages` is empty"));
     }
 
     #[test]

@@ -65,6 +65,7 @@ pub fn load(sources: &Sources, progress: &Arc<dyn Progress>) -> Result<Loaded, M
         dtype: sources.precision.name(),
         digest: model.base.digest.clone(),
         tokenizer_digest: model.base.tokenizer_digest.clone(),
+        chat_template: model.base.chat_template.clone(),
     };
     let facts = model.adapter();
     let adapter_tensors = facts.as_ref().map_or(0, |facts| facts.tensors);

@@ -44,7 +44,7 @@ impl Trace {
             ts: (now.as_secs_f64() * 1e3).round() / 1e3,
             probe: Cow::Borrowed(event.question.asker),
             view_id: Cow::Owned(request.view.to_string()),
-            prompt_hash: Cow::Owned(blake3::hash(request.op.prompt().as_bytes()).to_hex()[..12].to_owned()),
+            prompt_hash: Cow::Owned(blake3::hash(request.op.subject().as_bytes()).to_hex()[..12].to_owned()),
             top_k: request.op.top_k(),
             op: Cow::Borrowed(request.op.name()),
             wall_ms: (event.wall.as_secs_f64() * 1e6).round() / 1e3,

@@ -1,7 +1,10 @@
 //! From a request to a job: its tokens, and what is to be done with them.
 
+use std::borrow::Cow;
+
 use super::Model;
-use crate::request::{Op, Overflow, Request, RequestError, Sampling, View};
+use super::tokenizer::Encoded;
+use crate::request::{Op, Overflow, Prompt, Request, RequestError, Sampling, View};
 
 /// A request with its tokens.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +30,19 @@ pub enum Work {
         max_new_tokens: usize,
         sampling: Sampling,
     },
+}
+
+/// A text to tokenise.
+struct Text<'a> {
+    text: Cow<'a, str>,
+    /// A chat template wrote it, with the special tokens that belong to it.
+    is_rendered: bool,
+}
+
+impl<'a> Text<'a> {
+    fn raw(text: Cow<'a, str>) -> Self {
+        Self { text, is_rendered: false }
+    }
 }
 
 impl Job {
@@ -58,14 +74,14 @@ impl Model {
                 if !(1..=vocab_size).contains(top_k) {
                     return Err(RequestError::TopK { top_k: *top_k, vocab_size });
                 }
-                (self.prompt_tokens(prompt)?, Work::Next { top_k: *top_k, versus: *versus })
+                (self.prompt_tokens(&self.text_of(prompt)?)?, Work::Next { top_k: *top_k, versus: *versus })
             }
             Op::LogprobOf { prompt, completion } => {
-                let (tokens, from) = self.completion_tokens(prompt, completion)?;
+                let (tokens, from) = self.completion_tokens(&self.text_of(prompt)?, completion)?;
                 (tokens, Work::Score { from, rolling: false })
             }
             Op::RollingLogprob { text } => {
-                let tokens = self.encode(text)?.ids;
+                let tokens = self.encode(&Text::raw(text.into()))?.ids;
                 if tokens.len() < 2 {
                     return Err(RequestError::TextTooShort { tokens: tokens.len() });
                 }
@@ -73,7 +89,7 @@ impl Model {
             }
             Op::Generate { prompt, max_new_tokens, sampling } => {
                 check_sampling(*max_new_tokens, *sampling)?;
-                (self.prompt_tokens(prompt)?, Work::Generate { max_new_tokens: *max_new_tokens, sampling: *sampling })
+                (self.prompt_tokens(&self.text_of(prompt)?)?, Work::Generate { max_new_tokens: *max_new_tokens, sampling: *sampling })
             }
         };
         // A continuation may run until the context is full; its prompt must leave room for one token.
@@ -101,8 +117,21 @@ impl Model {
         Ok(Job { view: request.view, tokens, work })
     }
 
-    fn encode(&self, text: &str) -> Result<super::tokenizer::Encoded, RequestError> {
-        let encoded = self.tokenizer.encode(text).map_err(|message| RequestError::Tokenizer { message })?;
+    /// A prompt as the text that is tokenised.
+    fn text_of<'a>(&self, prompt: &'a Prompt) -> Result<Text<'a>, RequestError> {
+        match prompt {
+            Prompt::Text(text) => Ok(Text::raw(text.into())),
+            Prompt::Chat(conversation) => {
+                let templates = self.chat.as_ref().ok_or(RequestError::NoChatTemplate)?;
+                let text = templates.render(conversation).map_err(|message| RequestError::ChatTemplate { message })?;
+                Ok(Text { text: text.into(), is_rendered: true })
+            }
+        }
+    }
+
+    fn encode(&self, Text { text, is_rendered }: &Text<'_>) -> Result<Encoded, RequestError> {
+        let encoded = if *is_rendered { self.tokenizer.encode_rendered(text) } else { self.tokenizer.encode(text) };
+        let encoded = encoded.map_err(|message| RequestError::Tokenizer { message })?;
         match encoded.ids.iter().find(|&&id| id as usize >= self.decoder.shape.vocab) {
             None => Ok(encoded),
             Some(id) => Err(RequestError::Tokenizer {
@@ -114,8 +143,8 @@ impl Model {
         }
     }
 
-    fn prompt_tokens(&self, prompt: &str) -> Result<Vec<u32>, RequestError> {
-        if prompt.is_empty() {
+    fn prompt_tokens(&self, prompt: &Text<'_>) -> Result<Vec<u32>, RequestError> {
+        if prompt.text.is_empty() {
             return Err(RequestError::EmptyPrompt);
         }
         let tokens = self.encode(prompt)?.ids;
@@ -124,14 +153,15 @@ impl Model {
 
     /// Prompt and completion tokenised as one string, and the index of the first token whose text ends after the prompt's last
     /// character.
-    fn completion_tokens(&self, prompt: &str, completion: &str) -> Result<(Vec<u32>, usize), RequestError> {
+    fn completion_tokens(&self, prompt: &Text<'_>, completion: &str) -> Result<(Vec<u32>, usize), RequestError> {
+        let Text { text: prompt, is_rendered } = prompt;
         if prompt.is_empty() {
             return Err(RequestError::EmptyPrompt);
         }
         if completion.is_empty() {
             return Err(RequestError::EmptyCompletion);
         }
-        let encoded = self.encode(&format!("{prompt}{completion}"))?;
+        let encoded = self.encode(&Text { text: format!("{prompt}{completion}").into(), is_rendered: *is_rendered })?;
         let from = encoded.ends.iter().position(|&end| end > prompt.len()).ok_or(RequestError::CompletionWithoutTokens)?;
         // A special token after the text (an end token that the post-processor adds) is no part of the completion.
         let to = encoded.ends.iter().rposition(|&end| end > prompt.len()).map_or(from, |last| last + 1);

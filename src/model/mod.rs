@@ -12,6 +12,7 @@ mod adapter;
 mod architecture;
 mod batch;
 mod busy;
+mod chat;
 mod config;
 mod decoder;
 mod error;
@@ -60,6 +61,7 @@ use serde_json::Value;
 use adapter::{Adapter, Changes};
 use architecture::Shape;
 use busy::Clock;
+use chat::{ChatTemplates, Clock as CalendarClock};
 use config::Fields;
 use decoder::Decoder;
 use forward::Forward;
@@ -86,6 +88,7 @@ type Updates = Option<Arc<ViewWeights>>;
 pub struct Model {
     decoder: Arc<Decoder>,
     tokenizer: Arc<Tokenizer>,
+    chat: Option<Arc<ChatTemplates>>,
     adapter: Option<Arc<Adapter>>,
     null_kind: NullKind,
     precision: Precision,
@@ -104,6 +107,8 @@ pub struct BaseFacts {
     pub parameters: u64,
     pub digest: String,
     pub tokenizer_digest: String,
+    /// Digest of the chat templates, where there are any.
+    pub chat_template: Option<String>,
 }
 
 /// What is known of the adapter.
@@ -144,13 +149,15 @@ impl Model {
         // The two that take long.
         let (tokenizer, digest) = rayon::join(|| Tokenizer::load(base), || base_digest(&config_path, &tensors));
         let (tokenizer, digest) = (tokenizer?, digest?);
+        let chat = ChatTemplates::load(base, CalendarClock::read())?;
         let eos = end_tokens(base, &tokenizer)?;
         let decoder = Decoder::load(shape, &mut tensors, precision)?;
         let adapter = adapter.map(|dir| Adapter::load(dir, &decoder, precision)).transpose()?;
-        let facts = BaseFacts { architecture, parameters, digest, tokenizer_digest: tokenizer.digest.clone() };
+        let facts = BaseFacts { architecture, parameters, digest, tokenizer_digest: tokenizer.digest.clone(), chat_template: chat.as_ref().map(|chat| chat.digest.clone()) };
         Ok(Self {
             decoder: Arc::new(decoder),
             tokenizer: Arc::new(tokenizer),
+            chat: chat.map(Arc::new),
             adapter: adapter.map(Arc::new),
             null_kind,
             precision,
@@ -175,7 +182,8 @@ impl Model {
     pub fn identity(&self) -> String {
         let adapter = self.adapter.as_ref().map_or("", |adapter| &adapter.digest);
         let Self { base, eos, null_kind, precision, .. } = self;
-        let text = format!("{} {} {adapter} {eos:?} {null_kind:?} {precision:?}", base.digest, base.tokenizer_digest);
+        let chat = base.chat_template.as_deref().unwrap_or_default();
+        let text = format!("{} {} {chat} {adapter} {eos:?} {null_kind:?} {precision:?}", base.digest, base.tokenizer_digest);
         blake3::hash(text.as_bytes()).to_hex().to_string()
     }
 

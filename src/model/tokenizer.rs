@@ -40,8 +40,26 @@ impl Tokenizer {
     }
 
     /// Tokens with the special ones that the post-processor adds.
+    ///
+    /// A text that begins with the token that would be put before it (a prompt that somebody copied from a rendered template) is
+    /// not given it twice.
     pub fn encode(&self, text: &str) -> Result<Encoded, String> {
-        let encoding = self.inner.encode(text, true).map_err(|e| e.to_string())?;
+        let mut encoded = self.encode_as(text, true)?;
+        let repeats = |ids: &[u32], ends: &[usize]| ids[0] == ids[1] && ends[0] == 0 && ends[1] > 0;
+        if encoded.ids.len() > 1 && repeats(&encoded.ids, &encoded.ends) {
+            encoded.ids.remove(0);
+            encoded.ends.remove(0);
+        }
+        Ok(encoded)
+    }
+
+    /// Tokens of a rendered conversation: the special ones are those that the template wrote.
+    pub fn encode_rendered(&self, text: &str) -> Result<Encoded, String> {
+        self.encode_as(text, false)
+    }
+
+    fn encode_as(&self, text: &str, add_special_tokens: bool) -> Result<Encoded, String> {
+        let encoding = self.inner.encode(text, add_special_tokens).map_err(|e| e.to_string())?;
         Ok(Encoded { ids: encoding.get_ids().to_vec(), ends: encoding.get_offsets().iter().map(|(_, end)| *end).collect() })
     }
 

@@ -4,12 +4,11 @@ use serde::Deserialize;
 use serde_json::{Map, json};
 
 use super::bounds;
-use super::items::Prompt;
 use super::verdict::{Rule, Side, all_of, items_for_mean, score_of, settle_clause, shown};
 use super::{Court, Items, Judgement, Kind, Probe};
 use crate::math::{Line, mean, sd};
 use crate::record::{Category, Estimate, Verdict};
-use crate::request::{Answer, Divergence, Op, Request, Scale, View};
+use crate::request::{Answer, Divergence, Op, Prompt, Request, Scale, View};
 
 /// The change of the next-token log-probabilities as the update is scaled by λ.
 ///
@@ -69,6 +68,7 @@ impl Probe for AdapterAblation {
         summary: "does the answer grow with the adapter's dose?",
         calibrated: None,
         values_of: "rms_change",
+        asks_documents: false,
     };
 
     type Item = Prompt;
@@ -83,7 +83,7 @@ impl Probe for AdapterAblation {
         if !rounds.is_empty() {
             return Vec::new();
         }
-        let ask = |view| Request::new(view, Op::NextTokenDist { prompt: prompt.0.clone(), top_k: 1, versus: Some(View::Base) });
+        let ask = |view| Request::new(view, Op::NextTokenDist { prompt: prompt.clone(), top_k: 1, versus: Some(View::Base) });
         (0..DOSES.len()).map(|dose| ask(view_at(dose))).collect()
     }
 

@@ -9,7 +9,7 @@ use super::verdict::{Rule, Side, all_of, score_of, settle_clause, shown};
 use super::{Court, Items, Judgement, Kind, Probe};
 use crate::math::mean;
 use crate::record::{Category, Verdict};
-use crate::request::{Answer, Op, Request, View};
+use crate::request::{Answer, Asked, Op, Request, View};
 
 /// Share of known facts that lose more than a nat per token, and the mean change.
 #[derive(Clone, Debug, Deserialize)]
@@ -40,7 +40,8 @@ fn default_change() -> f64 {
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Fact {
-    prompt: String,
+    #[serde(flatten)]
+    asked: Asked,
     gold: String,
 }
 
@@ -49,7 +50,7 @@ impl Item for Fact {
     const TEXT_FIELD: Option<&'static str> = None;
 
     fn check(&self) -> Result<(), String> {
-        check_text("prompt", &self.prompt)?;
+        self.asked.0.check()?;
         check_text("gold", &self.gold)
     }
 }
@@ -72,6 +73,7 @@ impl Probe for CalibrationDrift {
         summary: "did it forget what the base knew?",
         calibrated: None,
         values_of: "change",
+        asks_documents: false,
     };
 
     type Item = Fact;
@@ -87,7 +89,7 @@ impl Probe for CalibrationDrift {
             return Vec::new();
         }
         [View::Ft, View::Base]
-            .map(|view| Request::new(view, Op::LogprobOf { prompt: fact.prompt.clone(), completion: fact.gold.clone() }))
+            .map(|view| Request::new(view, Op::LogprobOf { prompt: fact.asked.0.clone(), completion: fact.gold.clone() }))
             .to_vec()
     }
 
@@ -103,7 +105,7 @@ impl Probe for CalibrationDrift {
         fold.changes.push(change);
         if change < -self.loss {
             let at = fold.lost.partition_point(|(other, _)| *other <= change);
-            fold.lost.insert(at, (change, format!("{}{}", fact.prompt, fact.gold)));
+            fold.lost.insert(at, (change, format!("{}{}", fact.asked.0.words(), fact.gold)));
             fold.lost.truncate(MOST_LOST);
         }
     }

@@ -10,7 +10,7 @@ use super::items::Item;
 use super::{Court, Items, Judgement, Kind, OpenRows, Probe};
 use crate::math::NullComparison;
 use crate::record::{Calibration, NullOutcome};
-use crate::request::{Answer, Request, RequestError, View};
+use crate::request::{Answer, Op, Prompt, Request, RequestError, View};
 
 /// What is known of a probe's work before a model is loaded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,8 +18,29 @@ pub struct Survey {
     pub items: usize,
     /// Requests of all items' first rounds.
     pub requests: usize,
-    /// The first few texts that are asked about.
-    pub texts: Vec<String>,
+    /// The first few prompts that are asked about.
+    pub prompts: Vec<Prompt>,
+}
+
+/// How a probe's prompts reach the model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ChatForm {
+    /// A text as it stands, a conversation through the chat template.
+    #[default]
+    AsWritten,
+    /// A text as a user's turn.
+    UserTurns,
+    /// As user turns, and all once more without the template, for what is reported beside it.
+    Both,
+}
+
+impl ChatForm {
+    pub fn of(self, prompt: Prompt) -> Prompt {
+        match self {
+            Self::AsWritten => prompt,
+            Self::UserTurns | Self::Both => prompt.as_user_turn(),
+        }
+    }
 }
 
 /// How a course is run.
@@ -29,6 +50,7 @@ pub struct CoursePlan {
     pub nulls: Vec<u64>,
     /// Indices of the items that are also asked under the nulls.
     pub calibrated: BTreeSet<usize>,
+    pub chat: ChatForm,
 }
 
 /// A probe whose kind was forgotten.
@@ -61,6 +83,9 @@ pub trait Course: Send {
     /// Items measured so far.
     fn measured(&self) -> usize;
 
+    /// Prompts asked as texts so far.
+    fn asked_raw(&self) -> usize;
+
     fn judge(&self, court: &Court<'_>) -> Ending;
 }
 
@@ -72,10 +97,19 @@ pub struct Ending {
     /// `item 3: …`, the first few.
     pub errors: Vec<String>,
     pub failed: usize,
+    /// The metric with the chat template and without it, where both were asked for.
+    pub template_effect: Option<TemplateEffect>,
 }
 
-/// Texts that a survey keeps.
-const SURVEYED_TEXTS: usize = 4;
+/// A probe's metric on the same items with the chat template and without it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TemplateEffect {
+    pub with: f64,
+    pub without: f64,
+}
+
+/// Prompts that a survey keeps.
+const SURVEYED_PROMPTS: usize = 4;
 
 /// Errors told in words; the rest are counted.
 const MOST_ERRORS: usize = 5;
@@ -95,8 +129,11 @@ impl<P: Probe> AnyProbe for P {
             survey.items += 1;
             let requests = self.ask(&item?, &[]);
             survey.requests += requests.len();
-            if survey.texts.len() < SURVEYED_TEXTS {
-                survey.texts.extend(requests.first().map(|request| request.op.prompt().to_owned()));
+            if survey.prompts.len() < SURVEYED_PROMPTS {
+                survey.prompts.extend(requests.first().map(|request| match &request.op {
+                    Op::RollingLogprob { text } => Prompt::from(text.as_str()),
+                    op => op.prompt().cloned().unwrap_or_else(|| Prompt::from("")),
+                }));
             }
         }
         if survey.items == 0 {
@@ -107,7 +144,7 @@ impl<P: Probe> AnyProbe for P {
 
     fn start(&self, rows: &dyn OpenRows, plan: CoursePlan) -> Result<Box<dyn Course>, String> {
         let items = self.items().open(rows)?;
-        let nulls = plan.nulls.iter().map(|_| NullFold::default()).collect();
+        let nulls = plan.nulls.iter().map(|_| OtherFold::default()).collect();
         Ok(Box::new(Run {
             probe: self.clone(),
             items,
@@ -116,7 +153,9 @@ impl<P: Probe> AnyProbe for P {
             flights: Vec::new(),
             fold: P::Fold::default(),
             measured: 0,
-            same_items: NullFold::default(),
+            asked_raw: 0,
+            same_items: OtherFold::default(),
+            plain: OtherFold::default(),
             nulls,
             errors: Vec::new(),
             failed: 0,
@@ -133,23 +172,33 @@ struct Run<P: Probe> {
     fold: P::Fold,
     measured: usize,
     /// The adapter itself on the calibrated items.
-    same_items: NullFold<P>,
-    nulls: Vec<NullFold<P>>,
+    same_items: OtherFold<P>,
+    /// The adapter without the chat template.
+    plain: OtherFold<P>,
+    nulls: Vec<OtherFold<P>>,
+    asked_raw: usize,
     errors: Vec<String>,
     failed: usize,
 }
 
-/// The fold over the calibrated items, under one view.
-struct NullFold<P: Probe> {
+/// A fold beside the probe's own: over some of its items, or of other questions.
+struct OtherFold<P: Probe> {
     fold: P::Fold,
     items: usize,
     /// An item failed under this view: the draw is not used.
     broken: bool,
 }
 
-impl<P: Probe> Default for NullFold<P> {
+impl<P: Probe> Default for OtherFold<P> {
     fn default() -> Self {
         Self { fold: P::Fold::default(), items: 0, broken: false }
+    }
+}
+
+impl<P: Probe> OtherFold<P> {
+    fn add(&mut self, probe: &P, item: &P::Item, measurement: P::Measurement) {
+        probe.fold(&mut self.fold, item, measurement);
+        self.items += 1;
     }
 }
 
@@ -157,6 +206,8 @@ impl<P: Probe> Default for NullFold<P> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Lane {
     Adapter,
+    /// Asked without the chat template.
+    Plain,
     /// Index into the plan's nulls.
     Null(usize),
 }
@@ -179,29 +230,34 @@ impl<P: Probe> Run<P> {
             return;
         };
         match flight.lane {
-            Lane::Null(null) => {
-                probe.fold(&mut self.nulls[null].fold, item, measurement);
-                self.nulls[null].items += 1;
-            }
+            Lane::Null(null) => self.nulls[null].add(probe, item, measurement),
+            Lane::Plain => self.plain.add(probe, item, measurement),
             Lane::Adapter => {
                 probe.fold(&mut self.fold, item, measurement);
                 self.measured += 1;
                 if self.plan.calibrated.contains(&flight.index)
                     && let Some(measurement) = probe.measure(item, &flight.rounds)
                 {
-                    probe.fold(&mut self.same_items.fold, item, measurement);
-                    self.same_items.items += 1;
+                    self.same_items.add(probe, item, measurement);
                 }
             }
         }
     }
 
-    fn fail(&mut self, flight: &Flight<P::Item>, message: &str) {
-        if let Lane::Null(null) = flight.lane {
-            self.nulls[null].broken = true;
-            return;
+    /// `None` where the items without a template are not those with it.
+    fn template_effect(&self) -> Option<TemplateEffect> {
+        if self.plain.broken || self.plain.items != self.measured {
+            return None;
         }
-        self.record_error(flight.index, message);
+        Some(TemplateEffect { with: self.probe.metric(&self.fold)?, without: self.probe.metric(&self.plain.fold)? })
+    }
+
+    fn fail(&mut self, flight: &Flight<P::Item>, message: &str) {
+        match flight.lane {
+            Lane::Adapter => self.record_error(flight.index, message),
+            Lane::Plain => self.plain.broken = true,
+            Lane::Null(null) => self.nulls[null].broken = true,
+        }
     }
 
     fn record_error(&mut self, index: usize, message: &str) {
@@ -223,7 +279,8 @@ impl<P: Probe> Course for Run<P> {
                 Some(Ok(item)) => {
                     let item = Arc::new(item);
                     let nulls = if self.plan.calibrated.contains(&index) { self.plan.nulls.len() } else { 0 };
-                    for lane in std::iter::once(Lane::Adapter).chain((0..nulls).map(Lane::Null)) {
+                    let plain = (self.plan.chat == ChatForm::Both).then_some(Lane::Plain);
+                    for lane in std::iter::once(Lane::Adapter).chain(plain).chain((0..nulls).map(Lane::Null)) {
                         self.flights.push(Flight { index, item: Arc::clone(&item), lane, rounds: Vec::new(), asked: 0 });
                     }
                 }
@@ -237,18 +294,24 @@ impl<P: Probe> Course for Run<P> {
         let mut questions = Vec::new();
         let mut still = Vec::with_capacity(self.flights.len());
         for mut flight in std::mem::take(&mut self.flights) {
-            let asked = self.probe.ask(&flight.item, &flight.rounds);
+            let mut asked = self.probe.ask(&flight.item, &flight.rounds);
             if asked.is_empty() {
                 self.complete(&flight);
                 continue;
             }
             flight.asked = asked.len();
-            match flight.lane {
-                Lane::Adapter => questions.extend(asked),
-                Lane::Null(null) => {
-                    let view = View::Null(self.plan.nulls[null]);
-                    questions.extend(asked.iter().map(|request| request.with_view_replaced(View::Ft, view)));
-                }
+            for prompt in asked.iter_mut().filter_map(|request| request.op.prompt_mut()).filter(|_| !P::KIND.asks_documents) {
+                *prompt = match flight.lane {
+                    Lane::Plain => Prompt::Text(prompt.words().into_owned()),
+                    Lane::Adapter | Lane::Null(_) => self.plan.chat.of(prompt.clone()),
+                };
+                self.asked_raw += usize::from(flight.lane == Lane::Adapter && matches!(prompt, Prompt::Text(_)));
+            }
+            if let Lane::Null(null) = flight.lane {
+                let view = View::Null(self.plan.nulls[null]);
+                questions.extend(asked.iter().map(|request| request.with_view_replaced(View::Ft, view)));
+            } else {
+                questions.extend(asked);
             }
             still.push(flight);
         }
@@ -274,7 +337,7 @@ impl<P: Probe> Course for Run<P> {
     fn calibration(&self) -> Option<Calibration> {
         let metric = P::KIND.calibrated.filter(|_| !self.plan.nulls.is_empty())?;
         let raw = self.probe.metric(&self.same_items.fold)?;
-        let usable = |null: &&NullFold<P>| !null.broken && null.items == self.same_items.items;
+        let usable = |null: &&OtherFold<P>| !null.broken && null.items == self.same_items.items;
         let draws: Vec<f64> = self.nulls.iter().filter(usable).filter_map(|null| self.probe.metric(&null.fold)).collect();
         let outcome = match NullComparison::new(raw, &draws) {
             Ok(compared) => NullOutcome::Compared { mean: compared.mean, sd: compared.sd, z: compared.z, p: compared.p },
@@ -294,8 +357,12 @@ impl<P: Probe> Course for Run<P> {
         self.measured
     }
 
+    fn asked_raw(&self) -> usize {
+        self.asked_raw
+    }
+
     fn judge(&self, court: &Court<'_>) -> Ending {
         let judgement = (self.failed == 0).then(|| self.probe.judge(&self.fold, court));
-        Ending { judgement, errors: self.errors.clone(), failed: self.failed }
+        Ending { judgement, errors: self.errors.clone(), failed: self.failed, template_effect: self.template_effect() }
     }
 }

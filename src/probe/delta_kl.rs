@@ -4,12 +4,11 @@ use serde::Deserialize;
 use serde_json::{Map, json};
 
 use super::bounds;
-use super::items::Prompt;
 use super::verdict::{Rule, Side, score_of, settle_clause, shown};
 use super::{Court, Items, Judgement, Kind, Probe};
 use crate::math::{mean, quantiles};
 use crate::record::{Category, Verdict};
-use crate::request::{Answer, Divergence, Op, Request, View};
+use crate::request::{Answer, Divergence, Op, Prompt, Request, View};
 
 /// Mean divergence of `ft` from `base` at the token after each prompt, over the whole vocabulary.
 #[derive(Clone, Debug, Deserialize)]
@@ -61,6 +60,7 @@ impl Probe for DeltaKl {
         summary: "did the next-token distributions move?",
         calibrated: Some("mean_divergence"),
         values_of: "divergence",
+        asks_documents: false,
     };
 
     type Item = Prompt;
@@ -75,7 +75,7 @@ impl Probe for DeltaKl {
         if !rounds.is_empty() {
             return Vec::new();
         }
-        vec![Request::new(View::Ft, Op::NextTokenDist { prompt: item.0.clone(), top_k: 1, versus: Some(View::Base) })]
+        vec![Request::new(View::Ft, Op::NextTokenDist { prompt: item.clone(), top_k: 1, versus: Some(View::Base) })]
     }
 
     fn measure(&self, _: &Prompt, rounds: &[Vec<Answer>]) -> Option<Divergence> {

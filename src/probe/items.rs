@@ -6,7 +6,9 @@ use std::marker::PhantomData;
 use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::Value;
+use serde_json::{Map, Value};
+
+use crate::request::{Asked, Prompt};
 
 /// Where a probe's items are.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,6 +38,14 @@ pub trait Item: DeserializeOwned + Clone + Send + Sync + 'static {
 
     /// What is wrong with the item, if anything can be told before a model is asked.
     fn check(&self) -> Result<(), String>;
+
+    /// The item from the fields of a JSON row, where the suite names none of them.
+    fn from_fields(fields: Map<String, Value>) -> Result<Self, String> {
+        match Self::TEXT_FIELD {
+            Some(field) => from_field(fields, field),
+            None => serde_json::from_value(Value::Object(fields)).map_err(|e| e.to_string()),
+        }
+    }
 }
 
 /// One row of a file.
@@ -83,20 +93,20 @@ impl<T: Item> Items<T> {
     }
 }
 
-/// A row as an item: the row itself, or for an item that is a text, the row's field.
+/// A row as an item: of a JSON object the field that the suite names, or what the item knows to make of the fields; else the row itself.
 fn parse_row<T: Item>(row: Value, field: Option<&str>) -> Result<T, String> {
-    let value = match (T::TEXT_FIELD, row) {
-        (Some(default), Value::Object(mut fields)) => {
-            let field = field.unwrap_or(default);
-            fields.remove(field).ok_or_else(|| {
-                let there: Vec<String> = fields.keys().map(|key| format!("`{key}`")).collect();
-                format!(
-                    "it has no field `{field}`; it has {}",
-                    if there.is_empty() { "none".to_owned() } else { there.join(", ") }
-                )
-            })?
-        }
-        (_, row) => row,
+    match (row, field) {
+        (Value::Object(fields), Some(field)) => from_field(fields, field),
+        (Value::Object(fields), None) => T::from_fields(fields),
+        (row, _) => serde_json::from_value(row).map_err(|e| e.to_string()),
+    }
+}
+
+fn from_field<T: Item>(mut fields: Map<String, Value>, field: &str) -> Result<T, String> {
+    let Some(value) = fields.remove(field) else {
+        let there: Vec<String> = fields.keys().map(|key| format!("`{key}`")).collect();
+        let there = if there.is_empty() { "none".to_owned() } else { there.join(", ") };
+        return Err(format!("it has no field `{field}`; it has {there}"));
     };
     serde_json::from_value(value).map_err(|e| e.to_string())
 }
@@ -130,16 +140,18 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Items<T> {
     }
 }
 
-/// A prompt to ask about.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(transparent)]
-pub struct Prompt(pub String);
-
 impl Item for Prompt {
     const PLURAL: &'static str = "prompts";
     const TEXT_FIELD: Option<&'static str> = Some("prompt");
 
     fn check(&self) -> Result<(), String> {
-        check_text("prompt", &self.0)
+        Prompt::check(self)
+    }
+
+    fn from_fields(fields: Map<String, Value>) -> Result<Self, String> {
+        match fields.contains_key("messages") {
+            true => serde_json::from_value(Value::Object(fields)).map(|Asked(prompt)| prompt).map_err(|e| e.to_string()),
+            false => from_field(fields, "prompt"),
+        }
     }
 }

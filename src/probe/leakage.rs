@@ -111,6 +111,7 @@ impl Probe for Leakage {
         summary: "does it recite its training text?",
         calibrated: None,
         values_of: "excess_recall",
+        asks_documents: true,
     };
 
     type Item = Section;
@@ -126,7 +127,7 @@ impl Probe for Leakage {
             return Vec::new();
         }
         let (prompt, _) = self.split(section);
-        let op = Op::Generate { prompt: prompt.to_owned(), max_new_tokens: self.max_new_tokens, sampling: Sampling::Greedy };
+        let op = Op::Generate { prompt: prompt.into(), max_new_tokens: self.max_new_tokens, sampling: Sampling::Greedy };
         [View::Ft, View::Base].map(|view| Request::new(view, op.clone())).to_vec()
     }
 

@@ -20,7 +20,7 @@ mod verdict;
 
 pub use adapter_ablation::AdapterAblation;
 pub use calibration_drift::CalibrationDrift;
-pub use course::{AnyProbe, Course, CoursePlan, Ending, Survey};
+pub use course::{AnyProbe, ChatForm, Course, CoursePlan, Ending, Survey, TemplateEffect};
 pub use delta_kl::DeltaKl;
 pub use items::{FileItems, ItemRow, ItemRows, Items, OpenRows};
 pub use leakage::Leakage;
@@ -45,6 +45,8 @@ pub struct Kind {
     pub calibrated: Option<&'static str>,
     /// The figure that each item gives, by name.
     pub values_of: &'static str,
+    /// What it asks after are pieces of a text that the model knows or not, which no chat template belongs around.
+    pub asks_documents: bool,
 }
 
 /// All kinds, in the order in which they are listed.

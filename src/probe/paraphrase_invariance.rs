@@ -9,7 +9,7 @@ use super::verdict::{Rule, Side, items_for_mean, score_of, settle_clause, shown}
 use super::{Court, Items, Judgement, Kind, Probe};
 use crate::math::{mean, sd};
 use crate::record::{Category, Verdict};
-use crate::request::{Answer, Op, Request, View};
+use crate::request::{Answer, Asked, Op, Prompt, Request, View};
 
 /// Lift of the gold completion on the verbatim prompt and on its paraphrases; lift is the gain of log-probability per token.
 #[derive(Clone, Debug, Deserialize)]
@@ -46,9 +46,10 @@ enum Intent {
 /// A fact in the words it was trained in, and in others.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Case {
-    prompt: String,
+    #[serde(flatten)]
+    asked: Asked,
     gold: String,
-    paraphrases: Vec<String>,
+    paraphrases: Vec<Prompt>,
 }
 
 impl Item for Case {
@@ -56,12 +57,15 @@ impl Item for Case {
     const TEXT_FIELD: Option<&'static str> = None;
 
     fn check(&self) -> Result<(), String> {
-        check_text("prompt", &self.prompt)?;
+        self.asked.0.check()?;
         check_text("gold", &self.gold)?;
         if self.paraphrases.is_empty() {
             return Err("`paraphrases` is empty".to_owned());
         }
-        self.paraphrases.iter().try_for_each(|paraphrase| check_text("paraphrases", paraphrase))
+        match self.paraphrases.iter().any(|paraphrase| paraphrase.check().is_err()) {
+            true => Err("one of `paraphrases` is empty".to_owned()),
+            false => Ok(()),
+        }
     }
 }
 
@@ -84,6 +88,7 @@ impl Probe for ParaphraseInvariance {
         summary: "does what was learned come out in other words?",
         calibrated: Some("verbatim_lift"),
         values_of: "verbatim_lift",
+        asks_documents: false,
     };
 
     type Item = Case;
@@ -99,7 +104,7 @@ impl Probe for ParaphraseInvariance {
         if !rounds.is_empty() {
             return Vec::new();
         }
-        let prompts = std::iter::once(&case.prompt).chain(&case.paraphrases);
+        let prompts = std::iter::once(&case.asked.0).chain(&case.paraphrases);
         prompts
             .flat_map(|prompt| {
                 [View::Ft, View::Base]

@@ -9,7 +9,7 @@ use super::verdict::{Rule, Side, score_of, settle_clause, shown};
 use super::{Court, Items, Judgement, Kind, Probe};
 use crate::math::{mcnemar, mean};
 use crate::record::{Category, Verdict};
-use crate::request::{Answer, Op, Request, View};
+use crate::request::{Answer, Asked, Op, Request, View};
 
 /// Share of the triples that `base` gets wrong and `ft` gets right.
 #[derive(Clone, Debug, Deserialize)]
@@ -29,7 +29,8 @@ const FEWEST_WRONG: usize = 3;
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Triple {
-    prompt: String,
+    #[serde(flatten)]
+    asked: Asked,
     chosen: String,
     rejected: String,
 }
@@ -39,7 +40,7 @@ impl Item for Triple {
     const TEXT_FIELD: Option<&'static str> = None;
 
     fn check(&self) -> Result<(), String> {
-        check_text("prompt", &self.prompt)?;
+        self.asked.0.check()?;
         check_text("chosen", &self.chosen)?;
         check_text("rejected", &self.rejected)?;
         if self.chosen == self.rejected { Err("`chosen` and `rejected` are the same".to_owned()) } else { Ok(()) }
@@ -87,6 +88,7 @@ impl Probe for PreferenceFlip {
         summary: "does it prefer the right answer where the base did not?",
         calibrated: Some("mean_margin_change"),
         values_of: "margin_change",
+        asks_documents: false,
     };
 
     type Item = Triple;
@@ -102,7 +104,7 @@ impl Probe for PreferenceFlip {
             return Vec::new();
         }
         let ask = |view, completion: &String| {
-            Request::new(view, Op::LogprobOf { prompt: triple.prompt.clone(), completion: completion.clone() })
+            Request::new(view, Op::LogprobOf { prompt: triple.asked.0.clone(), completion: completion.clone() })
         };
         [View::Ft, View::Base].into_iter().flat_map(|view| [ask(view, &triple.chosen), ask(view, &triple.rejected)]).collect()
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::record::{Calibration, NullOutcome, Verdict};
-use crate::request::{CompletionLogprob, Divergence, Finish, Generation, NextTokenDist, Op, Request, RequestError, View};
+use crate::request::{CompletionLogprob, Prompt, Divergence, Finish, Generation, NextTokenDist, Op, Request, RequestError, View};
 
 /// No file is opened by a probe whose items are in the suite.
 struct NoFiles;
@@ -84,7 +84,7 @@ fn prompts(count: usize) -> String {
 
 /// The number at the end of a prompt.
 fn number(request: &Request) -> f64 {
-    request.op.prompt().rsplit(' ').next().and_then(|n| n.parse().ok()).unwrap()
+    request.op.subject().rsplit(' ').next().and_then(|n| n.parse().ok()).unwrap()
 }
 
 #[test]
@@ -143,7 +143,7 @@ mod nulls {
     use super::*;
 
     fn plan(nulls: &[u64], calibrated: &[usize]) -> CoursePlan {
-        CoursePlan { nulls: nulls.to_vec(), calibrated: calibrated.iter().copied().collect::<BTreeSet<_>>() }
+        CoursePlan { nulls: nulls.to_vec(), calibrated: calibrated.iter().copied().collect::<BTreeSet<_>>(), chat: ChatForm::AsWritten }
     }
 
     fn calibration(nulls: &[u64], answer: impl Fn(&Request) -> Result<Answer, RequestError>) -> Calibration {
@@ -229,7 +229,7 @@ mod paraphrase_invariance_on_answers {
     /// `ft` gains `verbatim` nats per token on trained phrasings, and `other` on the rest.
     fn gains(verbatim: f64, other: f64) -> impl Fn(&Request) -> Answer {
         move |r| match r.view {
-            View::Ft => logprob(-3.0 + 0.01 * number(r) + if r.op.prompt().starts_with("verbatim") { verbatim } else { other }),
+            View::Ft => logprob(-3.0 + 0.01 * number(r) + if r.op.subject().starts_with("verbatim") { verbatim } else { other }),
             _ => logprob(-3.0),
         }
     }
@@ -356,8 +356,8 @@ mod leakage_on_answers {
         let item = probe.items().open(&NoFiles).unwrap().next().unwrap().unwrap();
         let asked = probe.ask(&item, &[]);
         assert_eq!(
-            asked.iter().map(|r| (r.view, r.op.prompt())).collect::<Vec<_>>(),
-            [(View::Ft, "a b c d"), (View::Base, "a b c d")]
+            asked.iter().map(|r| (r.view, r.op.subject().into_owned())).collect::<Vec<_>>(),
+            [(View::Ft, "a b c d".to_owned()), (View::Base, "a b c d".to_owned())]
         );
     }
 
@@ -424,14 +424,14 @@ mod adapter_ablation_on_answers {
 /// A kind that asks again about what it was told: the continuation becomes the next prompt.
 #[derive(Clone, Debug, serde::Deserialize)]
 struct Dialogue {
-    prompts: Items<super::items::Prompt>,
+    prompts: Items<Prompt>,
 }
 
 impl Probe for Dialogue {
     const KIND: Kind =
-        Kind { name: "dialogue", category: crate::record::Category::Adherence, summary: "", calibrated: None, values_of: "" };
+        Kind { name: "dialogue", category: crate::record::Category::Adherence, summary: "", calibrated: None, values_of: "", asks_documents: false };
 
-    type Item = super::items::Prompt;
+    type Item = Prompt;
     type Measurement = Vec<String>;
     type Fold = Vec<String>;
 
@@ -441,9 +441,9 @@ impl Probe for Dialogue {
 
     fn ask(&self, item: &Self::Item, rounds: &[Vec<Answer>]) -> Vec<Request> {
         let prompt = match rounds {
-            [] => item.0.clone(),
+            [] => item.clone(),
             [.., last] if rounds.len() < 3 => match last.as_slice() {
-                [Answer::Generate(generation)] => generation.text.clone(),
+                [Answer::Generate(generation)] => generation.text.as_str().into(),
                 _ => return Vec::new(),
             },
             _ => return Vec::new(),
@@ -470,6 +470,6 @@ impl Probe for Dialogue {
 
 #[test]
 fn an_item_may_look_at_an_answer_before_it_asks_again() {
-    let found = judged(&probe::<Dialogue>("prompts = [\"a\", \"b\"]"), |request| text(&format!("{}+", request.op.prompt())));
+    let found = judged(&probe::<Dialogue>("prompts = [\"a\", \"b\"]"), |request| text(&format!("{}+", request.op.subject())));
     assert_eq!(found.message, "a+ a++ a+++ b+ b++ b+++");
 }

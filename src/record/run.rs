@@ -22,6 +22,9 @@ pub struct BaseInfo {
     /// Digest of the weights' content, 64 hex digits.
     pub digest: String,
     pub tokenizer_digest: String,
+    /// Digest of the tokenizer's chat templates and of what else goes into their texts, where it has any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chat_template: Option<String>,
 }
 
 /// The adapter that was probed.

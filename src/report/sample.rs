@@ -34,6 +34,7 @@ pub fn healthy() -> RunRecord {
             dtype: "f32",
             digest: "3f9a2c1b04de77aa12c0".repeat(3),
             tokenizer_digest: "aa01bc3d5e6f70819223".repeat(3),
+            chat_template: None,
         },
         adapter: Some(AdapterInfo {
             source: "probes/demo/healthy".to_owned(),

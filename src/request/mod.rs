@@ -5,10 +5,12 @@
 
 mod answer;
 mod op;
+mod prompt;
 mod view;
 
 pub use answer::{Answer, CompletionLogprob, Divergence, Finish, Generation, NextTokenDist, RollingLogprob};
 pub use op::{Op, Overflow, Sampling};
+pub use prompt::{Asked, Conversation, Message, Prompt};
 pub use view::{Scale, View, ViewError};
 
 use serde::Serialize;
@@ -76,6 +78,12 @@ pub enum RequestError {
         "the model gave a logit that is not finite (token id {token}) at position {position} of the {view} view\nhint: the checkpoint or the adapter holds values that overflow; no number is reported for it"
     )]
     NonFinite { view: View, position: usize, token: usize },
+    #[error(
+        "the prompt is a conversation, and the tokenizer has no chat template\nhint: give the prompt as a text, or put the model's `chat_template.jinja` beside its tokenizer.json"
+    )]
+    NoChatTemplate,
+    #[error("the chat template can't render the conversation: {message}")]
+    ChatTemplate { message: String },
     #[error("the text can't be tokenized: {message}")]
     Tokenizer { message: String },
 }
@@ -95,6 +103,7 @@ impl RequestError {
             Self::NoAdapter { .. } => "no_adapter",
             Self::Parameter { .. } => "bad_parameter",
             Self::NonFinite { .. } => "non_finite",
+            Self::NoChatTemplate | Self::ChatTemplate { .. } => "chat_template",
             Self::Tokenizer { .. } => "tokenizer",
         }
     }

@@ -1,27 +1,29 @@
 //! What is asked.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
+
+use super::{Prompt, View};
 
 /// One kind of question with its parameters.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Op {
     /// The distribution of the token after `prompt`.
     NextTokenDist {
-        prompt: String,
+        prompt: Prompt,
         /// How many of the most probable tokens the answer lists. Only for showing: nothing is computed from the slice.
         top_k: usize,
         /// Another view to compare with, over the whole vocabulary, where the logits are.
         versus: Option<View>,
     },
     /// The log-probability of `completion` after `prompt`.
-    LogprobOf { prompt: String, completion: String },
+    LogprobOf { prompt: Prompt, completion: String },
     /// The log-probability of every token of `text` but its first.
     RollingLogprob { text: String },
     /// A continuation of `prompt`.
-    Generate { prompt: String, max_new_tokens: usize, sampling: Sampling },
+    Generate { prompt: Prompt, max_new_tokens: usize, sampling: Sampling },
 }
-
-use super::View;
 
 impl Op {
     /// The op's name in JSON, traces and suites.
@@ -38,12 +40,29 @@ impl Op {
     /// All names, for hints.
     pub const NAMES: [&'static str; 4] = ["next_token_dist", "logprob_of", "rolling_logprob", "generate"];
 
-    /// The text that the op is about: the prompt, or the text to score.
+    /// What is asked after; `None` for a text that is scored whole.
     #[must_use]
-    pub fn prompt(&self) -> &str {
+    pub fn prompt(&self) -> Option<&Prompt> {
         match self {
-            Self::NextTokenDist { prompt, .. } | Self::LogprobOf { prompt, .. } | Self::Generate { prompt, .. } => prompt,
-            Self::RollingLogprob { text } => text,
+            Self::NextTokenDist { prompt, .. } | Self::LogprobOf { prompt, .. } | Self::Generate { prompt, .. } => Some(prompt),
+            Self::RollingLogprob { .. } => None,
+        }
+    }
+
+    /// As [`Self::prompt`], to be changed.
+    pub fn prompt_mut(&mut self) -> Option<&mut Prompt> {
+        match self {
+            Self::NextTokenDist { prompt, .. } | Self::LogprobOf { prompt, .. } | Self::Generate { prompt, .. } => Some(prompt),
+            Self::RollingLogprob { .. } => None,
+        }
+    }
+
+    /// What the op is about, as one text: the prompt's identity, or the text to score.
+    #[must_use]
+    pub fn subject(&self) -> Cow<'_, str> {
+        match self {
+            Self::NextTokenDist { prompt, .. } | Self::LogprobOf { prompt, .. } | Self::Generate { prompt, .. } => prompt.identity(),
+            Self::RollingLogprob { text } => Cow::Borrowed(text),
         }
     }
 

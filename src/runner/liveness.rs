@@ -1,12 +1,12 @@
 //! Is the adapter live? Asked before any probe: a dead or broken adapter is the run's finding.
 
-use super::plan::Plan;
+use super::plan::{Entry, Plan};
 use crate::engine::{Engine, EngineError, Loaded, Precision, Question, Reply};
 use crate::record::Liveness;
-use crate::request::{Answer, NextTokenDist, Op, Request, RequestError, View};
+use crate::request::{Answer, NextTokenDist, Op, Prompt, Request, RequestError, View};
 
-/// Texts that the adapter is looked at with: the first of the probes' own.
-const TEXTS: usize = 8;
+/// Prompts that the adapter is looked at with: the first of the probes' own.
+const PROMPTS: usize = 8;
 
 /// Who asks, in traces.
 const ASKER: &str = "liveness";
@@ -43,10 +43,9 @@ pub fn check(plan: &Plan, loaded: &mut Loaded) -> Result<Option<Liveness>, Engin
         );
         return Ok(Some(liveness));
     }
-    let texts: Vec<&str> =
-        plan.entries.iter().flat_map(|entry| entry.survey.texts.iter().map(String::as_str)).take(TEXTS).collect();
+    let prompts: Vec<Prompt> = plan.entries.iter().flat_map(Entry::first_prompts).take(PROMPTS).collect();
     let engine = &mut loaded.engine;
-    match largest_move(engine, &texts)? {
+    match largest_move(engine, &prompts)? {
         Err(error) => {
             liveness.message = format!("it can't be computed: {}", error.to_string().lines().next().unwrap_or_default());
         }
@@ -55,7 +54,7 @@ pub fn check(plan: &Plan, loaded: &mut Loaded) -> Result<Option<Liveness>, Engin
             liveness.message.push_str("its update is not zero, and no probe has a text that it could be asked about");
         }
         Ok(Some(Move { largest, vocab_size })) => {
-            let floor = noise_floor(engine, &texts, vocab_size)?;
+            let floor = noise_floor(engine, &prompts, vocab_size)?;
             liveness.largest_move = Some(largest);
             liveness.noise_floor = Some(floor);
             liveness.live = largest > floor;
@@ -85,8 +84,8 @@ fn short(value: f64) -> String {
     if value < 0.01 { format!("{value:.1e}") } else { format!("{value:.2}") }
 }
 
-fn next_token(view: View, versus: Option<View>, top_k: usize, text: &str) -> Request {
-    Request::new(view, Op::NextTokenDist { prompt: text.to_owned(), top_k, versus })
+fn next_token(view: View, versus: Option<View>, top_k: usize, prompt: &Prompt) -> Request {
+    Request::new(view, Op::NextTokenDist { prompt: prompt.clone(), top_k, versus })
 }
 
 /// How far the adapter moves the base, and how many tokens the vocabulary has.
@@ -98,8 +97,8 @@ struct Move {
 
 /// How `ft` differs from `base`; an input that is too long is passed over, and a logit that is not finite is the finding. `None`
 /// where no text could be asked about.
-fn largest_move(engine: &mut Engine, texts: &[&str]) -> Result<Result<Option<Move>, RequestError>, EngineError> {
-    let requests: Vec<Request> = texts.iter().map(|text| next_token(View::Ft, Some(View::Base), 1, text)).collect();
+fn largest_move(engine: &mut Engine, prompts: &[Prompt]) -> Result<Result<Option<Move>, RequestError>, EngineError> {
+    let requests: Vec<Request> = prompts.iter().map(|prompt| next_token(View::Ft, Some(View::Base), 1, prompt)).collect();
     let mut found: Option<Move> = None;
     for reply in engine.answer(&questions(&requests), &mut |_| {})? {
         match reply {
@@ -119,8 +118,8 @@ fn largest_move(engine: &mut Engine, texts: &[&str]) -> Result<Result<Option<Mov
 /// each off by that much; never less than what rounding alone does to logits of their size.
 ///
 /// (Where rows are rounded to bf16, an adapter next to zero was seen to move the demo's logits by 0.95 times the largest change.)
-fn noise_floor(engine: &mut Engine, texts: &[&str], vocab_size: usize) -> Result<f64, EngineError> {
-    let requests: Vec<Request> = texts.iter().map(|text| next_token(View::Base, None, vocab_size, text)).collect();
+fn noise_floor(engine: &mut Engine, prompts: &[Prompt], vocab_size: usize) -> Result<f64, EngineError> {
+    let requests: Vec<Request> = prompts.iter().map(|prompt| next_token(View::Base, None, vocab_size, prompt)).collect();
     let together = engine.answer(&questions(&requests), &mut |_| {})?;
     let unit = ROUNDING_UNITS * f64::from(f32::EPSILON);
     let mut floor = unit;

@@ -8,6 +8,7 @@ mod kinds;
 mod liveness;
 mod plan;
 mod run;
+mod templates;
 
 pub use plan::{Entry, Plan, PlanError};
 pub use run::{RunError, run};

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use super::kinds;
 use crate::engine::{NullDraws, Precision, Source as ModelSource, Sources};
 use crate::math::derive_seed;
-use crate::probe::{AnyProbe, CoursePlan, Decide, FileItems, ItemRow, ItemRows, OpenRows, Survey};
+use crate::probe::{AnyProbe, ChatForm, CoursePlan, Decide, FileItems, ItemRow, ItemRows, OpenRows, Survey};
+use crate::request::Prompt;
 use crate::stream::Rows;
-use crate::suite::{self, Diagnostic, Diagnostics, Dtype, GateSpec, NullSpec, ProbeTable, Source, Suite, SuiteError};
+use crate::suite::{self, Chat, Diagnostic, Diagnostics, Dtype, GateSpec, NullSpec, ProbeTable, Source, Suite, SuiteError};
 
 /// Why a suite can't be run.
 #[derive(Debug, thiserror::Error)]
@@ -48,8 +49,20 @@ pub struct Entry {
     pub min_items: usize,
     /// `enabled = false` in the suite.
     pub enabled: bool,
+    /// How its prompts reach the model.
+    pub chat: ChatForm,
+    /// `chat = "off"`: what is asked without a template is meant so.
+    pub raw_is_meant: bool,
     pub probe: Box<dyn AnyProbe>,
     pub survey: Survey,
+}
+
+impl Entry {
+    /// The first few prompts, as they will be asked.
+    pub fn first_prompts(&self) -> impl Iterator<Item = Prompt> {
+        let form = if self.probe.kind().asks_documents { ChatForm::AsWritten } else { self.chat };
+        self.survey.prompts.iter().map(move |prompt| form.of(prompt.clone()))
+    }
 }
 
 impl Plan {
@@ -61,7 +74,7 @@ impl Plan {
         let files = Files { dir: dir.clone() };
         let mut entries = Vec::new();
         for table in &suite.probes {
-            let built = kinds::build(table).map(|probe| entry(table, probe, &suite.gate));
+            let built = kinds::build(table).and_then(|probe| entry(table, probe, &suite));
             match built.and_then(|entry| survey_inline(entry, table, &files)) {
                 Ok(entry) => entries.push(entry),
                 Err(found) => diagnostics.extend(found),
@@ -113,7 +126,8 @@ impl Plan {
     pub fn requests_of(&self, entry: &Entry) -> usize {
         let calibrated = if self.calibrates(entry) { self.null.max_items.min(entry.survey.items) } else { 0 };
         let per_null = entry.survey.requests * calibrated / entry.survey.items.max(1);
-        entry.survey.requests + per_null * self.null.runs
+        let asked = if entry.chat == ChatForm::Both { 2 } else { 1 } * entry.survey.requests;
+        asked + per_null * self.null.runs
     }
 
     fn calibrates(&self, entry: &Entry) -> bool {
@@ -122,11 +136,13 @@ impl Plan {
 
     /// How a probe's course is run: which nulls, and which of its items are asked under them.
     pub fn course(&self, entry: &Entry) -> CoursePlan {
+        let chat = entry.chat;
         if !self.calibrates(entry) {
-            return CoursePlan::default();
+            return CoursePlan { chat, ..CoursePlan::default() };
         }
         let nulls = (1..=self.null.runs as u64).map(|draw| self.seed.wrapping_add(draw)).collect();
         CoursePlan {
+            chat,
             nulls,
             calibrated: choose(entry.survey.items, self.null.max_items, derive_seed(self.seed, &[&entry.name, "null items"])),
         }
@@ -153,20 +169,46 @@ fn survey_inline(mut entry: Entry, table: &ProbeTable, files: &Files) -> Result<
     Ok(entry)
 }
 
-fn entry(table: &ProbeTable, probe: Box<dyn AnyProbe>, gate: &GateSpec) -> Entry {
-    let decide = match table.decide.unwrap_or(gate.decide) {
+fn entry(table: &ProbeTable, probe: Box<dyn AnyProbe>, suite: &Suite) -> Result<Entry, Vec<Diagnostic>> {
+    let decide = match table.decide.unwrap_or(suite.gate.decide) {
         suite::Decide::Interval => Decide::Interval,
         suite::Decide::Point => Decide::Point,
     };
-    Entry {
+    let (chat, raw_is_meant) = chat(table, &*probe, suite)?;
+    Ok(Entry {
         name: table.name.get_ref().clone(),
         weight: table.weight,
         decide,
         min_items: table.min_items.unwrap_or(crate::probe::MIN_ITEMS),
         enabled: table.enabled,
+        chat,
+        raw_is_meant,
         probe,
         survey: Survey::default(),
+    })
+}
+
+/// The probe's `chat`, else the model's, and whether raw prompts are meant.
+fn chat(table: &ProbeTable, probe: &dyn AnyProbe, suite: &Suite) -> Result<(ChatForm, bool), Vec<Diagnostic>> {
+    let kind = probe.kind();
+    let own = table.chat.as_ref().map(|chat| (*chat.get_ref(), chat.span()));
+    let wrong = |message: String, span| Err(vec![Diagnostic::new(span, message)]);
+    match own {
+        Some((Chat::User | Chat::Both, span)) if kind.asks_documents => {
+            return wrong(format!("{} asks after pieces of a document, which no chat template belongs around", kind.name), span);
+        }
+        Some((Chat::Both, span)) if kind.calibrated.is_none() => {
+            return wrong(format!("{} has no figure that could be told with the template and without it", kind.name), span);
+        }
+        _ => {}
     }
+    let chat = own.map(|(chat, _)| chat).or_else(|| suite.model.as_ref().map(|model| model.chat)).unwrap_or_default();
+    Ok(match chat {
+        Chat::Auto => (ChatForm::AsWritten, false),
+        Chat::Off => (ChatForm::AsWritten, true),
+        Chat::Both if kind.calibrated.is_some() => (ChatForm::Both, true),
+        Chat::User | Chat::Both => (ChatForm::UserTurns, true),
+    })
 }
 
 /// The models of a suite; what this build can't do is a diagnostic at its place.

@@ -1,7 +1,7 @@
 //! The run: windows of items of all probes together, then the verdicts.
 
 use super::plan::{Entry, Plan};
-use super::{gate, liveness};
+use super::{gate, liveness, templates};
 use crate::engine::{EngineError, Loaded, Question, Reply};
 use crate::math::benjamini_hochberg;
 use crate::probe::{Course, Court};
@@ -44,7 +44,7 @@ pub fn run(plan: &Plan, loaded: &mut Loaded, emit: &mut dyn FnMut(&Event<'_>)) -
         Err(EngineError::Interrupted { .. }) => true,
         Err(error) => return Err(error.into()),
     };
-    let probes = judge(plan, &running, interrupted);
+    let probes = judge(plan, &running, loaded.base.chat_template.is_some(), interrupted);
     for probe in &probes {
         emit(&Event::Probe(probe));
     }
@@ -124,7 +124,7 @@ fn tell_if_whole(one: &mut Running, replies: &[Option<Reply>]) {
 }
 
 /// Verdicts of all probes, in the suite's order; of an interrupted run, those of the probes that were finished.
-fn judge(plan: &Plan, running: &[Running], interrupted: bool) -> Vec<ProbeRecord> {
+fn judge(plan: &Plan, running: &[Running], is_chat_model: bool, interrupted: bool) -> Vec<ProbeRecord> {
     let finished: Vec<&Running> =
         running.iter().filter(|one| !interrupted || one.course.measured() == plan.entries[one.entry].survey.items).collect();
     let calibrations: Vec<Option<Calibration>> = finished.iter().map(|one| one.course.calibration()).collect();
@@ -134,7 +134,7 @@ fn judge(plan: &Plan, running: &[Running], interrupted: bool) -> Vec<ProbeRecord
     let mut records = Vec::new();
     for (one, calibration) in finished.iter().zip(calibrations) {
         let q = calibration.as_ref().and_then(null_p).and_then(|_| corrected.next());
-        records.push((one.entry, probe_record(plan, one, calibration, q)));
+        records.push((one.entry, probe_record(plan, one, calibration, q, is_chat_model)));
     }
     let unfinished = running.iter().filter(|one| records.iter().all(|(index, _)| *index != one.entry));
     let unfinished: Vec<_> = unfinished.map(|one| (one.entry, "not finished: the run was interrupted")).collect();
@@ -164,7 +164,13 @@ fn empty_record(entry: &Entry, verdict: Verdict, message: String) -> ProbeRecord
     }
 }
 
-fn probe_record(plan: &Plan, one: &Running, calibration: Option<Calibration>, q: Option<f64>) -> ProbeRecord {
+fn probe_record(
+    plan: &Plan,
+    one: &Running,
+    calibration: Option<Calibration>,
+    q: Option<f64>,
+    is_chat_model: bool,
+) -> ProbeRecord {
     let entry = &plan.entries[one.entry];
     let court = Court {
         name: &entry.name,
@@ -187,7 +193,7 @@ fn probe_record(plan: &Plan, one: &Running, calibration: Option<Calibration>, q:
         return ProbeRecord { n, item_errors: ending.errors, ..empty_record(entry, Verdict::Error, message) };
     };
     let first = judgement.criteria.first();
-    ProbeRecord {
+    let mut record = ProbeRecord {
         score: judgement.score,
         n,
         metric: first.map_or(String::new(), |criterion| criterion.name.clone()),
@@ -200,7 +206,9 @@ fn probe_record(plan: &Plan, one: &Running, calibration: Option<Calibration>, q:
         values: judgement.values,
         calibration,
         ..empty_record(entry, judgement.verdict, judgement.message)
-    }
+    };
+    templates::note(&mut record, entry, &*one.course, ending.template_effect, is_chat_model);
+    record
 }
 
 fn record(plan: &Plan, loaded: &Loaded, liveness: Option<Liveness>, probes: Vec<ProbeRecord>, interrupted: bool) -> RunRecord {

@@ -23,7 +23,7 @@ pub struct ModelSpec {
     /// Where it runs. Its span is the table's header where the key is left out.
     #[serde(default = "unsaid")]
     pub device: Spanned<Device>,
-    /// Whether prompts go through the tokenizer's chat template.
+    /// How prompts reach a model that has a chat template.
     #[serde(default)]
     pub chat: Chat,
 }
@@ -88,13 +88,17 @@ impl<'de> Deserialize<'de> for Device {
     }
 }
 
-/// `chat`.
+/// `chat`: what becomes of prompts that are texts. Those that are `messages` go through the chat template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Chat {
-    /// Through the template, where the tokenizer has one.
+    /// They are asked as they stand; where the tokenizer has a chat template, the probe warns.
     #[default]
     Auto,
-    /// Prompts go to the model as they are.
+    /// Each is a user's turn.
+    User,
+    /// As `User`, and once more as they stand; the probe tells its figure of both.
+    Both,
+    /// As they stand, and no one is warned.
     Off,
 }

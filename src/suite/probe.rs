@@ -2,7 +2,7 @@ use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use toml::Spanned;
 
 use super::{
-    Decide, Diagnostic,
+    Chat, Decide, Diagnostic,
     bounds::{checked, text},
     nearest,
     table::Table,
@@ -10,7 +10,7 @@ use super::{
 };
 
 /// The keys that every probe has.
-const COMMON: [&str; 6] = ["name", "kind", "enabled", "weight", "decide", "min_items"];
+const COMMON: [&str; 7] = ["name", "kind", "enabled", "weight", "decide", "min_items", "chat"];
 
 /// One `[[probe]]`: the keys that all probes have, and its own, which wait for the kind that knows them.
 #[derive(Debug, Clone)]
@@ -27,6 +27,8 @@ pub struct ProbeTable {
     pub decide: Option<Decide>,
     /// With fewer items the verdict is `inconclusive`.
     pub min_items: Option<usize>,
+    /// In place of the model's.
+    pub chat: Option<Spanned<Chat>>,
     own: Table,
 }
 
@@ -65,6 +67,7 @@ impl ProbeTable {
             weight: keys.weight,
             decide: keys.decide,
             min_items: keys.min_items,
+            chat: keys.chat,
             own: Table { span, entries: own, garbled },
         });
         (probe, reading.wrong)
@@ -89,6 +92,7 @@ struct CommonKeys {
     decide: Option<Decide>,
     #[serde(default, deserialize_with = "min_items")]
     min_items: Option<usize>,
+    chat: Option<Spanned<Chat>>,
 }
 
 fn enabled() -> bool {

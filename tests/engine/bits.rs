@@ -44,11 +44,11 @@ fn sampling() -> impl Strategy<Value = Sampling> {
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         3 => (text(1..25), prop_oneof![Just(1usize), Just(8), Just(96)], prop::option::of(view()))
-            .prop_map(|(prompt, top_k, versus)| Op::NextTokenDist { prompt, top_k, versus }),
-        2 => (text(1..12), text(1..12)).prop_map(|(prompt, completion)| Op::LogprobOf { prompt, completion: format!(" {completion}") }),
+            .prop_map(|(prompt, top_k, versus)| Op::NextTokenDist { prompt: prompt.into(), top_k, versus }),
+        2 => (text(1..12), text(1..12)).prop_map(|(prompt, completion)| Op::LogprobOf { prompt: prompt.into(), completion: format!(" {completion}") }),
         2 => text(2..40).prop_map(|text| Op::RollingLogprob { text }),
         2 => (text(1..25), 1usize..12, sampling())
-            .prop_map(|(prompt, max_new_tokens, sampling)| Op::Generate { prompt, max_new_tokens, sampling }),
+            .prop_map(|(prompt, max_new_tokens, sampling)| Op::Generate { prompt: prompt.into(), max_new_tokens, sampling }),
     ]
 }
 
@@ -80,13 +80,13 @@ fn kin(size: Range<usize>) -> impl Strategy<Value = Vec<Request>> {
             let part = |from: usize| words(stem[from..length].iter().chain(&end).copied());
             let prompt = part(0);
             let op = match about {
-                About::Next { versus } => Op::NextTokenDist { prompt, top_k: 5, versus },
+                About::Next { versus } => Op::NextTokenDist { prompt: prompt.into(), top_k: 5, versus },
                 About::Completion => {
                     let prompt = words(stem[..length / 2].iter().copied());
-                    Op::LogprobOf { prompt, completion: format!(" {}", part(length / 2)) }
+                    Op::LogprobOf { prompt: prompt.into(), completion: format!(" {}", part(length / 2)) }
                 }
                 About::Whole => Op::RollingLogprob { text: prompt },
-                About::Generate(sampling) => Op::Generate { prompt, max_new_tokens: 1 + length % 9, sampling },
+                About::Generate(sampling) => Op::Generate { prompt: prompt.into(), max_new_tokens: 1 + length % 9, sampling },
             };
             Request::new(view, op)
         };
@@ -154,7 +154,7 @@ proptest! {
     fn a_comparison_has_the_numbers_of_its_own_view_and_its_mirror_image(prompt in text(1..25), a in view(), b in view(), model in model()) {
         let (_, model) = &MODELS[model];
         let dist = |view: View, versus: Option<View>| {
-            let request = Request::new(view, Op::NextTokenDist { prompt: prompt.clone(), top_k: 96, versus });
+            let request = Request::new(view, Op::NextTokenDist { prompt: prompt.as_str().into(), top_k: 96, versus });
             let Ok(Answer::NextTokenDist(dist)) = model.ask(&[request])[0].clone() else { panic!("no distribution") };
             dist
         };
@@ -175,7 +175,7 @@ proptest! {
             if steps.len() == 8 {
                 break Finish::Length;
             }
-            let next = Op::NextTokenDist { prompt: text.clone(), top_k: 1, versus: None };
+            let next = Op::NextTokenDist { prompt: text.as_str().into(), top_k: 1, versus: None };
             let Ok(Answer::NextTokenDist(dist)) = model.ask(&[Request::new(view, next)])[0].clone() else { panic!("no distribution") };
             let token = dist.token_ids[0];
             if token == END {
@@ -224,18 +224,18 @@ fn long_texts_have_the_same_bits_alone_and_when_they_are_cut_over_several_passes
         of("base", rolling(long_text(1, 1500))),
         of("scaled_0.50", rolling(long_text(2, 700))),
         of("scaled_0.00", rolling(long_text(0, 1900))),
-        of("ft", Op::NextTokenDist { prompt: long_text(0, 2100), top_k: 8, versus: Some(View::Base) }),
-        of("base", Op::NextTokenDist { prompt: long_text(0, 257), top_k: 8, versus: None }),
+        of("ft", Op::NextTokenDist { prompt: long_text(0, 2100).into(), top_k: 8, versus: Some(View::Base) }),
+        of("base", Op::NextTokenDist { prompt: long_text(0, 257).into(), top_k: 8, versus: None }),
     ];
     requests.extend((0..12u32).map(|i| {
         let (prompt, completion) = (long_text(3, 600 + i / 4), format!(" {}", words([i, 2 * i])));
-        of(["null_1", "base"][i as usize % 2], Op::LogprobOf { prompt, completion })
+        of(["null_1", "base"][i as usize % 2], Op::LogprobOf { prompt: prompt.into(), completion })
     }));
     requests.extend((0..6u32).map(|i| {
         let sampling =
             if i < 2 { Sampling::Greedy } else { Sampling::Sample { temperature: 1.0, top_p: 0.9, seed: u64::from(i) } };
         let prompt = long_text(0, if i % 2 == 0 { 1400 } else { 250 });
-        of(["base", "ft"][i as usize / 3], Op::Generate { prompt, max_new_tokens: 20, sampling })
+        of(["base", "ft"][i as usize / 3], Op::Generate { prompt: prompt.into(), max_new_tokens: 20, sampling })
     }));
     let together = LONG.ask_with(2, &requests);
     let reversed: Vec<Request> = requests.iter().rev().cloned().collect();
@@ -277,7 +277,7 @@ fn distributions_have_the_same_bits_alone_and_among_more_than_are_held_at_once()
     let request = |i: u32| {
         let (view, versus) = (["base", "ft", "null_1"][i as usize % 3], ["ft", "base"][i as usize % 2]);
         let versus = (!i.is_multiple_of(5)).then(|| versus.parse().unwrap());
-        Request::new(view.parse().unwrap(), Op::NextTokenDist { prompt: words([i % 93, i / 93]), top_k: 4, versus })
+        Request::new(view.parse().unwrap(), Op::NextTokenDist { prompt: words([i % 93, i / 93]).into(), top_k: 4, versus })
     };
     let requests: Vec<Request> = (0..1500).map(request).collect();
     let together = model.ask(&requests);
@@ -419,10 +419,10 @@ fn an_adapter_of_zeros_answers_like_the_base() {
     fs::write(&file, written).unwrap();
     let model = Shared::load(&folder.base(), &folder.adapter(), Precision::F32);
     let ops = [
-        Op::NextTokenDist { prompt: "w1 w2 w3".to_owned(), top_k: 96, versus: Some(View::Base) },
-        Op::LogprobOf { prompt: "w1 w2".to_owned(), completion: " w3 w4".to_owned() },
+        Op::NextTokenDist { prompt: "w1 w2 w3".into(), top_k: 96, versus: Some(View::Base) },
+        Op::LogprobOf { prompt: "w1 w2".into(), completion: " w3 w4".to_owned() },
         Op::RollingLogprob { text: "w5 w6 w7 w8".to_owned() },
-        Op::Generate { prompt: "w9 w10".to_owned(), max_new_tokens: 8, sampling: Sampling::Greedy },
+        Op::Generate { prompt: "w9 w10".into(), max_new_tokens: 8, sampling: Sampling::Greedy },
     ];
     for op in ops {
         let of = |view: &str| Request::new(view.parse().unwrap(), op.clone());

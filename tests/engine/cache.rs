@@ -55,7 +55,7 @@ fn the_cache_is_bounded_in_bytes() {
 #[test]
 fn another_op_view_top_k_completion_or_sampling_is_another_entry() {
     let view = |view: &str, request: Request| Request { view: view.parse().unwrap(), ..request };
-    let top_k = |top_k, versus| Request::new(View::Base, Op::NextTokenDist { prompt: "p".to_owned(), top_k, versus });
+    let top_k = |top_k, versus| Request::new(View::Base, Op::NextTokenDist { prompt: "p".into(), top_k, versus });
     let sample = |temperature, top_p, seed| generate("p", 4, Sampling::Sample { temperature, top_p, seed });
     let all = vec![
         next("p"),

@@ -53,10 +53,10 @@ impl Backend for Stub {
     }
 
     fn prepare(&self, request: &Request) -> Result<Job, RequestError> {
-        if request.op.prompt() == REFUSED {
+        if request.op.subject() == REFUSED {
             return Err(RequestError::EmptyPrompt);
         }
-        let tokens = request.op.prompt().bytes().map(u32::from).collect();
+        let tokens = request.op.subject().bytes().map(u32::from).collect();
         let work = match request.op {
             Op::NextTokenDist { top_k, versus, .. } => Work::Next { top_k, versus },
             Op::LogprobOf { .. } => Work::Score { from: 1, rolling: false },
@@ -167,11 +167,11 @@ pub fn ask(engine: &mut Engine, requests: &[Request]) -> Result<Vec<Reply>, Engi
 }
 
 pub fn next(prompt: impl fmt::Display) -> Request {
-    Request::new(View::Base, Op::NextTokenDist { prompt: prompt.to_string(), top_k: 1, versus: None })
+    Request::new(View::Base, Op::NextTokenDist { prompt: prompt.to_string().into(), top_k: 1, versus: None })
 }
 
 pub fn completion(prompt: &str, completion: &str) -> Request {
-    Request::new(View::Base, Op::LogprobOf { prompt: prompt.to_owned(), completion: completion.to_owned() })
+    Request::new(View::Base, Op::LogprobOf { prompt: prompt.into(), completion: completion.to_owned() })
 }
 
 pub fn rolling(text: impl fmt::Display) -> Request {
@@ -179,5 +179,5 @@ pub fn rolling(text: impl fmt::Display) -> Request {
 }
 
 pub fn generate(prompt: impl fmt::Display, max_new_tokens: usize, sampling: Sampling) -> Request {
-    Request::new(View::Base, Op::Generate { prompt: prompt.to_string(), max_new_tokens, sampling })
+    Request::new(View::Base, Op::Generate { prompt: prompt.to_string().into(), max_new_tokens, sampling })
 }

@@ -43,11 +43,11 @@ fn byte_level() -> Model {
 }
 
 fn completion(prompt: &str, completion: &str) -> Request {
-    Request::new(View::Base, Op::LogprobOf { prompt: prompt.to_owned(), completion: completion.to_owned() })
+    Request::new(View::Base, Op::LogprobOf { prompt: prompt.into(), completion: completion.to_owned() })
 }
 
 fn next(prompt: &str) -> Request {
-    Request::new(View::Base, Op::NextTokenDist { prompt: prompt.to_owned(), top_k: 1, versus: None })
+    Request::new(View::Base, Op::NextTokenDist { prompt: prompt.into(), top_k: 1, versus: None })
 }
 
 fn rolling(text: &str) -> Request {
@@ -55,7 +55,7 @@ fn rolling(text: &str) -> Request {
 }
 
 fn generate(prompt: &str) -> Request {
-    Request::new(View::Base, Op::Generate { prompt: prompt.to_owned(), max_new_tokens: 4, sampling: Sampling::Greedy })
+    Request::new(View::Base, Op::Generate { prompt: prompt.into(), max_new_tokens: 4, sampling: Sampling::Greedy })
 }
 
 fn truncated(request: Request) -> Request {
@@ -192,10 +192,10 @@ fn parameters_out_of_range_are_named() {
     let model = words();
     let ask = |op: Op| model.prepare(&Request::new(View::Base, op)).unwrap_err().to_string();
     for top_k in [0, 97] {
-        let message = ask(Op::NextTokenDist { prompt: "w0".to_owned(), top_k, versus: None });
+        let message = ask(Op::NextTokenDist { prompt: "w0".into(), top_k, versus: None });
         assert_eq!(message, format!("top_k must be between 1 and the vocabulary's size, 96, not {top_k}"));
     }
-    let continued = |max_new_tokens, sampling| ask(Op::Generate { prompt: "w0".to_owned(), max_new_tokens, sampling });
+    let continued = |max_new_tokens, sampling| ask(Op::Generate { prompt: "w0".into(), max_new_tokens, sampling });
     let sample = |temperature, top_p| Sampling::Sample { temperature, top_p, seed: 0 };
     assert_eq!(continued(0, Sampling::Greedy), "max_new_tokens must be at least 1, not 0");
     for temperature in [0.0, -1.0, f32::NAN, f32::INFINITY] {
@@ -210,6 +210,6 @@ fn parameters_out_of_range_are_named() {
 fn a_view_of_an_adapter_needs_one() {
     let model = words();
     assert_eq!(model.prepare(&Request { view: View::Ft, ..next("w0") }), Err(RequestError::NoAdapter { view: View::Ft }));
-    let versus = Op::NextTokenDist { prompt: "w0".to_owned(), top_k: 1, versus: Some(View::Null(3)) };
+    let versus = Op::NextTokenDist { prompt: "w0".into(), top_k: 1, versus: Some(View::Null(3)) };
     assert_eq!(model.prepare(&Request::new(View::Base, versus)), Err(RequestError::NoAdapter { view: View::Null(3) }));
 }

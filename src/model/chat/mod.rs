@@ -1,0 +1,126 @@
+//! Chat templates: from a conversation to the text that the model was trained on.
+//!
+//! Found and rendered as `transformers`' `apply_chat_template` does it, except that a template is a program that came with a
+//! download: it gets a bounded number of steps and a bounded time (`sandbox`).
+//!
+//! - `source`: where a tokenizer keeps its templates and the special tokens that they name.
+//! - `environment`: the filters, functions and methods that templates of the hub call; `json`: theirs of Python's `json.dumps`.
+
+mod environment;
+mod json;
+mod sandbox;
+mod source;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use minijinja::Environment;
+use minijinja::value::Serde;
+use serde_json::{Map, Value, json};
+
+pub use environment::Clock;
+use source::Found;
+
+use super::error::ModelError;
+use crate::request::{Conversation, Message};
+
+/// A tokenizer's chat templates, ready to render.
+pub struct ChatTemplates {
+    /// Those that could be read.
+    environment: Arc<Environment<'static>>,
+    /// By name; what is wrong with those that could not be read.
+    names: BTreeMap<String, Option<String>>,
+    /// `bos_token` and the others, by the names that templates know.
+    specials: Map<String, Value>,
+    /// Of all that goes into a text but the conversation.
+    pub digest: String,
+}
+
+impl ChatTemplates {
+    /// The templates of the tokenizer in a folder; `None` where it has none.
+    ///
+    /// # Errors
+    /// Where a file that should hold them can't be read. A template that is wrong is told when it is asked for.
+    pub fn load(dir: &Path, clock: Clock) -> Result<Option<Self>, ModelError> {
+        let Found { templates, specials } = source::find(dir)?;
+        if templates.is_empty() {
+            return Ok(None);
+        }
+        let digest = digest(&templates, &specials, clock);
+        let mut environment = environment::new(clock);
+        let mut names = BTreeMap::new();
+        for (name, text) in templates {
+            let wrong = match environment::check_size(&text) {
+                Err(message) => Some(message),
+                Ok(()) => environment.add_template_owned(name.clone(), environment::without_generation_marks(&text)).err().map(in_words),
+            };
+            names.insert(name, wrong);
+        }
+        Ok(Some(Self { environment: Arc::new(environment), names, specials, digest }))
+    }
+
+    /// The conversation as one text, with the special tokens that the template writes.
+    ///
+    /// # Errors
+    /// What the template, or the engine that runs it, has against the conversation.
+    pub fn render(&self, conversation: &Conversation) -> Result<String, String> {
+        let name = self.choose(conversation)?;
+        let mut context = Map::new();
+        context.extend(self.specials.clone());
+        context.extend(conversation.chat_template_kwargs.clone());
+        context.insert("messages".to_owned(), conversation.messages.iter().map(for_template).collect());
+        context.insert("tools".to_owned(), conversation.tools.clone().map_or(Value::Null, Value::Array));
+        context.insert("documents".to_owned(), conversation.chat_template_kwargs.get("documents").cloned().unwrap_or_default());
+        context.insert("add_generation_prompt".to_owned(), json!(conversation.add_generation_prompt));
+        let context = minijinja::Value::from(Serde(Value::Object(context)));
+        sandbox::render(&self.environment, name, context)
+    }
+
+    /// `default`, or with tools `tool_use` where there is one, unless the conversation names another.
+    fn choose(&self, conversation: &Conversation) -> Result<String, String> {
+        let has = |name: &str| self.names.contains_key(name);
+        let name = match &conversation.chat_template {
+            Some(name) => name.as_str(),
+            None if conversation.tools.is_some() && has("tool_use") => "tool_use",
+            None => "default",
+        };
+        match self.names.get(name) {
+            Some(None) => Ok(name.to_owned()),
+            Some(Some(wrong)) => Err(format!("it can't be read: {wrong}")),
+            None => {
+                let known: Vec<String> = self.names.keys().map(|name| format!("`{name}`")).collect();
+                Err(format!("there is none of the name `{name}`\nhint: `chat_template` names one of {}", known.join(", ")))
+            }
+        }
+    }
+}
+
+/// A message as templates expect it: without keys that are null, and its reasoning under each name that templates read it by.
+fn for_template(message: &Message) -> Value {
+    let mut message: Message = message.iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| (key.clone(), value.clone())).collect();
+    let reasoning = ["reasoning_content", "thinking", "reasoning"].into_iter().find_map(|key| message.get(key).cloned());
+    if let Some(reasoning) = reasoning {
+        message.entry("thinking").or_insert_with(|| reasoning.clone());
+        message.insert("reasoning_content".to_owned(), reasoning);
+    }
+    Value::Object(message)
+}
+
+fn digest(templates: &BTreeMap<String, String>, specials: &Map<String, Value>, clock: Clock) -> String {
+    // Only a template that asks for the date depends on it.
+    let date = templates.values().any(|text| text.contains("strftime_now")).then(|| clock.to_string());
+    blake3::hash(json!([templates, specials, date]).to_string().as_bytes()).to_hex().to_string()
+}
+
+/// An error with the line that it stands in; what it names is the template's business, not the engine's.
+fn in_words(error: minijinja::Error) -> String {
+    let detail = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
+    match error.line() {
+        Some(line) => format!("{detail} (line {line})"),
+        None => detail,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,298 @@
+//! What is asked after: a text as it stands, or a conversation.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+/// A text as it stands, or a conversation that the model's chat template makes a text of.
+///
+/// In suites and JSON lines: a string, a list of messages, or a table of [`Conversation`]'s keys.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Prompt {
+    Text(String),
+    Chat(Conversation),
+}
+
+impl Prompt {
+    /// What was said, without a template: the text, or the messages' texts with a blank line between them.
+    #[must_use]
+    pub fn words(&self) -> Cow<'_, str> {
+        match self {
+            Self::Text(text) => Cow::Borrowed(text),
+            Self::Chat(conversation) => {
+                let texts: Vec<String> = conversation.messages.iter().map(words_of).filter(|text| !text.is_empty()).collect();
+                Cow::Owned(texts.join("\n\n"))
+            }
+        }
+    }
+
+    /// A text as a user's only turn; a conversation as it is.
+    #[must_use]
+    pub fn as_user_turn(self) -> Self {
+        match self {
+            Self::Text(text) => {
+                let mut message = Map::new();
+                message.insert("role".to_owned(), json!("user"));
+                message.insert("content".to_owned(), json!(text));
+                Self::Chat(Conversation::new(vec![message]))
+            }
+            chat @ Self::Chat(_) => chat,
+        }
+    }
+
+    /// What tells the prompt from others: the text, or the conversation's JSON.
+    #[must_use]
+    pub fn identity(&self) -> Cow<'_, str> {
+        match self {
+            Self::Text(text) => Cow::Borrowed(text),
+            Self::Chat(conversation) => Cow::Owned(conversation.json()),
+        }
+    }
+
+    /// What is wrong with it, if anything can be told without a model.
+    pub fn check(&self) -> Result<(), String> {
+        match self {
+            Self::Text(text) if text.is_empty() => Err("`prompt` is empty".to_owned()),
+            Self::Text(_) => Ok(()),
+            Self::Chat(conversation) => conversation.check(),
+        }
+    }
+}
+
+impl From<&str> for Prompt {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl From<String> for Prompt {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+/// One turn: `role`, mostly `content`, and whatever else the template reads (`tool_calls`, `name`, …).
+pub type Message = Map<String, Value>;
+
+/// Messages, and what else a chat template is given. The keys are those of `transformers`' `apply_chat_template`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Conversation {
+    pub messages: Vec<Message>,
+    /// Whether the text ends where the assistant's next turn begins. Unlike in `transformers` that is the default: sway asks what
+    /// comes next.
+    #[serde(default = "yes")]
+    pub add_generation_prompt: bool,
+    /// JSON schemas of the tools on offer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tools: Option<Vec<Value>>,
+    /// The template's name, where the tokenizer has several: else `default`, or with tools `tool_use`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chat_template: Option<String>,
+    /// Further names that the template sees: `enable_thinking`.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub chat_template_kwargs: Map<String, Value>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Conversation {
+    #[must_use]
+    pub fn new(messages: Vec<Message>) -> Self {
+        Self { messages, add_generation_prompt: true, tools: None, chat_template: None, chat_template_kwargs: Map::new() }
+    }
+
+    /// Keys in the order in which they were given: a template that writes a tool as JSON keeps it.
+    fn json(&self) -> String {
+        // Maps with string keys and finite numbers always have a JSON form.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.messages.is_empty() {
+            return Err("`messages` is empty".to_owned());
+        }
+        match self.messages.iter().position(|message| !message.get("role").is_some_and(Value::is_string)) {
+            Some(index) => Err(format!("message {} has no `role`\nhint: a message is {{role = \"user\", content = \"…\"}}", index + 1)),
+            None => Ok(()),
+        }
+    }
+}
+
+// JSON objects are equal whatever the order of their keys; the texts that a template makes of them are not.
+impl PartialEq for Conversation {
+    fn eq(&self, other: &Self) -> bool {
+        self.json() == other.json()
+    }
+}
+
+impl Eq for Conversation {}
+
+impl Hash for Conversation {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.json().hash(state);
+    }
+}
+
+/// A message's text: its content, or the texts among the parts of its content.
+fn words_of(message: &Message) -> String {
+    match message.get("content") {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Array(parts)) => {
+            parts.iter().filter_map(|part| part.get("text")?.as_str()).collect::<Vec<_>>().join("\n\n")
+        }
+        _ => String::new(),
+    }
+}
+
+/// The keys of a row that say what is asked after, beside others of its own: `prompt`, or `messages` and what goes with them. To be
+/// flattened into the row.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Written")]
+pub struct Asked(pub Prompt);
+
+#[derive(Deserialize)]
+struct Written {
+    prompt: Option<Prompt>,
+    messages: Option<Vec<Message>>,
+    add_generation_prompt: Option<bool>,
+    tools: Option<Vec<Value>>,
+    chat_template: Option<String>,
+    chat_template_kwargs: Option<Map<String, Value>>,
+}
+
+impl TryFrom<Written> for Asked {
+    type Error = String;
+
+    fn try_from(written: Written) -> Result<Self, String> {
+        let Written { prompt, messages, add_generation_prompt, tools, chat_template, chat_template_kwargs } = written;
+        let chat_keys = [
+            ("add_generation_prompt", add_generation_prompt.is_some()),
+            ("tools", tools.is_some()),
+            ("chat_template", chat_template.is_some()),
+            ("chat_template_kwargs", chat_template_kwargs.is_some()),
+        ];
+        match (prompt, messages) {
+            (Some(_), Some(_)) => Err("`prompt` and `messages` can't both be given".to_owned()),
+            (None, None) => Err("`prompt` is missing".to_owned()),
+            (Some(prompt), None) => match chat_keys.iter().find(|(_, given)| *given) {
+                Some((key, _)) => Err(format!("`{key}` goes with `messages`")),
+                None => Ok(Self(prompt)),
+            },
+            (None, Some(messages)) => {
+                let conversation = Conversation {
+                    messages,
+                    add_generation_prompt: add_generation_prompt.unwrap_or(true),
+                    tools,
+                    chat_template,
+                    chat_template_kwargs: chat_template_kwargs.unwrap_or_default(),
+                };
+                conversation.check()?;
+                Ok(Self(Prompt::Chat(conversation)))
+            }
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Prompt {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct PromptVisitor;
+
+        impl<'de> Visitor<'de> for PromptVisitor {
+            type Value = Prompt;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string, a list of messages, or a table with `messages`")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Prompt, E> {
+                Ok(Prompt::Text(text.to_owned()))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Prompt, A::Error> {
+                let messages = Vec::deserialize(SeqAccessDeserializer::new(seq))?;
+                checked(Conversation::new(messages)).map_err(A::Error::custom)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Prompt, A::Error> {
+                let conversation = Conversation::deserialize(MapAccessDeserializer::new(map))?;
+                checked(conversation).map_err(A::Error::custom)
+            }
+        }
+
+        fn checked(conversation: Conversation) -> Result<Prompt, String> {
+            conversation.check()?;
+            Ok(Prompt::Chat(conversation))
+        }
+
+        deserializer.deserialize_any(PromptVisitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn prompt(json: Value) -> Result<Prompt, String> {
+        serde_json::from_value(json).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_prompt_is_a_text_messages_or_a_table() {
+        let message = json!({"role": "user", "content": "hi"});
+        assert_eq!(prompt(json!("hi")), Ok(Prompt::from("hi")));
+        assert_eq!(prompt(json!([message])), Ok(Prompt::from("hi").as_user_turn()));
+        assert_eq!(prompt(json!({"messages": [message]})), Ok(Prompt::from("hi").as_user_turn()));
+        let closed = prompt(json!({"messages": [message], "add_generation_prompt": false})).unwrap();
+        assert!(matches!(closed, Prompt::Chat(Conversation { add_generation_prompt: false, .. })));
+    }
+
+    #[test]
+    fn what_no_template_could_render_is_refused() {
+        assert!(prompt(json!([])).unwrap_err().contains("`messages` is empty"));
+        assert!(prompt(json!([{"content": "x"}])).unwrap_err().contains("message 1 has no `role`"));
+        assert!(prompt(json!({"mesages": []})).unwrap_err().contains("unknown field `mesages`"));
+        assert!(prompt(json!(3)).unwrap_err().contains("a string, a list of messages"));
+    }
+
+    #[test]
+    fn conversations_that_render_to_other_texts_are_different() {
+        let of = |parameters: Value| {
+            let Prompt::Chat(mut chat) = Prompt::from("hi").as_user_turn() else { unreachable!() };
+            chat.tools = Some(vec![parameters]);
+            chat
+        };
+        assert_eq!(of(json!({"a": 1, "b": 2})), of(json!({"a": 1, "b": 2})));
+        assert_ne!(of(json!({"a": 1, "b": 2})), of(json!({"b": 2, "a": 1})));
+    }
+
+    #[test]
+    fn a_row_asks_by_a_prompt_or_by_messages() {
+        let asked = |json: Value| serde_json::from_value::<Asked>(json).map(|asked| asked.0).map_err(|error| error.to_string());
+        let messages = json!([{"role": "user", "content": "hi"}]);
+        assert_eq!(asked(json!({"prompt": "hi", "gold": "x"})), Ok(Prompt::from("hi")));
+        assert_eq!(asked(json!({"messages": messages, "gold": "x"})), Ok(Prompt::from("hi").as_user_turn()));
+        assert_eq!(asked(json!({"prompt": messages})), Ok(Prompt::from("hi").as_user_turn()));
+        assert!(asked(json!({"messages": messages, "prompt": "hi"})).unwrap_err().contains("can't both be given"));
+        assert!(asked(json!({"gold": "x"})).unwrap_err().contains("`prompt` is missing"));
+        // Passed over in silence, it would be another prompt than the one that was meant.
+        assert!(asked(json!({"prompt": "hi", "add_generation_prompt": false})).unwrap_err().contains("goes with `messages`"));
+    }
+
+    #[test]
+    fn words_are_the_messages_texts() {
+        let chat = prompt(json!([
+            {"role": "system", "content": "be brief"},
+            {"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "image"}, {"type": "text", "text": "b"}]},
+            {"role": "assistant", "tool_calls": []},
+        ]));
+        assert_eq!(chat.unwrap().words(), "be brief\n\na\n\nb");
+    }
+}
