@@ -333,6 +333,21 @@ impl Decoder {
     }
 }
 
+impl Decoder {
+    /// Adds rows to the vocabulary: those of tables of `vocab` rows, or where there is none the mean of the rows that are there. A tied
+    /// head goes with its embedding.
+    pub fn grow(&mut self, vocab: usize, embedding: Option<&Matrix>, head: Option<&Matrix>, precision: Precision) {
+        self.embedding = self.embedding.grown(vocab, embedding, precision);
+        let head = if self.shape.tied_head { self.embedding.clone() } else { self.head.weight.grown(vocab, head, precision) };
+        if let Some(site) = self.head.site {
+            self.weights[site].weight = head.clone();
+            self.sites[site].outputs = vocab;
+        }
+        self.head.weight = head;
+        self.shape.vocab = vocab;
+    }
+}
+
 /// What tensors are that nobody took: of layers beyond those that the config counts, or of another architecture.
 fn left_over(tensors: &Tensors, shape: &Shape) -> String {
     let layers = format!("{}.", shape.names.layers);

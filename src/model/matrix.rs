@@ -81,6 +81,26 @@ impl Stored {
         }
     }
 
+    /// With more values at the end: in the same dtype where it can hold them, else in float32.
+    fn with(&self, more: &[f32]) -> Self {
+        let appended = |bits: &Data<u16>, round: fn(f32) -> u16, widen: fn(u16) -> f32| {
+            let new: Vec<u16> = more.iter().map(|value| round(*value)).collect();
+            let exact = new.iter().zip(more).all(|(bits, value)| widen(*bits).to_bits() == value.to_bits());
+            exact.then(|| Data::owned([bits.as_slice(), &new].concat()))
+        };
+        let halves = match self {
+            Self::F32(_) => None,
+            Self::Bf16(bits) => {
+                appended(bits, |v| bf16::from_f32(v).to_bits(), |b| bf16::from_bits(b).to_f32()).map(Self::Bf16)
+            }
+            Self::F16(bits) => appended(bits, |v| f16::from_f32(v).to_bits(), |b| f16::from_bits(b).to_f32()).map(Self::F16),
+        };
+        halves.unwrap_or_else(|| {
+            let known = self.rows(0..self.len(), &mut Vec::new()).to_vec();
+            Self::F32(Data::owned([&known, more].concat()))
+        })
+    }
+
     fn len(&self) -> usize {
         match self {
             Self::F32(data) => data.as_slice().len(),
@@ -125,6 +145,28 @@ impl Matrix {
     /// A matrix whose checkpoint holds it as `(cols, rows)`.
     pub fn from_transposed([rows, cols]: [usize; 2], exact: &Stored, precision: Precision) -> Self {
         Self::new([rows, cols], exact.transposed([cols, rows]), precision)
+    }
+
+    /// With rows up to `rows`: those of `from` at their place, or the mean of the rows there are.
+    pub fn grown(&self, rows: usize, from: Option<&Self>, precision: Precision) -> Self {
+        let more = rows - self.rows;
+        let new = match from {
+            Some(from) => from.rows(self.rows..rows, Precision::F32, &mut Vec::new()).to_vec(),
+            None => self.mean_row().repeat(more),
+        };
+        Self::new([rows, self.cols], self.exact.with(&new), precision)
+    }
+
+    /// The mean of its rows, accumulated in f64.
+    fn mean_row(&self) -> Vec<f32> {
+        let mut sums = vec![0.0; self.cols];
+        let mut scratch = Vec::new();
+        for row in 0..self.rows {
+            for (sum, value) in sums.iter_mut().zip(self.rows(row..row + 1, Precision::F32, &mut scratch)) {
+                *sum += f64::from(*value);
+            }
+        }
+        sums.iter().map(|sum| (sum / self.rows as f64) as f32).collect()
     }
 
     /// Some of the rows as a matrix, in the same memory.

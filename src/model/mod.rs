@@ -147,12 +147,12 @@ impl Model {
         let parameters = tensors.parameters();
         check_size(&shape, &tensors)?;
         // The two that take long.
-        let (tokenizer, digest) = rayon::join(|| Tokenizer::load(base), || base_digest(&config_path, &tensors));
+        let (tokenizer, digest) = rayon::join(|| Tokenizer::load_for(base, adapter), || base_digest(&config_path, &tensors));
         let (tokenizer, digest) = (tokenizer?, digest?);
-        let chat = ChatTemplates::load(base, CalendarClock::read())?;
+        let chat = ChatTemplates::load_for(base, adapter, CalendarClock::read())?;
         let eos = end_tokens(base, &tokenizer)?;
-        let decoder = Decoder::load(shape, &mut tensors, precision)?;
-        let adapter = adapter.map(|dir| Adapter::load(dir, &decoder, precision)).transpose()?;
+        let mut decoder = Decoder::load(shape, &mut tensors, precision)?;
+        let adapter = adapter.map(|dir| Adapter::load(dir, &mut decoder, precision)).transpose()?;
         let facts = BaseFacts { architecture, parameters, digest, tokenizer_digest: tokenizer.digest.clone(), chat_template: chat.as_ref().map(|chat| chat.digest.clone()) };
         Ok(Self {
             decoder: Arc::new(decoder),

@@ -7,6 +7,8 @@ use tokenizers::processors::sequence::Sequence;
 
 use super::error::ModelError;
 
+const FILE: &str = "tokenizer.json";
+
 /// A tokenizer with the digest of its file.
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
@@ -22,8 +24,34 @@ pub struct Encoded {
 }
 
 impl Tokenizer {
+    /// The tokenizer of an adapter that ships its own, else the base's. Both views of a comparison must see the same tokens, and the
+    /// adapter was trained on these.
+    ///
+    /// # Errors
+    /// Where a token of the base's has another id in the adapter's: its rows of the embedding are other tokens' then.
+    pub fn load_for(base: &Path, adapter: Option<&Path>) -> Result<Self, ModelError> {
+        let Some(dir) = adapter.filter(|dir| dir.join(FILE).is_file()) else { return Self::load(base) };
+        let own = Self::load(dir)?;
+        if base.join(FILE).is_file() {
+            let known = Self::load(base)?;
+            if known.digest != own.digest {
+                own.check_extends(&known).map_err(|message| ModelError::refused(&dir.join(FILE), message))?;
+            }
+        }
+        Ok(own)
+    }
+
+    fn check_extends(&self, base: &Self) -> Result<(), String> {
+        let moved = base.inner.get_vocab(true).into_iter().filter(|(token, id)| self.inner.token_to_id(token) != Some(*id));
+        let Some((token, id)) = moved.min_by_key(|(_, id)| *id) else { return Ok(()) };
+        let here = self.inner.token_to_id(&token).map_or("is missing".to_owned(), |own| format!("is token {own}"));
+        Err(format!(
+            "`{token}`, the base's token {id}, {here} in the adapter's tokenizer\nhint: the adapter was trained on another base; name that one"
+        ))
+    }
+
     pub fn load(dir: &Path) -> Result<Self, ModelError> {
-        let path = dir.join("tokenizer.json");
+        let path = dir.join(FILE);
         if !path.exists() {
             let sentencepiece = "tokenizer.model is SentencePiece's own format; load it once with transformers' AutoTokenizer and save it with `save_pretrained`, which writes tokenizer.json";
             return Err(ModelError::missing("the model", dir, "tokenizer.json", &[("tokenizer.model", sentencepiece)]));

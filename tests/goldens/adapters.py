@@ -28,7 +28,8 @@ class Adapted(Golden):
     lengths: tuple[int, ...] = LENGTHS
     dtype: torch.dtype = torch.bfloat16                     # small, and what most people train adapters on
     new_tokens: int = 0                                     # embeddings grown by so many rows before training
-    twice: bool = False                                     # the file holds a tied head too, of which peft reads one
+    grown_base: bool = False                                # so is the base that it is compared with: see `grow`
+    twice: bool = False                                     # the file holds a head or embedding again, and peft reads one
     trained: tuple[str, ...] = ()                           # of FULL: what the names of trained tensors hold
     finish: Callable[[PeftModel], None] = lambda adapted: None
 
@@ -134,6 +135,23 @@ ADAPTERS = [
         UNTIED, adapter=dict(target_modules=["v_proj"]), new_tokens=2,
     ),
     Adapted(
+        "adapter_resized_saved", "LoRA on v_proj, embed_tokens and lm_head in modules_to_save, two tokens added; new rows of "
+        "the base are the mean of its rows",
+        UNTIED, adapter=dict(target_modules=["v_proj"], modules_to_save=["embed_tokens", "lm_head"]), new_tokens=2,
+        grown_base=True, twice=True,
+    ),
+    Adapted(
+        "adapter_resized_lora", "LoRA on v_proj and embed_tokens, tied, two tokens added; the file holds the base's "
+        "embedding with the rows that were added",
+        TIED, adapter=dict(target_modules=["v_proj", "embed_tokens"]), new_tokens=2, grown_base=True,
+    ),
+    Adapted(
+        "adapter_resized_tokens", "LoRA on v_proj, trainable_token_indices of two tokens added and an old one, tied; the file "
+        "holds the base's embedding",
+        TIED, adapter=dict(target_modules=["v_proj"], trainable_token_indices={"embed_tokens": [97, 12, 96]}), new_tokens=2,
+        grown_base=True, twice=True,
+    ),
+    Adapted(
         "adapter_ia3", "IA3 on biased k_proj, v_proj (outputs scaled) and down_proj (inputs scaled)",
         BIASES, method=IA3Config,
         adapter=CAUSAL | dict(target_modules=["k_proj", "v_proj", "down_proj"], feedforward_modules=["down_proj"]),
@@ -170,6 +188,10 @@ ADAPTERS = [
         "full_finetune", "no adapter: a whole model of which q_proj, the norms and the head were trained",
         UNTIED, method=FULL, trained=("q_proj", "norm", "lm_head"),
     ),
+    Adapted(
+        "full_finetune_resized", "no adapter: a whole model, two tokens added; new rows of the base are the mean of its rows",
+        TIED, method=FULL, trained=("v_proj", "embed_tokens"), new_tokens=2, grown_base=True,
+    ),
 ]
 
 
@@ -181,7 +203,7 @@ def train(golden: Adapted, model: torch.nn.Module, plain: Json) -> torch.nn.Modu
     else:
         settings = plain | golden.adapter if golden.method is LoraConfig else golden.adapter
         model = copyable(get_peft_model(model, golden.method(**settings)).eval())
-        if golden.new_tokens:
+        if golden.new_tokens and not golden.grown_base:
             for embedding in (model.get_input_embeddings(), model.get_output_embeddings()):
                 embedding.weight.requires_grad_(True)
         moved = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
@@ -207,11 +229,15 @@ def copyable(adapted: PeftModel) -> PeftModel:
 
 
 def grow(golden: Adapted, model: torch.nn.Module) -> torch.nn.Module:
+    """Adds rows for the new tokens: zeros that are trained then, or where the base grows too, the mean of the others,
+    as transformers fills them but for a noise of 1e-9.
+    """
     if golden.new_tokens:
         known = SMALL["vocab_size"]
         model.resize_token_embeddings(known + golden.new_tokens, mean_resizing=False)
         for embedding in (model.get_input_embeddings(), model.get_output_embeddings()):
-            embedding.weight.data[known:] = 0.0     # transformers fills new rows at random
+            rows = embedding.weight.data
+            rows[known:] = rows[:known].mean(0) if golden.grown_base else 0.0
     return model
 
 

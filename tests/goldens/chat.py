@@ -1,4 +1,4 @@
-"""What transformers makes of conversations: chat/golden.json.
+"""What transformers makes of conversations: chat/conversations.json.
 
     python chat.py
 
@@ -97,7 +97,7 @@ def main():
                 case["refused"] = str(error)
             cases.append(case)
     golden = dict(now=NOW.isoformat(), specials=tokenizer.special_tokens_map, cases=cases)
-    (HERE / "chat" / "golden.json").write_text(json.dumps(golden, indent=1, ensure_ascii=False) + "\n")
+    (HERE / "chat" / "conversations.json").write_text(json.dumps(golden, indent=1, ensure_ascii=False) + "\n")
     print(f"{len(cases)} cases, {sum('refused' in case for case in cases)} of them refused")
 
 

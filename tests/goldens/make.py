@@ -60,7 +60,8 @@ def make_tokenizer(bos: bool, new_tokens: int = 0) -> Tokenizer:
 
 def make_texts(golden: Golden) -> list[str]:
     generator = torch.Generator().manual_seed(zlib.crc32(f"{golden.name} texts".encode()))
-    return [" ".join(WORDS[i] for i in torch.randint(len(WORDS), (n,), generator=generator)) for n in golden.lengths]
+    texts = [" ".join(WORDS[i] for i in torch.randint(len(WORDS), (n,), generator=generator)) for n in golden.lengths]
+    return texts + ["w3 new1 w5 new0 w7"] if new_tokens(golden) and golden.grown_base else texts
 
 
 def spread(model: torch.nn.Module, name: str) -> tuple[float, float]:
@@ -128,17 +129,17 @@ def save_base(golden: Golden, model: torch.nn.Module, folder: Path) -> None:
     edit_json(folder / "config.json", golden.config_json)
     for shard in folder.glob("*.safetensors"):
         save_file(golden.base_tensors(load_file(shard)), shard, metadata={"format": "pt"})
-    make_tokenizer(golden.bos).save(str(folder / "tokenizer.json"))
+    make_tokenizer(golden.bos, len(model.get_input_embeddings().weight) - len(SPECIAL + WORDS)).save(str(folder / "tokenizer.json"))
 
 
 def save_adapter(golden: Golden, adapted: torch.nn.Module, folder: Path) -> None:
     if isinstance(golden, Adapted) and golden.method is FULL:
         return save_base(golden, adapted, folder)
-    resized = isinstance(golden, Adapted) and golden.new_tokens > 0
+    resized = new_tokens(golden) > 0
     adapted.save_pretrained(folder, **dict(save_embedding_layers=True) if resized else {})
     (folder / "README.md").unlink()
     if resized:
-        make_tokenizer(golden.bos, golden.new_tokens).save(str(folder / "tokenizer.json"))
+        make_tokenizer(golden.bos, new_tokens(golden)).save(str(folder / "tokenizer.json"))
 
     def rewrite(config: Json) -> Json:
         config["base_model_name_or_path"] = "base"
@@ -180,6 +181,10 @@ def load_adapted(golden: Golden, folder: Path, distorted: str | None = None, **o
         return copyable(PeftModel.from_pretrained(base, scratch).eval())
 
 
+def new_tokens(golden: Golden) -> int:
+    return golden.new_tokens if isinstance(golden, Adapted) else 0
+
+
 def kind(key: str) -> str:
     """An adapter tensor's name without its layer."""
     return re.sub(r"\.\d+\.", ".N.", key)
@@ -206,12 +211,14 @@ def check(golden: Golden, folder: Path, views: dict[str, list[torch.Tensor]]) ->
     """Reads the golden back from disk and compares. The figures are for the person who made it."""
     stored = load_file(folder / "golden.safetensors")
     token_ids = json.loads((folder / "golden.json").read_text())["token_ids"]
-    tokenizer = Tokenizer.from_file(str(folder / "base/tokenizer.json"))
+    grown = isinstance(golden, Adapted) and golden.grown_base
+    tokenizer = Tokenizer.from_file(str(folder / ("adapter" if grown else "base") / "tokenizer.json"))
     for text, ids in zip(make_texts(golden), token_ids, strict=True):
         assert tokenizer.encode(text).ids == ids
         assert tokenizer.decode(ids) == text
 
     base, adapted = load_base(folder), load_adapted(golden, folder)
+    base = grow(golden, base) if grown else base
     same_route = {"base": log_probs(base, token_ids), "ft": log_probs(adapted, token_ids)}
     # By another route than peft's forward: merged weights, all in float64.
     merge = interpolated if isinstance(golden, Adapted) else merged
@@ -248,11 +255,13 @@ def make(golden: Golden) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     texts = make_texts(golden)
-    tokenizer = make_tokenizer(golden.bos)
+    grown = isinstance(golden, Adapted) and golden.grown_base
+    tokenizer = make_tokenizer(golden.bos, new_tokens(golden) if grown else 0)
     token_ids = [tokenizer.encode(text).ids for text in texts]
 
     model = make_base(golden)
     save_base(golden, model, folder / "base")
+    model = grow(golden, copy.deepcopy(model)) if grown else model
     views = {"base": log_probs(model, token_ids)}
     if isinstance(golden, Adapted):
         adapted = train(golden, model, PLAIN)

@@ -40,7 +40,7 @@ pub enum Part {
 }
 
 /// How names end. Those that end in another come before it.
-const ENDINGS: [(&str, Part); 29] = [
+const ENDINGS: [(&str, Part); 31] = [
     ("lora_A.weight", Part::LoraA),
     ("lora_B.weight", Part::LoraB),
     ("lora_B.bias", Part::LoraBBias),
@@ -66,6 +66,8 @@ const ENDINGS: [(&str, Part); 29] = [
     ("vera_lambda_d", Part::VeraD),
     ("token_adapter.trainable_tokens_delta", Part::Tokens),
     ("ln_tuning_layers.weight", Part::Weight),
+    ("token_adapter.base_layer.weight", Part::BaseWeight),
+    ("original_module.weight", Part::BaseWeight),
     ("base_layer.weight", Part::BaseWeight),
     ("base_layer.bias", Part::Bias),
     ("weight", Part::Weight),
@@ -90,21 +92,36 @@ pub fn split(name: &str) -> Option<(String, Part)> {
     })
 }
 
-/// The adapter's tensors by module; names of no known layout are given back.
-pub fn by_module(tensors: &Tensors) -> Result<(BTreeMap<String, Parts>, Vec<String>), ModelError> {
-    let mut modules: BTreeMap<String, Parts> = BTreeMap::new();
-    let mut strange = Vec::new();
+/// The adapter's tensors, by what their names say.
+#[derive(Default)]
+pub struct Keys {
+    pub modules: BTreeMap<String, Parts>,
+    /// Names of no known layout.
+    pub strange: Vec<String>,
+    /// Modules saved whole that peft wrote a second time, as it does beside an embedding that was resized: the name that it reads, and
+    /// that of the copy.
+    pub copies: Vec<(String, String)>,
+}
+
+/// Sorts the adapter's tensors by module.
+pub fn by_module(tensors: &Tensors) -> Result<Keys, ModelError> {
+    let mut keys = Keys::default();
     for name in tensors.names() {
         let Some((path, part)) = split(name) else {
-            strange.push(name.to_owned());
+            keys.strange.push(name.to_owned());
             continue;
         };
-        if let Some(twin) = modules.entry(path).or_default().insert(part, name.to_owned()) {
+        let saved = |name: &str| name.contains(".modules_to_save.");
+        let Some(twin) = keys.modules.entry(path.clone()).or_default().insert(part, name.to_owned()) else { continue };
+        if saved(name) == saved(&twin) {
             return Err(ModelError::refused(
                 &tensors.path,
                 format!("the tensors `{twin}` and `{name}` are the same half of one pair"),
             ));
         }
+        let (read, copy) = if saved(name) { (twin, name.to_owned()) } else { (name.to_owned(), twin) };
+        keys.modules.entry(path).or_default().insert(part, read.clone());
+        keys.copies.push((read, copy));
     }
-    Ok((modules, strange))
+    Ok(keys)
 }

@@ -9,6 +9,7 @@ mod keys;
 mod kinds;
 mod null;
 mod plan;
+mod vocabulary;
 mod whole;
 
 use std::collections::BTreeMap;

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use super::change::{EmbeddingChange, LowRank};
 use super::config::{BiasesSaved, Config, Kind, PEFT_TYPES};
-use super::keys::{Part, Parts, by_module};
+use super::keys::{Keys, Part, Parts, by_module};
 use super::kinds::{Module, Target, check_finite, check_finite_matrix, check_same};
-use super::{Adapter, Changes, whole};
+use super::{Adapter, Changes, vocabulary, whole};
 use crate::model::decoder::Decoder;
 use crate::model::error::{ModelError, some_of};
 use crate::model::matrix::Precision;
@@ -15,7 +15,9 @@ use crate::model::weights::{Tensors, Weight};
 
 impl Adapter {
     /// Reads an adapter, or a whole model of the base's architecture, from a folder.
-    pub fn load(dir: &Path, decoder: &Decoder, precision: Precision) -> Result<Self, ModelError> {
+    ///
+    /// Where tokens were added, the base grows by their rows: see [`vocabulary`].
+    pub fn load(dir: &Path, decoder: &mut Decoder, precision: Precision) -> Result<Self, ModelError> {
         let config_path = dir.join("adapter_config.json");
         if !config_path.exists() {
             if dir.join("config.json").exists() {
@@ -30,7 +32,9 @@ impl Adapter {
             return Err(ModelError::missing("the adapter", dir, "adapter_model.safetensors", &[("adapter_model.bin", pickle)]));
         }
         let mut tensors = Tensors::open_file(&weights)?;
-        let changes = Plan { decoder, config: &config, tensors: &mut tensors }.changes()?;
+        let keys = by_module(&tensors)?;
+        vocabulary::grow_for_peft(decoder, &config, &mut tensors, &keys.modules, precision)?;
+        let changes = Plan { decoder, config: &config, tensors: &mut tensors }.changes(keys)?;
         tensors.finish("belong to no module of the base")?;
         let mut hasher = blake3::Hasher::new();
         hasher.update(tensors.digest().as_bytes());
@@ -54,12 +58,19 @@ struct Plan<'a> {
 }
 
 impl Plan<'_> {
-    fn changes(&mut self) -> Result<Changes, ModelError> {
+    fn changes(&mut self, keys: Keys) -> Result<Changes, ModelError> {
         if self.tensors.len() == 0 {
             return Err(ModelError::refused(&self.tensors.path, "it holds no tensor at all"));
         }
-        let (modules, strange) = by_module(self.tensors)?;
         let (decoder, names) = (self.decoder, &self.decoder.shape.names);
+        let Keys { mut modules, strange, mut copies } = keys;
+        // The rows of a tied head are its embedding's.
+        let tokens = |modules: &BTreeMap<String, Parts>| modules.get(names.embedding)?.get(&Part::Tokens).cloned();
+        if let (true, Some(tokens)) = (decoder.shape.tied_head, tokens(&modules))
+            && let Some(copy) = modules.get_mut(names.head).and_then(|parts| parts.remove(&Part::Tokens))
+        {
+            copies.push((tokens, copy));
+        }
         let sites: BTreeMap<&str, usize> = decoder.sites.iter().enumerate().map(|(i, site)| (site.path.as_str(), i)).collect();
         let norms: BTreeMap<&str, usize> = decoder.norm_paths.iter().enumerate().map(|(i, path)| (path.as_str(), i)).collect();
         let known = |path: &str, parts: &Parts| {
@@ -72,6 +83,7 @@ impl Plan<'_> {
         self.check_pairs(&modules, &sites)?;
         self.check_targets(&modules, &sites, &norms)?;
         self.check_whole(&modules)?;
+        self.check_copies(&copies)?;
         let mut changes = Changes::default();
         for (path, parts) in &modules {
             if let Some(&site) = sites.get(path.as_str()) {
@@ -100,6 +112,18 @@ impl Plan<'_> {
         }
         self.check_tying(&changes)?;
         Ok(changes)
+    }
+
+    /// What was written twice must be the same twice.
+    fn check_copies(&mut self, copies: &[(String, String)]) -> Result<(), ModelError> {
+        for (read, copy) in copies {
+            let shape: Vec<usize> = self.tensors.shape(read).unwrap_or_default().to_vec();
+            if self.tensors.take(read, &shape)?.as_slice() != self.tensors.take(copy, &shape)?.as_slice() {
+                let message = format!("`{copy}` differs from `{read}`, and both are weights of one module");
+                return Err(ModelError::refused(&self.tensors.path, message));
+            }
+        }
+        Ok(())
     }
 
     fn check_matched(&self, unmatched: &[&String]) -> Result<(), ModelError> {
@@ -309,7 +333,7 @@ impl Plan<'_> {
         Ok(Some(change))
     }
 
-    /// A vocabulary of another size is another model's.
+    /// A smaller vocabulary is another model's.
     fn check_vocabulary(&self, modules: &BTreeMap<String, Parts>) -> Result<(), ModelError> {
         let (names, vocab) = (&self.decoder.shape.names, self.decoder.shape.vocab);
         for path in [names.embedding, names.head] {
@@ -322,7 +346,7 @@ impl Plan<'_> {
                 return Err(ModelError::refused(
                     &self.tensors.path,
                     format!(
-                        "`{name}` has {rows} rows, and the base's vocabulary has {vocab}: it was resized before the training\nhint: resize the base as the training did (`model.resize_token_embeddings({rows})`), save it with the adapter's tokenizer, and name that as the base"
+                        "`{name}` has {rows} rows, and the base's vocabulary has {vocab}: it was cut before the training\nhint: cut the base as the training did (`model.resize_token_embeddings({rows})`), save it with the adapter's tokenizer, and name that as the base"
                     ),
                 ));
             }

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::change::{Change, Dense, EmbeddingChange};
 use super::{Adapter, Changes};
-use crate::model::architecture;
+use crate::model::architecture::{self, Shape};
 use crate::model::config::Fields;
 use crate::model::decoder::Decoder;
 use crate::model::error::ModelError;
@@ -14,9 +14,14 @@ use crate::model::matrix::{Matrix, Precision};
 use crate::model::weights::{Tensors, Weight};
 
 /// Reads a model of the base's shape, and keeps what differs from the base.
-pub fn load(dir: &Path, base: &Decoder, precision: Precision) -> Result<Adapter, ModelError> {
+///
+/// Where it has more tokens, the base grows by as many: see [`super::vocabulary`].
+pub fn load(dir: &Path, base: &mut Decoder, precision: Precision) -> Result<Adapter, ModelError> {
     let config = dir.join("config.json");
     let (_, shape) = architecture::read(Fields::read(&config)?)?;
+    if shape.vocab > base.shape.vocab && difference(&Shape { vocab: shape.vocab, ..base.shape.clone() }, &shape).is_none() {
+        base.grow(shape.vocab, None, None, precision);
+    }
     if let Some(difference) = difference(&base.shape, &shape) {
         return Err(ModelError::refused(
             &config,

@@ -38,14 +38,23 @@ pub struct ChatTemplates {
 }
 
 impl ChatTemplates {
-    /// The templates of the tokenizer in a folder; `None` where it has none.
+    /// The templates that an adapter ships, else those of the base; `None` where neither has any.
     ///
     /// # Errors
     /// Where a file that should hold them can't be read. A template that is wrong is told when it is asked for.
-    pub fn load(dir: &Path, clock: Clock) -> Result<Option<Self>, ModelError> {
-        let Found { templates, specials } = source::find(dir)?;
+    pub fn load_for(base: &Path, adapter: Option<&Path>, clock: Clock) -> Result<Option<Self>, ModelError> {
+        let base = source::find(base)?;
+        let Some(own) = adapter.map(source::find).transpose()? else { return Ok(Self::new(base, clock)) };
+        // A token that the adapter does not name is the base's.
+        let mut specials = base.specials;
+        specials.extend(own.specials);
+        let templates = if own.templates.is_empty() { base.templates } else { own.templates };
+        Ok(Self::new(Found { templates, specials }, clock))
+    }
+
+    fn new(Found { templates, specials }: Found, clock: Clock) -> Option<Self> {
         if templates.is_empty() {
-            return Ok(None);
+            return None;
         }
         let digest = digest(&templates, &specials, clock);
         let mut environment = environment::new(clock);
@@ -57,7 +66,7 @@ impl ChatTemplates {
             };
             names.insert(name, wrong);
         }
-        Ok(Some(Self { environment: Arc::new(environment), names, specials, digest }))
+        Some(Self { environment: Arc::new(environment), names, specials, digest })
     }
 
     /// The conversation as one text, with the special tokens that the template writes.

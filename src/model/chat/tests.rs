@@ -28,7 +28,7 @@ fn goldens() -> std::path::PathBuf {
 }
 
 fn read() -> Golden {
-    serde_json::from_str(&fs::read_to_string(goldens().join("chat/golden.json")).unwrap()).unwrap()
+    serde_json::from_str(&fs::read_to_string(goldens().join("chat/conversations.json")).unwrap()).unwrap()
 }
 
 fn clock(golden: &Golden) -> Clock {
@@ -47,7 +47,7 @@ fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
 }
 
 fn templates(files: &[(&str, &str)]) -> ChatTemplates {
-    ChatTemplates::load(folder(files).path(), clock(&read())).unwrap().unwrap()
+    ChatTemplates::load_for(folder(files).path(), None, clock(&read())).unwrap().unwrap()
 }
 
 fn conversation(json: Value) -> Conversation {
@@ -107,10 +107,23 @@ fn templates_are_found_wherever_transformers_looks() {
     assert_eq!(text(&[("tokenizer_config.json", config), legacy, ("chat_template.jinja", "jinja {{ bos_token }}")]), "jinja <s>");
     let map = ("special_tokens_map.json", r#"{"bos_token": "<map>"}"#);
     assert_eq!(text(&[("chat_template.jinja", "{{ bos_token }}"), map]), "<map>");
-    assert!(ChatTemplates::load(folder(&[]).path(), clock(&read())).unwrap().is_none());
-    assert!(ChatTemplates::load(folder(&[("tokenizer_config.json", r#"{"chat_template": null}"#)]).path(), clock(&read())).unwrap().is_none());
-    let error = ChatTemplates::load(folder(&[("tokenizer_config.json", r#"{"chat_template": 3}"#)]).path(), clock(&read())).err().unwrap();
+    assert!(ChatTemplates::load_for(folder(&[]).path(), None, clock(&read())).unwrap().is_none());
+    assert!(ChatTemplates::load_for(folder(&[("tokenizer_config.json", r#"{"chat_template": null}"#)]).path(), None, clock(&read())).unwrap().is_none());
+    let error = ChatTemplates::load_for(folder(&[("tokenizer_config.json", r#"{"chat_template": 3}"#)]).path(), None, clock(&read())).err().unwrap();
     assert!(error.to_string().contains("neither a text nor a list"), "{error}");
+}
+
+#[test]
+fn an_adapters_template_goes_before_the_bases() {
+    let base = folder(&[("tokenizer_config.json", r#"{"chat_template": "base {{ bos_token }} {{ eos_token }}", "bos_token": "<s>", "eos_token": "</s>"}"#)]);
+    let text = |files: &[(&str, &str)]| {
+        let adapter = folder(files);
+        let templates = ChatTemplates::load_for(base.path(), Some(adapter.path()), clock(&read())).unwrap().unwrap();
+        templates.render(&hello()).unwrap()
+    };
+    assert_eq!(text(&[]), "base <s> </s>");
+    assert_eq!(text(&[("chat_template.jinja", "own {{ bos_token }} {{ eos_token }}")]), "own <s> </s>");
+    assert_eq!(text(&[("tokenizer_config.json", r#"{"eos_token": "<end>"}"#)]), "base <s> <end>");
 }
 
 #[test]
@@ -150,7 +163,7 @@ fn a_template_that_does_not_end_is_stopped() {
 fn the_digest_covers_templates_tokens_and_a_date_that_is_asked_for() {
     let load = |files: &[(&str, &str)], day: &str| {
         let clock = Clock::at(format!("2026-03-{day}T00:00:00").parse().unwrap());
-        ChatTemplates::load(folder(files).path(), clock).unwrap().unwrap().digest
+        ChatTemplates::load_for(folder(files).path(), None, clock).unwrap().unwrap().digest
     };
     let plain = load(&[("chat_template.jinja", "a")], "01");
     assert_eq!(plain, load(&[("chat_template.jinja", "a")], "02"));
