@@ -141,10 +141,12 @@ fn a_folder_that_lacks_a_file_is_told_which() {
         .write("base/adapter_config.json", "{}")
         .is_refused(&["config.json", "hint: this folder holds an adapter"]);
     llama().remove("base/tokenizer.json").is_refused(&["the model has no tokenizer.json"]);
-    llama()
-        .remove("base/tokenizer.json")
-        .write("base/tokenizer.model", "")
-        .is_refused(&["tokenizer.json", "hint: tokenizer.model is SentencePiece's"]);
+    llama().remove("base/tokenizer.json").write("base/tokenizer.model", "").is_refused(&[
+        "tokenizer.json",
+        "hint: python -c",
+        "save_pretrained",
+        "writes one from tokenizer.model",
+    ]);
     llama().remove(WEIGHTS).is_refused(&["the model has no model.safetensors", "hint: weights are read from"]);
     for pickle in ["pytorch_model.bin", "pytorch_model.bin.index.json"] {
         llama()

@@ -214,7 +214,9 @@ mod tests {
         assert_eq!(request(line).unwrap(), Request::new(View::Base, op));
         let both = r#"{"op":"next_token_dist","messages":[{"role":"user","content":"hi"}],"prompt":"hi"}"#;
         assert!(request(both).unwrap_err().contains("can't both be given"));
-        assert!(request(r#"{"op":"next_token_dist","prompt":"hi","tools":[]}"#).unwrap_err().contains("`tools` does not go with"));
+        assert!(
+            request(r#"{"op":"next_token_dist","prompt":"hi","tools":[]}"#).unwrap_err().contains("`tools` does not go with")
+        );
         assert!(request(r#"{"op":"next_token_dist","messages":[]}"#).unwrap_err().contains("`messages` is empty"));
     }
 

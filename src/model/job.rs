@@ -89,7 +89,10 @@ impl Model {
             }
             Op::Generate { prompt, max_new_tokens, sampling } => {
                 check_sampling(*max_new_tokens, *sampling)?;
-                (self.prompt_tokens(&self.text_of(prompt)?)?, Work::Generate { max_new_tokens: *max_new_tokens, sampling: *sampling })
+                (
+                    self.prompt_tokens(&self.text_of(prompt)?)?,
+                    Work::Generate { max_new_tokens: *max_new_tokens, sampling: *sampling },
+                )
             }
         };
         // A continuation may run until the context is full; its prompt must leave room for one token.

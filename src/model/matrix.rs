@@ -90,9 +90,7 @@ impl Stored {
         };
         let halves = match self {
             Self::F32(_) => None,
-            Self::Bf16(bits) => {
-                appended(bits, |v| bf16::from_f32(v).to_bits(), |b| bf16::from_bits(b).to_f32()).map(Self::Bf16)
-            }
+            Self::Bf16(bits) => appended(bits, |v| bf16::from_f32(v).to_bits(), |b| bf16::from_bits(b).to_f32()).map(Self::Bf16),
             Self::F16(bits) => appended(bits, |v| f16::from_f32(v).to_bits(), |b| f16::from_bits(b).to_f32()).map(Self::F16),
         };
         halves.unwrap_or_else(|| {

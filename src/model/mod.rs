@@ -153,7 +153,13 @@ impl Model {
         let eos = end_tokens(base, &tokenizer)?;
         let mut decoder = Decoder::load(shape, &mut tensors, precision)?;
         let adapter = adapter.map(|dir| Adapter::load(dir, &mut decoder, precision)).transpose()?;
-        let facts = BaseFacts { architecture, parameters, digest, tokenizer_digest: tokenizer.digest.clone(), chat_template: chat.as_ref().map(|chat| chat.digest.clone()) };
+        let facts = BaseFacts {
+            architecture,
+            parameters,
+            digest,
+            tokenizer_digest: tokenizer.digest.clone(),
+            chat_template: chat.as_ref().map(|chat| chat.digest.clone()),
+        };
         Ok(Self {
             decoder: Arc::new(decoder),
             tokenizer: Arc::new(tokenizer),

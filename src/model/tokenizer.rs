@@ -53,8 +53,19 @@ impl Tokenizer {
     pub fn load(dir: &Path) -> Result<Self, ModelError> {
         let path = dir.join(FILE);
         if !path.exists() {
-            let sentencepiece = "tokenizer.model is SentencePiece's own format; load it once with transformers' AutoTokenizer and save it with `save_pretrained`, which writes tokenizer.json";
-            return Err(ModelError::missing("the model", dir, "tokenizer.json", &[("tokenizer.model", sentencepiece)]));
+            let dir_name = dir.display();
+            let convert = format!(
+                "python -c \"from transformers import AutoTokenizer as T; T.from_pretrained('{dir_name}').save_pretrained('{dir_name}')\" writes one from"
+            );
+            let others =
+                [("tokenizer.model", "tokenizer.model, SentencePiece's own format"), ("vocab.json", "vocab.json and merges.txt")];
+            let others = others.map(|(file, what)| (file, format!("{convert} {what}")));
+            return Err(ModelError::missing(
+                "the model",
+                dir,
+                FILE,
+                &others.each_ref().map(|(file, hint)| (*file, hint.as_str())),
+            ));
         }
         let bytes = std::fs::read(&path).map_err(|e| ModelError::read(&path, e))?;
         let mut inner = tokenizers::Tokenizer::from_bytes(&bytes).map_err(|e| ModelError::invalid(&path, e.to_string()))?;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::record::{Calibration, NullOutcome, Verdict};
-use crate::request::{CompletionLogprob, Prompt, Divergence, Finish, Generation, NextTokenDist, Op, Request, RequestError, View};
+use crate::request::{CompletionLogprob, Divergence, Finish, Generation, NextTokenDist, Op, Prompt, Request, RequestError, View};
 
 /// No file is opened by a probe whose items are in the suite.
 struct NoFiles;
@@ -143,7 +143,11 @@ mod nulls {
     use super::*;
 
     fn plan(nulls: &[u64], calibrated: &[usize]) -> CoursePlan {
-        CoursePlan { nulls: nulls.to_vec(), calibrated: calibrated.iter().copied().collect::<BTreeSet<_>>(), chat: ChatForm::AsWritten }
+        CoursePlan {
+            nulls: nulls.to_vec(),
+            calibrated: calibrated.iter().copied().collect::<BTreeSet<_>>(),
+            chat: ChatForm::AsWritten,
+        }
     }
 
     fn calibration(nulls: &[u64], answer: impl Fn(&Request) -> Result<Answer, RequestError>) -> Calibration {
@@ -428,8 +432,14 @@ struct Dialogue {
 }
 
 impl Probe for Dialogue {
-    const KIND: Kind =
-        Kind { name: "dialogue", category: crate::record::Category::Adherence, summary: "", calibrated: None, values_of: "", asks_documents: false };
+    const KIND: Kind = Kind {
+        name: "dialogue",
+        category: crate::record::Category::Adherence,
+        summary: "",
+        calibrated: None,
+        values_of: "",
+        asks_documents: false,
+    };
 
     type Item = Prompt;
     type Measurement = Vec<String>;

@@ -61,7 +61,9 @@ impl Op {
     #[must_use]
     pub fn subject(&self) -> Cow<'_, str> {
         match self {
-            Self::NextTokenDist { prompt, .. } | Self::LogprobOf { prompt, .. } | Self::Generate { prompt, .. } => prompt.identity(),
+            Self::NextTokenDist { prompt, .. } | Self::LogprobOf { prompt, .. } | Self::Generate { prompt, .. } => {
+                prompt.identity()
+            }
             Self::RollingLogprob { text } => Cow::Borrowed(text),
         }
     }

@@ -120,7 +120,9 @@ impl Conversation {
             return Err("`messages` is empty".to_owned());
         }
         match self.messages.iter().position(|message| !message.get("role").is_some_and(Value::is_string)) {
-            Some(index) => Err(format!("message {} has no `role`\nhint: a message is {{role = \"user\", content = \"…\"}}", index + 1)),
+            Some(index) => {
+                Err(format!("message {} has no `role`\nhint: a message is {{role = \"user\", content = \"…\"}}", index + 1))
+            }
             None => Ok(()),
         }
     }
@@ -145,9 +147,7 @@ impl Hash for Conversation {
 fn words_of(message: &Message) -> String {
     match message.get("content") {
         Some(Value::String(text)) => text.clone(),
-        Some(Value::Array(parts)) => {
-            parts.iter().filter_map(|part| part.get("text")?.as_str()).collect::<Vec<_>>().join("\n\n")
-        }
+        Some(Value::Array(parts)) => parts.iter().filter_map(|part| part.get("text")?.as_str()).collect::<Vec<_>>().join("\n\n"),
         _ => String::new(),
     }
 }

@@ -438,7 +438,7 @@ error: expected a string, found true
 6 | chat = true
   |        ^^^^
   |
-  = hint: known here: `auto`, `off`
+  = hint: known here: `auto`, `user`, `both`, `off`
 
 error: expected a whole number, 0 or more, found 1.5
  --> suite.toml:8:8
@@ -570,7 +570,8 @@ error: unknown key `nonsense`
   | ^^^^^^^^
   |
   = hint: known here: `prompts`, `threshold`, `clusters`, `options`, `cases`,
-          `name`, `kind`, `enabled`, `weight`, `decide`, `min_items`
+          `name`, `kind`, `enabled`, `weight`, `decide`, `min_items`,
+          `chat`
 
 error: expected a whole number, 0 or more, found -2
   --> suite.toml:11:13

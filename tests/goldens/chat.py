@@ -1,4 +1,4 @@
-"""What transformers makes of conversations: chat/conversations.json.
+"""What transformers makes of conversations, and what a model answers to them: chat/conversations.json.
 
     python chat.py
 
@@ -17,7 +17,8 @@ HERE = Path(__file__).resolve().parent
 sys.path = [p for p in sys.path if Path(p or ".").resolve() != HERE] + [str(HERE)]
 
 import jinja2
-from transformers import PreTrainedTokenizerFast
+import torch
+from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 from transformers.utils import chat_template_utils
 
 BASE = HERE / "llama_bos" / "base"          # its post-processor puts <s> first
@@ -80,7 +81,19 @@ def rendered(tokenizer, conversation, **more):
     return tokenizer.apply_chat_template(conversation.pop("messages"), **kwargs, **conversation)
 
 
+@torch.no_grad()
+def score(model, tokenizer, template, name, completion=" w21 w22 w23"):
+    """The log-probabilities of a completion after the rendered conversation, as one text."""
+    tokenizer.chat_template = (HERE / "chat" / "templates" / f"{template}.jinja").read_text()
+    text = rendered(tokenizer, CONVERSATIONS[name], tokenize=False)
+    prompt, ids = (tokenizer(t, add_special_tokens=False)["input_ids"] for t in (text, text + completion))
+    logprobs = model(torch.tensor([ids])).logits[0].log_softmax(-1)
+    found = [logprobs[i - 1, ids[i]].item() for i in range(len(prompt), len(ids))]
+    return dict(template=template, conversation=CONVERSATIONS[name], completion=completion, logprobs=found)
+
+
 def main():
+    model = AutoModelForCausalLM.from_pretrained(BASE, dtype=torch.float32).eval()
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_file=str(BASE / "tokenizer.json"), bos_token="<s>", eos_token="</s>", unk_token="<unk>")
     cases = []
@@ -96,7 +109,8 @@ def main():
             except (jinja2.exceptions.TemplateError, TypeError) as error:
                 case["refused"] = str(error)
             cases.append(case)
-    golden = dict(now=NOW.isoformat(), specials=tokenizer.special_tokens_map, cases=cases)
+    scored = [score(model, tokenizer, template, name) for template in ("qwen2", "phi3") for name in ("one", "turns")]
+    golden = dict(scored=scored, now=NOW.isoformat(), specials=tokenizer.special_tokens_map, cases=cases)
     (HERE / "chat" / "conversations.json").write_text(json.dumps(golden, indent=1, ensure_ascii=False) + "\n")
     print(f"{len(cases)} cases, {sum('refused' in case for case in cases)} of them refused")
 

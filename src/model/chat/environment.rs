@@ -81,8 +81,7 @@ pub fn check_size(template: &str) -> Result<(), String> {
 /// `{% generation %}` marks what a trainer takes the loss of; what is rendered does not depend on it. Names that are set inside are
 /// not seen outside.
 pub fn without_generation_marks(template: &str) -> String {
-    static MARKS: LazyLock<Option<Regex>> =
-        LazyLock::new(|| Regex::new(r"\{%([-+]?)\s*(end)?generation\s*([-+]?)%\}").ok());
+    static MARKS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\{%([-+]?)\s*(end)?generation\s*([-+]?)%\}").ok());
     let Some(marks) = MARKS.as_ref() else { return template.to_owned() };
     marks.replace_all(template, "{%$1 ${2}with $3%}").into_owned()
 }

@@ -25,7 +25,8 @@ pub fn dumps(value: &Value, style: &Style) -> Result<String, String> {
         (None, Some(_)) => (",", ": "),
         (None, None) => (", ", ": "),
     };
-    let formatter = Python { item, key, indent: style.indent.as_deref(), ensure_ascii: style.ensure_ascii, depth: 0, has_items: false };
+    let formatter =
+        Python { item, key, indent: style.indent.as_deref(), ensure_ascii: style.ensure_ascii, depth: 0, has_items: false };
     let sorted = style.sort_keys.then(|| sorted(value));
     let mut bytes = Vec::new();
     let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, formatter);
@@ -176,7 +177,8 @@ mod tests {
         let plain = dumps(&value, &Style::default());
         assert_eq!(plain.as_deref(), Ok(r#"{"b": [1, 2.5, "é<&'\"\n", null, true], "a": {}, "c": []}"#));
         let indented = dumps(&value, &Style { indent: Some("  ".into()), ..Style::default() });
-        let want = "{\n  \"b\": [\n    1,\n    2.5,\n    \"é<&'\\\"\\n\",\n    null,\n    true\n  ],\n  \"a\": {},\n  \"c\": []\n}";
+        let want =
+            "{\n  \"b\": [\n    1,\n    2.5,\n    \"é<&'\\\"\\n\",\n    null,\n    true\n  ],\n  \"a\": {},\n  \"c\": []\n}";
         assert_eq!(indented.as_deref(), Ok(want));
         let tight = Style { separators: Some((",".into(), ":".into())), sort_keys: true, ensure_ascii: true, ..Style::default() };
         assert_eq!(dumps(&json!({"b": "é😀", "a": 1}), &tight).as_deref(), Ok(r#"{"a":1,"b":"\u00e9\ud83d\ude00"}"#));

@@ -62,7 +62,9 @@ impl ChatTemplates {
         for (name, text) in templates {
             let wrong = match environment::check_size(&text) {
                 Err(message) => Some(message),
-                Ok(()) => environment.add_template_owned(name.clone(), environment::without_generation_marks(&text)).err().map(in_words),
+                Ok(()) => {
+                    environment.add_template_owned(name.clone(), environment::without_generation_marks(&text)).err().map(in_words)
+                }
             };
             names.insert(name, wrong);
         }
@@ -107,7 +109,8 @@ impl ChatTemplates {
 
 /// A message as templates expect it: without keys that are null, and its reasoning under each name that templates read it by.
 fn for_template(message: &Message) -> Value {
-    let mut message: Message = message.iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| (key.clone(), value.clone())).collect();
+    let mut message: Message =
+        message.iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| (key.clone(), value.clone())).collect();
     let reasoning = ["reasoning_content", "thinking", "reasoning"].into_iter().find_map(|key| message.get(key).cloned());
     if let Some(reasoning) = reasoning {
         message.entry("thinking").or_insert_with(|| reasoning.clone());

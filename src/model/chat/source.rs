@@ -75,9 +75,7 @@ fn named(value: Value) -> Option<BTreeMap<String, String>> {
     let text = |value: &Value| value.as_str().map(str::to_owned);
     match value {
         Value::String(text) => Some(BTreeMap::from([("default".to_owned(), text)])),
-        Value::Array(list) => {
-            list.iter().map(|entry| Some((text(entry.get("name")?)?, text(entry.get("template")?)?))).collect()
-        }
+        Value::Array(list) => list.iter().map(|entry| Some((text(entry.get("name")?)?, text(entry.get("template")?)?))).collect(),
         _ => None,
     }
 }

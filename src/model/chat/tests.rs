@@ -108,14 +108,24 @@ fn templates_are_found_wherever_transformers_looks() {
     let map = ("special_tokens_map.json", r#"{"bos_token": "<map>"}"#);
     assert_eq!(text(&[("chat_template.jinja", "{{ bos_token }}"), map]), "<map>");
     assert!(ChatTemplates::load_for(folder(&[]).path(), None, clock(&read())).unwrap().is_none());
-    assert!(ChatTemplates::load_for(folder(&[("tokenizer_config.json", r#"{"chat_template": null}"#)]).path(), None, clock(&read())).unwrap().is_none());
-    let error = ChatTemplates::load_for(folder(&[("tokenizer_config.json", r#"{"chat_template": 3}"#)]).path(), None, clock(&read())).err().unwrap();
+    assert!(
+        ChatTemplates::load_for(folder(&[("tokenizer_config.json", r#"{"chat_template": null}"#)]).path(), None, clock(&read()))
+            .unwrap()
+            .is_none()
+    );
+    let error =
+        ChatTemplates::load_for(folder(&[("tokenizer_config.json", r#"{"chat_template": 3}"#)]).path(), None, clock(&read()))
+            .err()
+            .unwrap();
     assert!(error.to_string().contains("neither a text nor a list"), "{error}");
 }
 
 #[test]
 fn an_adapters_template_goes_before_the_bases() {
-    let base = folder(&[("tokenizer_config.json", r#"{"chat_template": "base {{ bos_token }} {{ eos_token }}", "bos_token": "<s>", "eos_token": "</s>"}"#)]);
+    let base = folder(&[(
+        "tokenizer_config.json",
+        r#"{"chat_template": "base {{ bos_token }} {{ eos_token }}", "bos_token": "<s>", "eos_token": "</s>"}"#,
+    )]);
     let text = |files: &[(&str, &str)]| {
         let adapter = folder(files);
         let templates = ChatTemplates::load_for(base.path(), Some(adapter.path()), clock(&read())).unwrap().unwrap();
@@ -142,7 +152,11 @@ fn a_conversation_takes_the_template_that_it_names_or_needs() {
     assert_eq!(ask(json!({})).as_deref(), Ok("plain"));
     assert_eq!(ask(json!({"tools": []})).as_deref(), Ok("tools"));
     assert_eq!(ask(json!({"chat_template": "rag", "tools": []})).as_deref(), Ok("rag"));
-    assert!(ask(json!({"chat_template": "rug"})).unwrap_err().contains("`chat_template` names one of `broken`, `default`, `rag`, `tool_use`"));
+    assert!(
+        ask(json!({"chat_template": "rug"}))
+            .unwrap_err()
+            .contains("`chat_template` names one of `broken`, `default`, `rag`, `tool_use`")
+    );
     assert!(ask(json!({"chat_template": "broken"})).unwrap_err().starts_with("it can't be read: "));
 }
 
