@@ -104,7 +104,9 @@ fn among(mut logprobs: Vec<f64>, tokens: usize) -> Vec<f64> {
     if tokens < logprobs.len() {
         logprobs.truncate(tokens);
         let mass = logprobs.iter().map(|logprob| logprob.exp()).sum::<f64>().ln();
-        logprobs.iter_mut().for_each(|logprob| *logprob -= mass);
+        for logprob in &mut logprobs {
+            *logprob -= mass;
+        }
     }
     logprobs
 }

@@ -149,9 +149,10 @@ impl Item for Prompt {
     }
 
     fn from_fields(fields: Map<String, Value>) -> Result<Self, String> {
-        match fields.contains_key("messages") {
-            true => serde_json::from_value(Value::Object(fields)).map(|Asked(prompt)| prompt).map_err(|e| e.to_string()),
-            false => from_field(fields, "prompt"),
+        if fields.contains_key("messages") {
+            serde_json::from_value(Value::Object(fields)).map(|Asked(prompt)| prompt).map_err(|e| e.to_string())
+        } else {
+            from_field(fields, "prompt")
         }
     }
 }

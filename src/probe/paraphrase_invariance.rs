@@ -62,10 +62,8 @@ impl Item for Case {
         if self.paraphrases.is_empty() {
             return Err("`paraphrases` is empty".to_owned());
         }
-        match self.paraphrases.iter().any(|paraphrase| paraphrase.check().is_err()) {
-            true => Err("one of `paraphrases` is empty".to_owned()),
-            false => Ok(()),
-        }
+        let empty = self.paraphrases.iter().any(|paraphrase| paraphrase.check().is_err());
+        if empty { Err("one of `paraphrases` is empty".to_owned()) } else { Ok(()) }
     }
 }
 

@@ -1,5 +1,7 @@
 //! What a probe's record says of the chat template: that it was left out, or what it does.
 
+use std::fmt::Write;
+
 use super::plan::Entry;
 use crate::probe::{Course, TemplateEffect};
 use crate::record::{ProbeRecord, Verdict};
@@ -14,7 +16,7 @@ pub fn note(record: &mut ProbeRecord, entry: &Entry, course: &dyn Course, effect
         }
     }
     if let (Some(TemplateEffect { with, without }), Some(metric)) = (effect, entry.probe.kind().calibrated) {
-        record.message.push_str(&format!("; {metric} is {with:.3} with the chat template and {without:.3} without it"));
+        let _ = write!(record.message, "; {metric} is {with:.3} with the chat template and {without:.3} without it");
         record.evidence.insert("with_template".to_owned(), with.into());
         record.evidence.insert("without_template".to_owned(), without.into());
     }

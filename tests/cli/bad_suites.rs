@@ -276,7 +276,10 @@ fn a_bad_row_is_refused_with_its_file_and_line_before_the_models_are_looked_for(
         ("{\"q\":\"a\"}\n\n{\"q\":", format!("{path}:3: not JSON: EOF while parsing a value at column 5")),
         ("{\"q\":\"a\"}\n\n{\"p\":\"b\"}\n", format!("{path}:3: it has no field `q`; it has `p`")),
         ("{\"q\":\"a\"}\n{\"q\":\"\"}\n", format!("{path}:2: `prompt` is empty")),
-        ("{\"q\":7}\n", format!("{path}:1: invalid type: integer `7`, expected a string, a list of messages, or a table with `messages`")),
+        (
+            "{\"q\":7}\n",
+            format!("{path}:1: invalid type: integer `7`, expected a string, a list of messages, or a table with `messages`"),
+        ),
         ("{\"q\":\"\\ud800\"}\n", format!("{path}:1: not JSON: half of a surrogate pair stands for no character, at column 13")),
         ("\n\n", "there are no prompts".to_owned()),
     ] {

@@ -87,6 +87,7 @@ pub fn without_generation_marks(template: &str) -> String {
 }
 
 /// `tojson(ensure_ascii=False, indent=None, separators=None, sort_keys=False)`: Jinja's own escapes HTML.
+#[expect(clippy::needless_pass_by_value, reason = "how the engine calls a filter")]
 fn to_json(value: &Value, kwargs: Kwargs) -> Result<String, Error> {
     let wrong = |message: String| Error::new(ErrorKind::InvalidOperation, format!("tojson: {message}"));
     if value.is_undefined() {

@@ -62,9 +62,11 @@ impl ChatTemplates {
         for (name, text) in templates {
             let wrong = match environment::check_size(&text) {
                 Err(message) => Some(message),
-                Ok(()) => {
-                    environment.add_template_owned(name.clone(), environment::without_generation_marks(&text)).err().map(in_words)
-                }
+                Ok(()) => environment
+                    .add_template_owned(name.clone(), environment::without_generation_marks(&text))
+                    .err()
+                    .as_ref()
+                    .map(in_words),
             };
             names.insert(name, wrong);
         }
@@ -126,7 +128,7 @@ fn digest(templates: &BTreeMap<String, String>, specials: &Map<String, Value>, c
 }
 
 /// An error with the line that it stands in; what it names is the template's business, not the engine's.
-fn in_words(error: minijinja::Error) -> String {
+fn in_words(error: &minijinja::Error) -> String {
     let detail = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
     match error.line() {
         Some(line) => format!("{detail} (line {line})"),

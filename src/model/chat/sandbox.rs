@@ -39,12 +39,12 @@ pub fn render(environment: &Arc<Environment<'static>>, name: String, context: Va
 }
 
 fn render_here(environment: &Environment<'static>, name: &str, context: Value) -> Result<String, String> {
-    let template = environment.get_template(name).map_err(in_words)?;
+    let template = environment.get_template(name).map_err(|error| in_words(&error))?;
     let mut output = Bounded(Vec::new());
     template.render_captured_to(context, &mut output).map_err(|error| match error.kind() {
         ErrorKind::OutOfFuel => "it does not end: it took more steps than any template needs".to_owned(),
         ErrorKind::WriteFailure => format!("it writes more than {LONGEST_OUTPUT} bytes"),
-        _ => in_words(error),
+        _ => in_words(&error),
     })?;
     String::from_utf8(output.0).map_err(|error| error.to_string())
 }
