@@ -103,7 +103,7 @@ struct State {
     faults: HashMap<String, (VecDeque<Fault>, Option<Fault>)>,
     /// Names that the repository had before.
     old_names: Vec<String>,
-    /// Without an ETag of content: those that git or SHA-256 give.
+    /// Gives etags of its own in place of git's id and the SHA-256.
     own_etags: bool,
     requests: Vec<Request>,
     /// Where the storage server listens: `http://127.0.0.1:port`.
@@ -436,11 +436,11 @@ impl State {
                 return Response::error("416 Range Not Satisfiable", None, &format!("nothing from {from} on"));
             }
             (Some(_), Some(Fault::OtherRange)) => {
-                response.status = "206 Partial Content".to_owned();
+                response.status = String::from("206 Partial Content");
                 response.headers.push(("Content-Range", format!("bytes 0-{}/{size}", size - 1)));
             }
             (Some(from), _) => {
-                response.status = "206 Partial Content".to_owned();
+                response.status = String::from("206 Partial Content");
                 response.headers.push(("Content-Range", format!("bytes {from}-{}/{size}", size - 1)));
                 response.body.drain(..from);
             }

@@ -17,7 +17,7 @@ pub struct Listed {
 /// A content in the cache's `blobs` folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Blob {
-    /// The file's name there: the ETag, as in `huggingface_hub`.
+    /// The file's name there: the etag, as in `huggingface_hub`.
     pub name: String,
     /// Bytes.
     pub size: u64,
@@ -31,7 +31,7 @@ pub enum Proof {
     Sha256,
     /// The name is git's id of the content: SHA-1 over `blob SIZE\0` and the content.
     Git,
-    /// Only the size: a mirror with ETags of its own.
+    /// Only the size: a mirror with etags of its own.
     Size,
 }
 
@@ -41,7 +41,7 @@ impl Blob {
         let name = etag.filter(|etag| is_file_name(etag)).or(Some(listed.oid.as_str()).filter(|oid| is_hex(oid)))?;
         let proof = match name.len() {
             64 if is_hex(name) => Proof::Sha256,
-            // Another server's 40 digits could be anything; without an ETag they may be a pointer's.
+            // Another server's 40 digits could be anything; without an etag they may be a pointer's.
             40 if etag == Some(listed.oid.as_str()) && is_hex(name) => Proof::Git,
             _ => Proof::Size,
         };

@@ -32,6 +32,11 @@ pub enum HubError {
     )]
     Unreachable { repo: String, endpoint: String, cause: String },
 
+    #[error(
+        "fetching `{repo}`: the connection to {endpoint} broke: {cause}\nhint: try again, or set HF_HUB_OFFLINE=1 to use what is in the cache"
+    )]
+    Lost { repo: String, endpoint: String, cause: String },
+
     #[error("fetching `{repo}`: nothing came from {endpoint} for {} s\nhint: try again, or set HF_HUB_DOWNLOAD_TIMEOUT to more seconds", silence.as_secs_f32())]
     Stalled { repo: String, endpoint: String, silence: Duration },
 

@@ -157,7 +157,10 @@ impl Wanted {
 fn is_template(file: &str) -> bool {
     let name = file.strip_prefix(TEMPLATES).and_then(|rest| rest.strip_prefix('/'));
     name.is_some_and(|name| {
-        name.ends_with(".jinja") && !name.starts_with('.') && !name.contains(['/', '\\', ':']) && !name.contains(char::is_control)
+        name.strip_suffix(".jinja").is_some_and(|stem| !stem.is_empty())
+            && !name.starts_with('.')
+            && !name.contains(['/', '\\', ':'])
+            && !name.contains(char::is_control)
     })
 }
 

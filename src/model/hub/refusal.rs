@@ -135,14 +135,14 @@ impl Refusal {
         let elsewhere = error.url().and_then(authority).filter(|host| !is_at(&self.endpoint, host));
         let endpoint = elsewhere.unwrap_or_else(|| self.endpoint.clone());
         let cause = self.redacted(&root_cause(error));
-        if error.is_redirect() {
+        if error.is_redirect() || (error.is_decode() && !is_cut(error)) {
             Failure::last(self.protocol(&cause))
-        } else if error.is_decode() && !is_cut(error) {
-            Failure::last(self.protocol(&cause))
-        } else if error.is_timeout() && !error.is_connect() {
+        } else if error.is_connect() {
+            Failure::passing(HubError::Unreachable { repo, endpoint, cause })
+        } else if error.is_timeout() {
             Failure::passing(HubError::Stalled { repo, endpoint, silence: self.silence })
         } else {
-            Failure::passing(HubError::Unreachable { repo, endpoint, cause })
+            Failure::passing(HubError::Lost { repo, endpoint, cause })
         }
     }
 

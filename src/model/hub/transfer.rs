@@ -1,7 +1,8 @@
 //! The content of one file on its way into the cache.
 
+use std::io;
 use std::path::PathBuf;
-use std::{io, sync::Arc};
+use std::sync::Arc;
 
 use reqwest::header::{CONTENT_RANGE, HeaderMap};
 use reqwest::{Response, Url};
@@ -121,6 +122,7 @@ impl Transfer<'_> {
     fn with_file(&self, failure: Failure, partial: &Partial<'_>) -> Failure {
         let cause = match &failure.error {
             HubError::Unreachable { endpoint, cause, .. } => format!("{endpoint} can't be reached: {cause}"),
+            HubError::Lost { endpoint, cause, .. } => format!("the connection to {endpoint} broke: {cause}"),
             HubError::Stalled { endpoint, silence, .. } => {
                 format!("nothing came from {endpoint} for {} s", silence.as_secs_f32())
             }
