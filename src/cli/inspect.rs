@@ -22,7 +22,7 @@ pub fn inspect(args: &InspectArgs) -> Result<Exit, Failure> {
         nulls: NullDraws::Matched,
         precision: Precision::F32,
     };
-    let downloads: Arc<dyn Progress> = Arc::new(Downloads::new(false));
+    let downloads: Arc<dyn Progress> = Arc::new(Downloads::new());
     let told = || format!("can't load {} with {}", args.base, args.adapter);
     let loaded = engine::load(&sources, &downloads).with_context(told).or_exit(Exit::Input)?;
     let modules = loaded.modules();

@@ -4,13 +4,15 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::model::hub::Progress;
 use crate::record::Event;
 
 /// A bar for what is being loaded, then one for the requests. indicatif draws nothing where stderr is no terminal.
 pub struct Bars {
+    /// Bars that are there at once take turns through it; each on its own would draw over the others.
+    all: MultiProgress,
     loading: ProgressBar,
     requests: ProgressBar,
     tokens: u64,
@@ -26,14 +28,19 @@ fn target(quiet: bool) -> ProgressDrawTarget {
 
 impl Bars {
     pub fn new(what: &str, quiet: bool) -> Self {
-        let loading = ProgressBar::with_draw_target(None, target(quiet))
-            .with_style(style("{spinner} loading {msg}"))
-            .with_message(what.to_owned());
+        let all = MultiProgress::with_draw_target(target(quiet));
+        let loading = ProgressBar::no_length().with_style(style("{spinner} loading {msg}")).with_message(what.to_owned());
+        let loading = all.add(loading);
         loading.enable_steady_tick(Duration::from_millis(120));
         let requests = ProgressBar::with_draw_target(Some(0), target(quiet))
             .with_style(style("{bar:24} {pos}/{len} requests · {msg} · {elapsed} gone, {eta} left"))
             .with_message("first batch");
-        Self { loading, requests, tokens: 0 }
+        Self { all, loading, requests, tokens: 0 }
+    }
+
+    /// For what is loaded, above the bar that says so.
+    pub fn downloads(&self) -> Downloads {
+        Downloads { all: self.all.clone(), bar: Mutex::new(None) }
     }
 
     /// The models are there.
@@ -71,13 +78,14 @@ impl Drop for Bars {
 
 /// A bar for each file that is downloaded.
 pub struct Downloads {
+    all: MultiProgress,
     bar: Mutex<Option<ProgressBar>>,
-    quiet: bool,
 }
 
 impl Downloads {
-    pub fn new(quiet: bool) -> Self {
-        Self { bar: Mutex::new(None), quiet }
+    /// Where nothing else is shown.
+    pub fn new() -> Self {
+        Self { all: MultiProgress::with_draw_target(target(false)), bar: Mutex::new(None) }
     }
 
     fn with_bar(&self, act: impl FnOnce(&mut Option<ProgressBar>)) {
@@ -87,11 +95,19 @@ impl Downloads {
 }
 
 impl Progress for Downloads {
-    fn started(&self, file: &str, bytes: u64) {
-        let bar = ProgressBar::with_draw_target(Some(bytes), target(self.quiet))
+    fn started(&self, file: &str, bytes: u64, kept: u64) {
+        let bar = ProgressBar::new(bytes)
             .with_style(style("{msg} {bar:24} {bytes}/{total_bytes} · {bytes_per_sec} · {eta} left"))
-            .with_message(file.to_owned());
-        self.with_bar(|shown| *shown = Some(bar));
+            .with_message(file.to_owned())
+            .with_position(kept);
+        // What was there before came at no speed.
+        bar.reset_eta();
+        self.with_bar(|shown| {
+            if let Some(before) = shown.take() {
+                before.finish_and_clear();
+            }
+            *shown = Some(self.all.insert(0, bar));
+        });
     }
 
     fn advanced(&self, bytes: u64) {
@@ -108,5 +124,10 @@ impl Progress for Downloads {
                 bar.finish_and_clear();
             }
         });
+    }
+
+    fn waiting(&self, why: &str) {
+        // Shown only where bars are; a failure to draw is no failure of the download.
+        let _ = self.all.println(why);
     }
 }

@@ -12,7 +12,7 @@ use super::args::{Format, RunArgs};
 use super::exit::{Exit, Failure, OrExit};
 use super::interrupt_flag;
 use super::output::{Output, TraceOutput, spelling, stdout_style, width, write_stdout};
-use super::progress::{Bars, Downloads};
+use super::progress::Bars;
 use crate::engine::{self, EngineError, Loaded, Source};
 use crate::model::hub::Progress;
 use crate::record::{Event, RunRecord, Verdict};
@@ -41,7 +41,7 @@ pub fn run(args: &RunArgs) -> Result<Exit, Failure> {
     let interrupted = interrupt_flag()?;
 
     let mut bars = Bars::new(&plan.sources.base.name, args.quiet);
-    let downloads: Arc<dyn Progress> = Arc::new(Downloads::new(args.quiet));
+    let downloads: Arc<dyn Progress> = Arc::new(bars.downloads());
     let mut loaded = load(&plan, &downloads)?;
     bars.loaded();
     loaded.engine.set_interrupt(interrupted);

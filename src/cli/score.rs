@@ -14,7 +14,7 @@ use super::args::{Dtype, ScoreArgs};
 use super::exit::{Exit, Failure, OrExit};
 use super::interrupt_flag;
 use super::output::{Output, TraceOutput, spelling};
-use super::progress::{Bars, Downloads};
+use super::progress::Bars;
 use super::score_line::{Line, answer_line, error_line, read_line};
 use crate::engine::{self, Engine, EngineError, NullDraws, Precision, Question, Reply, Source, Sources};
 use crate::model::hub::Progress;
@@ -121,7 +121,7 @@ fn load(args: &ScoreArgs, precision: Precision) -> Result<Engine, Failure> {
     let sources =
         Sources { base: source(&args.base), adapter: args.adapter.as_ref().map(source), nulls: NullDraws::Matched, precision };
     let bars = Bars::new(&args.base, false);
-    let downloads: Arc<dyn Progress> = Arc::new(Downloads::new(false));
+    let downloads: Arc<dyn Progress> = Arc::new(bars.downloads());
     let loaded = engine::load(&sources, &downloads).with_context(|| format!("can't load {}", args.base)).or_exit(Exit::Input)?;
     bars.loaded();
     Ok(loaded.engine)

@@ -96,8 +96,10 @@ fn of_run(run: &RunRecord) -> Suite {
         ("base_digest", run.base.digest.clone()),
         ("tokenizer_digest", run.base.tokenizer_digest.clone()),
     ];
+    properties.extend(run.base.commit.clone().map(|commit| ("base_commit", commit)));
     if let Some(adapter) = &run.adapter {
         properties.extend([("adapter", adapter.source.clone()), ("adapter_digest", adapter.digest.clone())]);
+        properties.extend(adapter.commit.clone().map(|commit| ("adapter_commit", commit)));
     }
     if let Some(score) = run.gate.score {
         properties.push(("score", format!("{score:.4}")));

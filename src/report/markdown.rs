@@ -98,6 +98,11 @@ fn finding(out: &mut String, probe: &ProbeRecord) -> fmt::Result {
     }
 }
 
+/// Of a model from the hub.
+fn commit(commit: Option<&str>) -> String {
+    commit.map(|commit| format!(", commit {}", Markdown(number::short(commit)))).unwrap_or_default()
+}
+
 fn details(out: &mut String, run: &RunRecord) -> fmt::Result {
     let base = &run.base;
     writeln!(out, "<details><summary>Models and work</summary>\n")?;
@@ -105,8 +110,9 @@ fn details(out: &mut String, run: &RunRecord) -> fmt::Result {
     writeln!(out, "| suite | {}, {} |", Markdown(&run.suite), Markdown(number::short(&run.suite_digest)))?;
     writeln!(
         out,
-        "| base | {}, {}, {} parameters, in {}, {} |",
+        "| base | {}{}, {}, {} parameters, in {}, {} |",
         Markdown(&base.source),
+        commit(base.commit.as_deref()),
         Markdown(&base.architecture),
         number::parameters(base.parameters),
         base.dtype,
@@ -115,8 +121,9 @@ fn details(out: &mut String, run: &RunRecord) -> fmt::Result {
     if let Some(adapter) = &run.adapter {
         writeln!(
             out,
-            "| adapter | {}, {}, {} parameters, {} |",
+            "| adapter | {}{}, {}, {} parameters, {} |",
             Markdown(&adapter.source),
+            commit(adapter.commit.as_deref()),
             Markdown(&adapter.peft_type),
             number::parameters(adapter.parameters),
             Markdown(number::short(&adapter.digest)),

@@ -1,4 +1,5 @@
-//! The binary as its users meet it: exit codes, what is written where, and what it says. All on the demo's models, offline.
+//! The binary as its users meet it: exit codes, what is written where, and what it says. All on the demo's models, without any network but
+//! the loopback.
 
 #![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
@@ -6,6 +7,9 @@ mod bad_suites;
 mod chat;
 mod demo;
 mod dtype;
+mod hub;
+#[path = "../support/hub_server.rs"]
+mod hub_server;
 mod inspect;
 mod items;
 mod outputs;

@@ -6,7 +6,7 @@ use std::{fs, io};
 
 use super::address::is_commit;
 use super::error::HubError;
-use super::layout::shards;
+use super::layout::{TEMPLATES, shards};
 use super::settings::HubSettings;
 
 /// `models--org--name` in the cache.
@@ -14,13 +14,14 @@ pub struct RepoCache {
     pub repo: String,
     pub root: PathBuf,
     dir: PathBuf,
+    locks: PathBuf,
 }
 
 impl RepoCache {
     pub fn new(settings: &HubSettings, repo: &str) -> Self {
         let root = settings.cache_dir.clone();
-        let dir = root.join(format!("models--{}", repo.replace('/', "--")));
-        Self { repo: repo.to_owned(), root, dir }
+        let name = format!("models--{}", repo.replace('/', "--"));
+        Self { repo: repo.to_owned(), dir: root.join(&name), locks: root.join(".locks").join(name), root }
     }
 
     pub fn snapshot(&self, commit: &str) -> PathBuf {
@@ -31,9 +32,36 @@ impl RepoCache {
         self.snapshot(commit).join(file)
     }
 
+    pub fn blob(&self, name: &str) -> PathBuf {
+        self.dir.join("blobs").join(name)
+    }
+
+    pub fn incomplete(&self, name: &str) -> PathBuf {
+        self.blob(&format!("{name}.incomplete"))
+    }
+
+    pub fn lock(&self, name: &str) -> PathBuf {
+        self.locks.join(format!("{name}.lock"))
+    }
+
     /// Bytes of a file that is there, behind whatever link. `None` where it, or what the link points to, is not.
     pub fn size(&self, commit: &str, file: &str) -> Option<u64> {
-        fs::metadata(self.file(commit, file)).ok().filter(fs::Metadata::is_file).map(|meta| meta.len())
+        size(&self.file(commit, file))
+    }
+
+    pub fn blob_size(&self, name: &str) -> Option<u64> {
+        size(&self.blob(name))
+    }
+
+    /// The files of a commit that are here, of those that sway may want. `None` where nothing of the commit is.
+    pub fn listing(&self, commit: &str) -> Option<BTreeSet<String>> {
+        let names = |dir: PathBuf| -> io::Result<Vec<String>> {
+            Ok(fs::read_dir(dir)?.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect())
+        };
+        let mut listing = names(self.snapshot(commit)).ok()?;
+        let templates = names(self.file(commit, TEMPLATES)).unwrap_or_default();
+        listing.extend(templates.into_iter().map(|name| format!("{TEMPLATES}/{name}")));
+        Some(listing.into_iter().filter(|file| self.size(commit, file).is_some()).collect())
     }
 
     pub fn commit_of(&self, revision: &str) -> Option<String> {
@@ -44,7 +72,7 @@ impl RepoCache {
         Some(text.trim().to_owned()).filter(|commit| is_commit(commit))
     }
 
-    /// `hf-hub` records no reference for files asked for by commit; without one, `main` can't be found offline.
+    /// Remembers what a revision stood for: without that, `main` can't be found offline.
     pub fn record(&self, revision: &str, commit: &str) -> Result<(), HubError> {
         if is_commit(revision) || self.commit_of(revision).as_deref() == Some(commit) {
             return Ok(());
@@ -61,32 +89,19 @@ impl RepoCache {
         write().map_err(|cause| HubError::Cache { path: path.clone(), cause })
     }
 
-    /// Lets one process at a time write to the repository's folder: removing what is broken, as `hf-hub` replacing
-    /// a link, would pull a file from under another process. Held until dropped.
-    pub fn lock(&self) -> Result<fs::File, HubError> {
-        let dir = self.root.join(".locks").join(self.dir.file_name().unwrap_or_default());
-        let path = dir.join("sway.lock");
-        let open = || {
-            fs::create_dir_all(&dir)?;
-            let file = fs::File::create(&path)?;
-            file.lock()?;
-            Ok(file)
+    /// Gives a blob a file's name, in place of whatever has that name. Under the blob's lock.
+    pub fn link(&self, commit: &str, file: &str, blob: &str) -> Result<(), HubError> {
+        let path = self.file(commit, file);
+        let make = || -> io::Result<()> {
+            fs::create_dir_all(path.parent().unwrap_or(&self.dir))?;
+            // Renamed into place, so that no other process finds the name missing for a moment.
+            let new = path.with_file_name(format!(".{blob}.{}", std::process::id()));
+            let _ = fs::remove_file(&new);
+            let up = "../".repeat(2 + file.matches('/').count());
+            make_link(Path::new(&format!("{up}blobs/{blob}")), &self.blob(blob), &new)?;
+            fs::rename(&new, &path)
         };
-        open().map_err(|cause| HubError::Cache { path: path.clone(), cause })
-    }
-
-    /// Removes a file and the blob that it links to.
-    pub fn discard(&self, path: &Path) -> Result<(), HubError> {
-        let blob = fs::canonicalize(path).ok().filter(|blob| fs::canonicalize(&self.dir).is_ok_and(|dir| blob.starts_with(dir)));
-        for path in [Some(path.to_owned()), blob].into_iter().flatten() {
-            match fs::remove_file(&path) {
-                Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
-                    return Err(HubError::Cache { path, cause });
-                }
-                _ => {}
-            }
-        }
-        Ok(())
+        make().map_err(|cause| HubError::Cache { path: path.clone(), cause })
     }
 
     /// The shards that an index in the cache names.
@@ -95,4 +110,20 @@ impl RepoCache {
         let bytes = fs::read(&path).map_err(|cause| HubError::Cache { path, cause })?;
         shards(&bytes).map_err(|cause| HubError::Index { repo: self.repo.clone(), file: index.to_owned(), cause })
     }
+}
+
+fn size(path: &Path) -> Option<u64> {
+    fs::metadata(path).ok().filter(fs::Metadata::is_file).map(|meta| meta.len())
+}
+
+/// Links must be relative, so that the cache can be moved.
+#[cfg(unix)]
+fn make_link(relative: &Path, _blob: &Path, link: &Path) -> io::Result<()> {
+    std::os::unix::fs::symlink(relative, link)
+}
+
+/// Elsewhere links need rights that users don't have; `hf-hub` copies as well.
+#[cfg(not(unix))]
+fn make_link(_relative: &Path, blob: &Path, link: &Path) -> io::Result<()> {
+    fs::copy(blob, link).map(|_| ())
 }

@@ -1,8 +1,8 @@
 //! Why a repository's files can't be had.
 
-use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
+use std::{fmt, io};
 
 use super::address::DEFAULT_ENDPOINT;
 
@@ -32,8 +32,13 @@ pub enum HubError {
     )]
     Unreachable { repo: String, endpoint: String, cause: String },
 
-    #[error("fetching `{repo}`: nothing came from {endpoint} for {} s\nhint: try again, or set HF_HUB_DOWNLOAD_TIMEOUT to more seconds", patience.as_secs_f32())]
-    Stalled { repo: String, endpoint: String, patience: Duration },
+    #[error(
+        "fetching `{repo}`: the connection to {endpoint} broke: {cause}\nhint: try again, or set HF_HUB_OFFLINE=1 to use what is in the cache"
+    )]
+    Lost { repo: String, endpoint: String, cause: String },
+
+    #[error("fetching `{repo}`: nothing came from {endpoint} for {} s\nhint: try again, or set HF_HUB_DOWNLOAD_TIMEOUT to more seconds", silence.as_secs_f32())]
+    Stalled { repo: String, endpoint: String, silence: Duration },
 
     #[error(
         "fetching `{repo}`: {endpoint} does not show it without a token: it is private, or it does not exist\nhint: check the name; for a private repository set HF_TOKEN, or log in with `hf auth login`"
@@ -46,9 +51,14 @@ pub enum HubError {
     TokenRejected { repo: String, endpoint: String },
 
     #[error(
-        "fetching `{repo}`: the repository is gated, and access to it has not been granted\nhint: accept its terms at {endpoint}/{repo}, then set HF_TOKEN to a token of that account"
+        "fetching `{repo}`: the repository is gated, and the token's account has no access to it\nhint: accept its terms at {endpoint}/{repo} with that account, or wait until its owner has granted access; a fine-grained token also needs the right to read gated repositories"
     )]
     Gated { repo: String, endpoint: String },
+
+    #[error(
+        "fetching `{repo}`: the repository is gated, and no token says who asks\nhint: accept its terms at {endpoint}/{repo}, then set HF_TOKEN to a token of that account, or log in with `hf auth login`"
+    )]
+    GatedTokenNeeded { repo: String, endpoint: String },
 
     #[error(
         "fetching `{repo}`: {endpoint} forbids it: {cause}\nhint: the token may lack the right to read this repository; give it read access in your hub settings"
@@ -79,11 +89,13 @@ pub enum HubError {
     #[error("fetching `{repo}` offline: revision `{revision}` is not in the cache at {}\nhint: unset HF_HUB_OFFLINE to download it, or set HF_HUB_CACHE to the cache that has it", cache_dir.display())]
     RevisionNotCached { repo: String, revision: String, cache_dir: PathBuf },
 
-    #[error("fetching `{repo}` offline: `{file}` of revision `{revision}` is not in the cache at {}\nhint: unset HF_HUB_OFFLINE to download it", cache_dir.display())]
-    FileNotCached { repo: String, revision: String, file: String, cache_dir: PathBuf },
+    #[error("fetching `{repo}` offline: not in the cache at {}, of revision `{revision}`: {files}\nhint: unset HF_HUB_OFFLINE to download what is missing", cache_dir.display())]
+    FilesNotCached { repo: String, revision: String, files: Names, cache_dir: PathBuf },
 
-    #[error("fetching `{file}` of `{repo}`: the download broke off: {cause}\nhint: try again; files that are complete are kept")]
-    BrokenOff { repo: String, file: String, cause: String },
+    #[error(
+        "fetching `{file}` of `{repo}`: the download broke off at {got} of {listed} bytes: {cause}\nhint: run it again; it goes on from there, and files that are complete are kept"
+    )]
+    BrokenOff { repo: String, file: String, cause: String, got: u64, listed: u64 },
 
     #[error(
         "fetching `{file}` of `{repo}`: {got} bytes came where the hub lists {listed}\nhint: try again; if it stays so, a proxy or mirror between here and the hub serves another file"
@@ -91,14 +103,20 @@ pub enum HubError {
     WrongSize { repo: String, file: String, got: u64, listed: u64 },
 
     #[error(
+        "fetching `{file}` of `{repo}`: what came is of the right size and is not what the hub lists by its hash, and was thrown away\nhint: try again; if it stays so, a proxy or mirror between here and the hub serves another file"
+    )]
+    WrongContent { repo: String, file: String },
+
+    #[error(
         "fetching `{file}` of `{repo}`: another process has been downloading it to the cache\nhint: try again when that process is done"
     )]
     Busy { repo: String, file: String },
 
     #[error(
-        "fetching `{repo}`: {endpoint} asks for fewer requests\nhint: wait a minute; with a token in HF_TOKEN more are allowed"
+        "fetching `{repo}`: {endpoint} asks for fewer requests\nhint: run it again {}, what is complete is kept; with a token in HF_TOKEN more requests are allowed",
+        later(*wait)
     )]
-    RateLimited { repo: String, endpoint: String },
+    RateLimited { repo: String, endpoint: String, wait: Option<Duration> },
 
     #[error(
         "fetching `{repo}`: {endpoint} answered with status {status}{cause}\nhint: try again later, or set HF_HUB_OFFLINE=1 to use what is in the cache"
@@ -108,6 +126,24 @@ pub enum HubError {
     #[error("fetching `{repo}`: {endpoint} does not answer as a hub does: {cause}\nhint: check HF_ENDPOINT")]
     Protocol { repo: String, endpoint: String, cause: String },
 
+    #[error("starting the network client: {cause}\nhint: set HF_HUB_OFFLINE=1 to use what is in the cache")]
+    Client { cause: String },
+
     #[error("using the cache at {}: {cause}\nhint: HF_HUB_CACHE or HF_HOME puts the cache elsewhere", path.display())]
     Cache { path: PathBuf, cause: io::Error },
+}
+
+/// Files, as a sentence tells them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Names(pub Vec<String>);
+
+impl fmt::Display for Names {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<String> = self.0.iter().map(|name| format!("`{name}`")).collect();
+        f.write_str(&names.join(", "))
+    }
+}
+
+fn later(wait: Option<Duration>) -> String {
+    wait.map_or_else(|| "in some minutes".to_owned(), |wait| format!("in {} s", wait.as_secs()))
 }

@@ -2,14 +2,17 @@
 
 use std::collections::BTreeSet;
 
+/// The folder of chat templates besides the default one, each a `.jinja` file.
+pub const TEMPLATES: &str = "additional_chat_templates";
+
 /// What a repository is read as, and so which of its files are fetched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wanted {
-    /// `config.json`, the tokenizer, and the weights: `model.safetensors`, or else the shards that
+    /// `config.json`, the tokenizer with its chat templates, and the weights: `model.safetensors`, or else the shards that
     /// `model.safetensors.index.json` names.
     Base,
-    /// `adapter_config.json`, `adapter_model.safetensors`, and a tokenizer where the adapter brings its own; or, where there is no
-    /// such config, a whole model.
+    /// `adapter_config.json`, `adapter_model.safetensors`, and what the adapter has of a tokenizer of its own; or, where
+    /// there is no such config, a whole model.
     Adapter,
 }
 
@@ -30,7 +33,13 @@ pub struct Layout {
 const BASE: Layout = Layout {
     config: "config.json",
     required: &["tokenizer.json"],
-    optional: &["tokenizer_config.json", "generation_config.json", "chat_template.jinja"],
+    optional: &[
+        "generation_config.json",
+        "tokenizer_config.json",
+        "special_tokens_map.json",
+        "chat_template.jinja",
+        "chat_template.json",
+    ],
     weights: "model.safetensors",
     index: Some("model.safetensors.index.json"),
     pickles: &["pytorch_model.bin", "pytorch_model.bin.index.json"],
@@ -41,7 +50,13 @@ const BASE: Layout = Layout {
 const ADAPTER: Layout = Layout {
     config: "adapter_config.json",
     required: &[],
-    optional: &["tokenizer.json", "tokenizer_config.json", "chat_template.jinja"],
+    optional: &[
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "special_tokens_map.json",
+        "chat_template.jinja",
+        "chat_template.json",
+    ],
     weights: "adapter_model.safetensors",
     index: None,
     pickles: &["adapter_model.bin"],
@@ -49,12 +64,24 @@ const ADAPTER: Layout = Layout {
     hint_for_the_other: "",
 };
 
-/// A whole model that is compared with its base: the base's tokenizer is read.
-const WHOLE: Layout = Layout { required: &[], ..BASE };
+/// A whole model that is compared with its base, whose tokenizer is read where it has none.
+const WHOLE: Layout = Layout {
+    required: &[],
+    optional: &[
+        "generation_config.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "special_tokens_map.json",
+        "chat_template.jinja",
+        "chat_template.json",
+    ],
+    ..BASE
+};
 
 /// What a listing lacks to be a base model or an adapter.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Lack {
+    /// And a hint.
     File(&'static str, &'static str),
     /// Only this pickle holds the weights.
     Pickle(&'static str),
@@ -75,34 +102,66 @@ impl Wanted {
         }
     }
 
-    pub fn plan(self, listing: &BTreeSet<String>) -> Result<Plan, Lack> {
+    /// As [`layout`](Self::layout), by what is there.
+    fn layout_of(self, listing: &BTreeSet<String>) -> &'static Layout {
+        let whole = self == Self::Adapter && !listing.contains(ADAPTER.config) && listing.contains(WHOLE.config);
+        if whole { &WHOLE } else { self.layout() }
+    }
+
+    /// The index of sharded weights, where the listing has them and not the whole.
+    pub fn index(self, listing: &BTreeSet<String>) -> Option<&'static str> {
+        let layout = self.layout_of(listing);
+        layout.index.filter(|&index| listing.contains(index) && !listing.contains(layout.weights))
+    }
+
+    /// All that is missing.
+    pub fn lacks(self, listing: &BTreeSet<String>) -> Vec<Lack> {
         let has = |file: &str| listing.contains(file);
-        let whole = self == Self::Adapter && !has(ADAPTER.config) && has(WHOLE.config);
-        let layout = if whole { &WHOLE } else { self.layout() };
+        let layout = self.layout_of(listing);
+        let mut lacks = Vec::new();
         if !has(layout.config) {
             let hint = if has(layout.config_of_the_other) {
                 layout.hint_for_the_other
             } else {
                 "a model is read from safetensors beside its config; other formats, such as gguf, are not"
             };
-            return Err(Lack::File(layout.config, hint));
+            lacks.push(Lack::File(layout.config, hint));
         }
-        let index = layout.index.filter(|index| has(index) && !has(layout.weights));
-        if index.is_none() && !has(layout.weights) {
-            return Err(match layout.pickles.iter().find(|pickle| has(pickle)) {
+        if !has(layout.weights) && self.index(listing).is_none() {
+            lacks.push(match layout.pickles.iter().find(|pickle| has(pickle)) {
                 Some(pickle) => Lack::Pickle(pickle),
                 None => Lack::File(layout.weights, "the weights must be safetensors; other formats, such as gguf, are not read"),
             });
         }
-        if let Some(missing) = layout.required.iter().find(|file| !has(file)) {
-            let hint = "a fast tokenizer is needed; make one with `AutoTokenizer.from_pretrained(id).save_pretrained(folder)`";
-            return Err(Lack::File(missing, hint));
-        }
-        let optional = layout.optional.iter().filter(|file| has(file));
-        let weights = index.unwrap_or(layout.weights);
-        let files = [&layout.config].into_iter().chain(layout.required).chain(optional).chain([&weights]);
-        Ok(Plan { files: files.map(|&file| file.to_owned()).collect(), index })
+        let hint = "a fast tokenizer is needed; make one with `AutoTokenizer.from_pretrained(id).save_pretrained(folder)`";
+        lacks.extend(layout.required.iter().filter(|file| !has(file)).map(|file| Lack::File(file, hint)));
+        lacks
     }
+
+    /// The small files come first: what is wrong with them is known before the weights are fetched.
+    pub fn plan(self, listing: &BTreeSet<String>) -> Result<Plan, Lack> {
+        if let Some(lack) = self.lacks(listing).into_iter().next() {
+            return Err(lack);
+        }
+        let layout = self.layout_of(listing);
+        let index = self.index(listing);
+        let optional = layout.optional.iter().filter(|&&file| listing.contains(file));
+        let templates = listing.iter().filter(|file| is_template(file)).cloned();
+        let small = [&layout.config].into_iter().chain(layout.required).chain(optional).map(|&file| file.to_owned());
+        let weights = index.unwrap_or(layout.weights).to_owned();
+        Ok(Plan { files: small.chain(templates).chain([weights]).collect(), index })
+    }
+}
+
+/// Directly in the folder: anything else could point out of the snapshot.
+fn is_template(file: &str) -> bool {
+    let name = file.strip_prefix(TEMPLATES).and_then(|rest| rest.strip_prefix('/'));
+    name.is_some_and(|name| {
+        name.strip_suffix(".jinja").is_some_and(|stem| !stem.is_empty())
+            && !name.starts_with('.')
+            && !name.contains(['/', '\\', ':'])
+            && !name.contains(char::is_control)
+    })
 }
 
 /// The file names in an index's `weight_map`, each once.
@@ -158,6 +217,72 @@ mod tests {
         let base = listing(&["config.json", "model.safetensors"]);
         let files = ["config.json", "model.safetensors"].map(str::to_owned).to_vec();
         assert_eq!(Wanted::Adapter.plan(&base), Ok(Plan { files, index: None }), "a whole model, to be compared with its base");
+    }
+
+    #[test]
+    fn chat_templates_come_from_their_folder_only() {
+        let mut files = listing(&["config.json", "model.safetensors", "tokenizer.json"]);
+        files.extend(listing(&[
+            "additional_chat_templates/rag.jinja",
+            "additional_chat_templates/tool use.jinja",
+            "additional_chat_templates/../../x.jinja",
+            "additional_chat_templates/..\\x.jinja",
+            "additional_chat_templates/.jinja",
+            "additional_chat_templates/a/b.jinja",
+            "additional_chat_templates/notes.md",
+            "additional_chat_templates_old/x.jinja",
+            "chat_template.jinja",
+            "chat_template.json",
+            "generation_config.json",
+            "special_tokens_map.json",
+            "vocab.json",
+        ]));
+        let plan = Wanted::Base.plan(&files).expect("a plan");
+        assert_eq!(
+            plan.files,
+            [
+                "config.json",
+                "tokenizer.json",
+                "generation_config.json",
+                "special_tokens_map.json",
+                "chat_template.jinja",
+                "chat_template.json",
+                "additional_chat_templates/rag.jinja",
+                "additional_chat_templates/tool use.jinja",
+                "model.safetensors",
+            ]
+        );
+        files.extend(listing(&["adapter_config.json", "adapter_model.safetensors"]));
+        let plan = Wanted::Adapter.plan(&files).expect("a plan");
+        assert_eq!(
+            plan.files,
+            [
+                "adapter_config.json",
+                "tokenizer.json",
+                "special_tokens_map.json",
+                "chat_template.jinja",
+                "chat_template.json",
+                "additional_chat_templates/rag.jinja",
+                "additional_chat_templates/tool use.jinja",
+                "adapter_model.safetensors",
+            ]
+        );
+    }
+
+    #[test]
+    fn all_that_is_missing_is_told_and_the_first_decides() {
+        let none = listing(&[]);
+        let names = |wanted: Wanted| -> Vec<&str> {
+            wanted
+                .lacks(&none)
+                .iter()
+                .map(|lack| match lack {
+                    Lack::File(file, _) | Lack::Pickle(file) => *file,
+                })
+                .collect()
+        };
+        assert_eq!(names(Wanted::Base), ["config.json", "model.safetensors", "tokenizer.json"]);
+        assert_eq!(names(Wanted::Adapter), ["adapter_config.json", "adapter_model.safetensors"]);
     }
 
     #[test]

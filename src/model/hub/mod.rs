@@ -1,8 +1,14 @@
 //! Models and adapters from the Hugging Face hub, through the cache that Python's `huggingface_hub` uses.
 //!
 //! A revision is resolved to a commit once, and every file is asked for by that commit, so a push in the middle of a
-//! fetch can't mix two versions. Each file is then compared with the size that the hub lists for it: `hf-hub` itself
-//! stores whatever body arrives, be it cut short or an error page (see `client::Hub::download`).
+//! fetch can't mix two versions. A file comes into `blobs/<etag>.incomplete`, is taken up there after a break, and becomes
+//! `blobs/<etag>` when its size and its hash are those that the hub lists; only then does the snapshot name it.
+//!
+//! | lost on the way | what is done |
+//! |---|---|
+//! | a connection, silence, 5xx, 408, 425, 429, a cut or wrong-sized body | again after a pause that doubles, or that the server asks for; a file goes on from its last byte ([`Retry`]) |
+//! | a pieced file whose hash is another | thrown away, and fetched as a whole |
+//! | a file in one piece whose hash is another, 401, 403, 404 | an error at once |
 //!
 //! # What is sent where
 //!
@@ -10,29 +16,35 @@
 //! |---|---|
 //! | the endpoint | the repository's id, the revision, the names of the files, `sway/VERSION`; the token, where there is one |
 //! | a storage server that it redirects to | the signed address that it gave, without the token |
-//! | for files that the endpoint announces as xet-backed, the storage server that it names | the files' hashes with a short-lived token of that server's own; after each transfer a summary of how it went (bytes, seconds, retries, outcome; no names) |
 //!
-//! That summary is the telemetry of the `hf-xet` library, which `hf-hub` builds with settings that can't be reached from here
-//! except through the environment, and a process can't safely change its own. `HF_HUB_DISABLE_TELEMETRY=1` or `DO_NOT_TRACK=1`
-//! turns it off. Offline (`HF_HUB_OFFLINE=1`) nothing is sent at all, and the network client isn't even built.
+//! Of `hf-hub`, what lists a repository is used. Its Xet client is not: files that the hub keeps in Xet come through the
+//! redirect that the hub gives those who don't know it, with ranges and the SHA-256 like any other. Offline
+//! (`HF_HUB_OFFLINE=1`) nothing is sent at all, and the network client isn't even built.
 
 mod address;
+mod blob;
 mod cache;
 mod client;
 mod error;
+mod http;
 mod layout;
+mod lock;
 mod offline;
-mod patience;
+mod partial;
 mod progress;
 mod refusal;
+mod retry;
 mod settings;
+mod transfer;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::{panic, thread};
 
-pub use error::HubError;
+pub use error::{HubError, Names};
 pub use layout::Wanted;
 pub use progress::{Progress, Silent};
+pub use retry::Retry;
 pub use settings::{HubSettings, Network};
 
 use address::{DEFAULT_REVISION, check_repo, check_revision};
@@ -73,6 +85,11 @@ pub fn fetch(settings: &HubSettings, source: Source<'_>, progress: &Arc<dyn Prog
     let cache = RepoCache::new(settings, source.repo);
     match settings.network {
         Network::Offline => offline::find(&cache, revision, source.wanted),
-        Network::Online => Hub::new(settings, cache, Arc::clone(progress))?.fetch(revision, source.wanted),
+        Network::Online => aside(|| Hub::new(settings, cache, Arc::clone(progress))?.fetch(revision, source.wanted)),
     }
+}
+
+/// Runs on a thread of its own: one that belongs to an asynchronous runtime must not wait for another runtime.
+fn aside<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    thread::scope(|scope| scope.spawn(work).join().unwrap_or_else(|payload| panic::resume_unwind(payload)))
 }

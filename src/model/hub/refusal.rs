@@ -1,15 +1,18 @@
 //! Why the hub or the network turned us away, in our own words.
 
 use std::error::Error;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use hf_hub::HFError;
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::{Response, Url};
 
 use super::address::DEFAULT_REVISION;
 use super::error::HubError;
+use super::retry::{Again, Failure};
 
 /// What was asked for.
+#[derive(Clone, Copy)]
 pub enum Asked<'a> {
     Revision(&'a str),
     /// Of a commit.
@@ -22,80 +25,136 @@ pub struct Refusal {
     pub endpoint: String,
     /// Only to tell whether there is one, and to take it out of messages.
     pub token: Option<String>,
-    /// The folder that `hf-hub` writes to.
-    pub cache: PathBuf,
+    /// How long nothing may come.
+    pub silence: Duration,
 }
 
-impl Refusal {
-    pub fn stalled(&self, patience: Duration) -> HubError {
-        HubError::Stalled { repo: self.repo.clone(), endpoint: self.endpoint.clone(), patience }
-    }
+/// An answer that is no success.
+struct Turned {
+    status: u16,
+    /// The hub's `X-Error-Code`: `GatedRepo`, `RepoNotFound`, `RevisionNotFound`, `EntryNotFound`.
+    code: Option<String>,
+    message: Option<String>,
+    retry_after: Option<Duration>,
+    /// The host that answered.
+    host: Option<String>,
+}
 
-    pub fn of(&self, error: HFError, asked: &Asked<'_>) -> HubError {
-        let (repo, endpoint) = (self.repo.clone(), self.endpoint.clone());
-        match error {
-            HFError::AuthRequired { context } if context.error_code.as_deref() == Some("GatedRepo") => {
-                HubError::Gated { repo, endpoint }
-            }
-            HFError::AuthRequired { .. } if self.token.is_none() => HubError::TokenNeeded { repo, endpoint },
-            HFError::AuthRequired { .. } => HubError::TokenRejected { repo, endpoint },
-            HFError::Forbidden { context } if context.error_code.as_deref() == Some("GatedRepo") => {
-                HubError::Gated { repo, endpoint }
-            }
-            HFError::Forbidden { context } => {
-                let cause = context.server_message.as_deref().unwrap_or("it gives no reason");
-                HubError::Forbidden { repo, endpoint, cause: self.redacted(cause) }
-            }
-            HFError::RateLimited { .. } => HubError::RateLimited { repo, endpoint },
-            HFError::RepoNotFound { context, .. }
-            | HFError::RevisionNotFound { context, .. }
-            | HFError::EntryNotFound { context, .. } => {
-                self.not_found(context.and_then(|context| context.error_code).as_deref(), asked)
-            }
-            HFError::Http { context } => {
-                let cause = context.server_message.as_deref().map(|message| format!(": {}", self.redacted(message)));
-                HubError::Status { repo, endpoint, status: context.status.as_u16(), cause: cause.unwrap_or_default() }
-            }
-            HFError::Request { source, .. } if source.is_connect() => {
-                // A redirect may have led to a storage server; then that is the one to name.
-                let host = source.url().and_then(|url| url.host_str()).filter(|host| !self.endpoint.contains(host));
-                let endpoint = host.map_or(endpoint, str::to_owned);
-                HubError::Unreachable { repo, endpoint, cause: self.redacted(&root_cause(&source)) }
-            }
-            HFError::Request { source, .. } => self.broken_off(&source, asked),
-            HFError::Io(cause) => HubError::Cache { path: self.cache.clone(), cause },
-            HFError::CacheLockTimeout { path } => {
-                let file = match asked {
-                    Asked::File(_, file) => (*file).to_owned(),
-                    Asked::Revision(_) => path.display().to_string(),
-                };
-                HubError::Busy { repo, file }
-            }
-            HFError::Xet { source, .. } => self.broken_off(source.as_ref(), asked),
-            HFError::MalformedResponse { what, .. } => self.protocol(&what),
-            other => self.protocol(&other.to_string()),
+impl Turned {
+    fn of_answer(answer: &Response) -> Self {
+        let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        Self {
+            status: answer.status().as_u16(),
+            code: header("x-error-code"),
+            message: header("x-error-message"),
+            retry_after: retry_after(answer.headers()),
+            host: authority(answer.url()),
         }
     }
 
-    fn broken_off(&self, error: &(dyn Error + 'static), asked: &Asked<'_>) -> HubError {
-        let cause = root_cause(error);
-        match asked {
-            Asked::File(_, file) => {
-                HubError::BrokenOff { repo: self.repo.clone(), file: (*file).to_owned(), cause: self.redacted(&cause) }
+    fn again(&self) -> Again {
+        match self.status {
+            408 | 425 | 429 | 500..=599 => Again::Yes(self.retry_after),
+            _ => Again::No,
+        }
+    }
+}
+
+/// In seconds, as the hub sends it; a date is not understood. The hub's `RateLimit` header tells the same: `t` is the
+/// number of seconds until the count of requests starts anew.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let asked = text(RETRY_AFTER.as_str()).and_then(|seconds| seconds.trim().parse().ok());
+    let window = || text("ratelimit")?.split(';').find_map(|part| part.trim().strip_prefix("t=")?.parse().ok());
+    asked.or_else(window).map(Duration::from_secs)
+}
+
+fn authority(url: &Url) -> Option<String> {
+    let host = url.host_str()?;
+    Some(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
+}
+
+impl Refusal {
+    /// Of what `hf-hub` could not do.
+    pub fn of(&self, error: HFError, asked: Asked<'_>) -> Failure {
+        let (context, retry_after) = match error {
+            HFError::RateLimited { retry_after, context } => (context, retry_after),
+            HFError::Http { context }
+            | HFError::AuthRequired { context }
+            | HFError::Forbidden { context }
+            | HFError::Conflict { context }
+            | HFError::RepoNotFound { context: Some(context), .. }
+            | HFError::RevisionNotFound { context: Some(context), .. }
+            | HFError::EntryNotFound { context: Some(context), .. } => (context, None),
+            HFError::Request { source, .. } => return self.lost(&source),
+            HFError::MalformedResponse { what, .. } => return Failure::last(self.protocol(&what)),
+            other => return Failure::last(self.protocol(&other.to_string())),
+        };
+        let turned = Turned {
+            status: context.status.as_u16(),
+            code: context.error_code,
+            message: context.server_message,
+            retry_after,
+            host: Url::parse(&context.url).ok().and_then(|url| authority(&url)),
+        };
+        self.turned(turned, asked)
+    }
+
+    /// Of an answer that is no success.
+    pub fn of_answer(&self, answer: &Response, asked: Asked<'_>) -> Failure {
+        self.turned(Turned::of_answer(answer), asked)
+    }
+
+    fn turned(&self, turned: Turned, asked: Asked<'_>) -> Failure {
+        let (repo, endpoint) = (self.repo.clone(), self.endpoint.clone());
+        let again = turned.again();
+        let message = turned.message.as_deref().map(|message| self.redacted(message));
+        let elsewhere = turned.host.filter(|host| !is_at(&self.endpoint, host));
+        let error = match (turned.status, turned.code.as_deref()) {
+            (429, _) => HubError::RateLimited { repo, endpoint: elsewhere.unwrap_or(endpoint), wait: turned.retry_after },
+            // What a storage server refuses says nothing of the repository.
+            (status, _) if elsewhere.is_some() => {
+                let endpoint = elsewhere.unwrap_or_default();
+                HubError::Status { repo, endpoint, status, cause: suffixed(message) }
             }
-            Asked::Revision(_) => self.protocol(&cause),
+            (401 | 403, Some("GatedRepo")) if self.token.is_none() => HubError::GatedTokenNeeded { repo, endpoint },
+            (401 | 403, Some("GatedRepo")) => HubError::Gated { repo, endpoint },
+            (401, _) if self.token.is_none() => HubError::TokenNeeded { repo, endpoint },
+            (401, _) => HubError::TokenRejected { repo, endpoint },
+            (403, _) => HubError::Forbidden { repo, endpoint, cause: message.unwrap_or_else(|| "it gives no reason".to_owned()) },
+            (404, code) => self.not_found(code, asked),
+            (status, _) => HubError::Status { repo, endpoint, status, cause: suffixed(message) },
+        };
+        Failure { error, again }
+    }
+
+    /// Of a request without a whole answer.
+    pub fn lost(&self, error: &reqwest::Error) -> Failure {
+        let repo = self.repo.clone();
+        // A redirect may have led to a storage server; then that is the one to name.
+        let elsewhere = error.url().and_then(authority).filter(|host| !is_at(&self.endpoint, host));
+        let endpoint = elsewhere.unwrap_or_else(|| self.endpoint.clone());
+        let cause = self.redacted(&root_cause(error));
+        if error.is_redirect() || (error.is_decode() && !is_cut(error)) {
+            Failure::last(self.protocol(&cause))
+        } else if error.is_connect() {
+            Failure::passing(HubError::Unreachable { repo, endpoint, cause })
+        } else if error.is_timeout() {
+            Failure::passing(HubError::Stalled { repo, endpoint, silence: self.silence })
+        } else {
+            Failure::passing(HubError::Lost { repo, endpoint, cause })
         }
     }
 
     /// The hub says in `X-Error-Code` what exactly is missing; without it, what was asked for is.
-    fn not_found(&self, code: Option<&str>, asked: &Asked<'_>) -> HubError {
+    fn not_found(&self, code: Option<&str>, asked: Asked<'_>) -> HubError {
         let (repo, endpoint) = (self.repo.clone(), self.endpoint.clone());
         match (code, asked) {
             (Some("RevisionNotFound"), Asked::Revision(revision) | Asked::File(revision, _)) => {
-                HubError::RevisionNotFound { repo, revision: (*revision).to_owned(), endpoint }
+                HubError::RevisionNotFound { repo, revision: revision.to_owned(), endpoint }
             }
             (Some("RepoNotFound"), _) | (None, Asked::Revision(DEFAULT_REVISION)) => HubError::RepoNotFound { repo, endpoint },
-            (_, Asked::Revision(revision)) => HubError::RevisionNotFound { repo, revision: (*revision).to_owned(), endpoint },
+            (_, Asked::Revision(revision)) => HubError::RevisionNotFound { repo, revision: revision.to_owned(), endpoint },
             (_, Asked::File(commit, file)) => {
                 self.no_file(commit, file, "the hub lists this file and does not serve it; try again later")
             }
@@ -119,6 +178,14 @@ impl Refusal {
     }
 }
 
+fn suffixed(message: Option<String>) -> String {
+    message.map(|message| format!(": {message}")).unwrap_or_default()
+}
+
+fn is_at(endpoint: &str, host: &str) -> bool {
+    Url::parse(endpoint).ok().and_then(|url| authority(&url)).as_deref() == Some(host)
+}
+
 /// The innermost cause: the outer ones only repeat the address, with whatever signature is in its query.
 fn root_cause(error: &(dyn Error + 'static)) -> String {
     let mut cause = error;
@@ -126,4 +193,38 @@ fn root_cause(error: &(dyn Error + 'static)) -> String {
         cause = inner;
     }
     cause.to_string()
+}
+
+/// Whether an answer that can't be read broke off, and not: is something else altogether.
+fn is_cut(error: &(dyn Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(json) = error.downcast_ref::<serde_json::Error>() {
+            return json.is_eof();
+        }
+        cause = error.source();
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::header::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn the_wait_that_a_server_asks_for_is_in_either_header() {
+        let of = |name: &'static str, value: &'static str| {
+            retry_after(&HeaderMap::from_iter([(
+                reqwest::header::HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            )]))
+        };
+        assert_eq!(of("retry-after", "7"), Some(Duration::from_secs(7)));
+        assert_eq!(of("ratelimit", "\"resolvers\";r=0;t=93"), Some(Duration::from_secs(93)));
+        for other in ["", "soon", "-1", "Wed, 21 Oct 2026 07:28:00 GMT"] {
+            assert_eq!(of("retry-after", other), None, "{other}");
+        }
+    }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use std::{fmt, fs};
 
 use super::address::DEFAULT_ENDPOINT;
+use super::retry::Retry;
 
 const DEFAULT_PATIENCE: Duration = Duration::from_mins(1);
 
@@ -18,8 +19,10 @@ pub struct HubSettings {
     pub cache_dir: PathBuf,
     pub token: Option<String>,
     pub network: Network,
-    /// How long to wait for the next byte before giving up.
+    /// How long to wait for a connection, and for the next byte, before it counts as lost.
     pub patience: Duration,
+    /// What is done about what is lost.
+    pub retry: Retry,
 }
 
 /// Whether the network may be used at all.
@@ -72,6 +75,7 @@ impl HubSettings {
                 .and_then(|seconds| seconds.trim().parse().ok())
                 .filter(|seconds| *seconds > 0)
                 .map_or(DEFAULT_PATIENCE, Duration::from_secs),
+            retry: Retry::default(),
         }
     }
 }
@@ -85,6 +89,7 @@ impl fmt::Debug for HubSettings {
             .field("token", &self.token.as_ref().map(|_| "set"))
             .field("network", &self.network)
             .field("patience", &self.patience)
+            .field("retry", &self.retry)
             .finish()
     }
 }
