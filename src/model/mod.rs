@@ -7,6 +7,7 @@
 //! - `job`: what is asked of tokens; `trie`, `plan`, `pages`: each prefix once, pass after pass; `rows`: the rows of a pass.
 //! - `decoder`, `group`, `linear`, `feed_forward`, `matrix`, `forward`, `kernel`: what a pass computes; `readout`, `sampling`: from its rows to numbers.
 //! - `score`, `generate`: jobs to answers.
+//! - [`machine`], [`memory`], [`rate`]: what there is to compute on, and how fast that is.
 
 mod adapter;
 mod architecture;
@@ -25,9 +26,12 @@ mod job;
 #[doc(hidden)]
 pub mod kernel;
 mod linear;
+pub mod machine;
 mod matrix;
+pub mod memory;
 mod pages;
 mod plan;
+pub mod rate;
 mod readout;
 #[cfg(test)]
 mod reference;

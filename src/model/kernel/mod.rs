@@ -13,6 +13,7 @@ pub mod aligned;
 pub mod attention;
 pub(super) mod exp;
 pub mod fold;
+pub mod instructions;
 pub mod norm;
 pub mod pairs;
 pub mod panels;
