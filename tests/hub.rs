@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hub_server::{Door, Fault, Host, HubServer, git_blob, sha256};
-use sway::model::hub::{HubError, HubSettings, Network, Progress, Retry, Silent, Snapshot, Source, Wanted, fetch};
+use sway::model::hub::{HubError, HubSettings, Network, Progress, Retry, Silent, Snapshot, Source, TokenSource, Wanted, fetch};
 use tempfile::TempDir;
 
 const REPO: &str = "people/model";
@@ -68,6 +68,7 @@ impl World {
             endpoint: self.server.endpoint().to_owned(),
             cache_dir: self.cache.path().to_owned(),
             token: None,
+            token_source: TokenSource::Nowhere,
             network: Network::Online,
             patience: Duration::from_secs(20),
             retry: self.retry(),

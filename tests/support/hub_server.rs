@@ -7,6 +7,8 @@
 //! ```text
 //! GET  /api/models/{repo}/revision/{rev}     the commit, and the names of its files
 //! POST /api/models/{repo}/paths-info/{rev}   the sizes of the files named in the body
+//! GET  /api/models?limit=1                   the repository, in a list
+//! GET  /api/whoami-v2                        the account [`ACCOUNT`], to who shows a token
 //! HEAD, GET /{repo}/resolve/{rev}/{file}     a file, or the redirect to it
 //! HEAD, GET /cdn/{commit}/{file}             on the storage server
 //! ```
@@ -26,6 +28,9 @@ use std::time::Duration;
 
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
+
+/// Whose all tokens are.
+pub const ACCOUNT: &str = "tester";
 
 /// What goes wrong when something is asked for with GET or POST. A half is of what was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -168,7 +173,7 @@ impl HubServer {
         self.state().door = door;
     }
 
-    /// Makes `what` (a file, `revision` or `paths-info`) go wrong each time it is asked for, until [`heal`](Self::heal).
+    /// Makes `what` (a file, `revision`, `paths-info`, `models` or `whoami`) go wrong each time it is asked for, until [`heal`](Self::heal).
     pub fn break_file(&self, what: &str, fault: Fault) {
         self.state().faults.insert(what.to_owned(), (VecDeque::new(), Some(fault)));
     }
@@ -364,6 +369,17 @@ impl State {
         }
         let repo = &self.repo.clone();
         let path = &request.path;
+        if path == "/api/models" {
+            let answer = Response::json(&serde_json::json!([{ "_id": "0", "id": repo }]));
+            return self.spoilt(request, "models", answer);
+        }
+        if path == "/api/whoami-v2" {
+            if authorization.is_none() {
+                return Response::error("401 Unauthorized", None, "Invalid username or password.");
+            }
+            let answer = Response::json(&serde_json::json!({ "type": "user", "name": ACCOUNT }));
+            return self.spoilt(request, "whoami", answer);
+        }
         if let Some(revision) = path.strip_prefix(&format!("/api/models/{repo}/revision/")) {
             let Some((commit, folder)) = self.commit(revision) else {
                 return no_revision(revision);

@@ -146,6 +146,11 @@ impl Refusal {
         }
     }
 
+    /// Of an answer that was not waited for any longer.
+    pub fn stalled(&self) -> HubError {
+        HubError::Stalled { repo: self.repo.clone(), endpoint: self.endpoint.clone(), silence: self.silence }
+    }
+
     /// The hub says in `X-Error-Code` what exactly is missing; without it, what was asked for is.
     fn not_found(&self, code: Option<&str>, asked: Asked<'_>) -> HubError {
         let (repo, endpoint) = (self.repo.clone(), self.endpoint.clone());

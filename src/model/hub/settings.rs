@@ -18,11 +18,25 @@ pub struct HubSettings {
     /// The folder with `models--org--name` in it, laid out as `huggingface_hub` lays it out.
     pub cache_dir: PathBuf,
     pub token: Option<String>,
+    pub token_source: TokenSource,
     pub network: Network,
     /// How long to wait for a connection, and for the next byte, before it counts as lost.
     pub patience: Duration,
     /// What is done about what is lost.
     pub retry: Retry,
+}
+
+/// Where the token was looked for, and found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TokenSource {
+    /// There is none.
+    Nowhere,
+    /// It was not looked for (`HF_HUB_DISABLE_IMPLICIT_TOKEN`).
+    Disabled,
+    /// `HF_TOKEN`.
+    Variable,
+    /// The one that `hf auth login` writes.
+    File(PathBuf),
 }
 
 /// Whether the network may be used at all.
@@ -61,15 +75,19 @@ impl HubSettings {
             .or_else(|| path("XDG_CACHE_HOME").map(|cache| cache.join("huggingface")))
             .unwrap_or_else(|| home.join(".cache").join("huggingface"));
         let token_file = path("HF_TOKEN_PATH").unwrap_or_else(|| hf_home.join("token"));
-        let token = if flag("HF_HUB_DISABLE_IMPLICIT_TOKEN") {
-            None
+        let (token, source) = if flag("HF_HUB_DISABLE_IMPLICIT_TOKEN") {
+            (None, TokenSource::Disabled)
+        } else if let Some(token) = text("HF_TOKEN") {
+            (Some(token), TokenSource::Variable)
         } else {
-            text("HF_TOKEN").or_else(|| fs::read_to_string(token_file).ok())
+            (fs::read_to_string(&token_file).ok(), TokenSource::File(token_file))
         };
+        let token = token.map(|token| token.trim().to_owned()).filter(|token| !token.is_empty());
         Self {
             endpoint: text("HF_ENDPOINT").unwrap_or_else(|| DEFAULT_ENDPOINT.to_owned()),
             cache_dir: path("HF_HUB_CACHE").or_else(|| path("HUGGINGFACE_HUB_CACHE")).unwrap_or_else(|| hf_home.join("hub")),
-            token: token.map(|token| token.trim().to_owned()).filter(|token| !token.is_empty()),
+            token_source: if token.is_none() && source != TokenSource::Disabled { TokenSource::Nowhere } else { source },
+            token,
             network: if flag("HF_HUB_OFFLINE") { Network::Offline } else { Network::Online },
             patience: text("HF_HUB_DOWNLOAD_TIMEOUT")
                 .and_then(|seconds| seconds.trim().parse().ok())
@@ -87,6 +105,7 @@ impl fmt::Debug for HubSettings {
             .field("endpoint", &self.endpoint)
             .field("cache_dir", &self.cache_dir)
             .field("token", &self.token.as_ref().map(|_| "set"))
+            .field("token_source", &self.token_source)
             .field("network", &self.network)
             .field("patience", &self.patience)
             .field("retry", &self.retry)
@@ -132,11 +151,15 @@ mod tests {
         let home = tempfile::tempdir()?;
         fs::write(home.path().join("token"), "hf_file\n")?;
         let home = home.path().to_string_lossy();
-        assert_eq!(settings(&[("HF_HOME", &home)]).token.as_deref(), Some("hf_file"));
+        let file = settings(&[("HF_HOME", &home)]);
+        assert_eq!(file.token.as_deref(), Some("hf_file"));
+        assert_eq!(file.token_source, TokenSource::File(Path::new(home.as_ref()).join("token")));
         let both = settings(&[("HF_HOME", &home), ("HF_TOKEN", "hf_variable\n")]);
-        assert_eq!(both.token.as_deref(), Some("hf_variable"));
+        assert_eq!((both.token.as_deref(), &both.token_source), (Some("hf_variable"), &TokenSource::Variable));
         assert!(!format!("{both:?}").contains("hf_variable"));
-        assert_eq!(settings(&[("HF_HOME", &home), ("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1")]).token, None);
+        let disabled = settings(&[("HF_HOME", &home), ("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1")]);
+        assert_eq!((disabled.token, disabled.token_source), (None, TokenSource::Disabled));
+        assert_eq!(settings(&[("HF_HOME", "/nowhere"), ("HF_TOKEN", " ")]).token_source, TokenSource::Nowhere);
         Ok(())
     }
 }
