@@ -14,10 +14,12 @@
 //! | [`engine`] | request → answer: cache, batches, statistics, trace |
 //! | [`model`] | weights, tokenizer, architectures, LoRA, kernels, the hub: the only room that names tokenizers and `hf_hub` |
 //! | [`report`] | folds from a record to bytes: terminal, JSON, JSONL, Markdown, `JUnit`, HTML, and the trace's summary |
+//! | [`doctor`] | whether this machine is fit for it: what the figures of other rooms mean, and what to do |
 //! | [`stream`] | where items come from: the rows of files |
 //! | [`request`], [`record`], [`math`] | leaves: the words of a question, of a finding, and formulas |
 
 pub mod cli;
+pub mod doctor;
 pub mod engine;
 pub mod math;
 pub mod model;

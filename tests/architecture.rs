@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 /// Which rooms each room may import. `request`, `record` and `math` are leaves: words and formulas without behaviour.
 const ARROWS: &[(&str, &[&str])] = &[
-    ("cli", &["engine", "model", "probe", "record", "report", "request", "runner", "stream", "suite"]),
+    ("cli", &["doctor", "engine", "model", "probe", "record", "report", "request", "runner", "stream", "suite"]),
     ("runner", &["engine", "math", "probe", "record", "request", "stream", "suite"]),
+    ("doctor", &["model", "record"]),
     ("report", &["record"]),
     ("probe", &["math", "record", "request"]),
     ("engine", &["model", "record", "request"]),
@@ -28,6 +29,8 @@ const OWNED: &[(&str, &str)] = &[
     ("memmap2", "model"),
     ("pulp", "model"),
     ("half", "model"),
+    ("sysinfo", "model"),
+    ("fs4", "model"),
     ("anyhow", "cli"),
     ("indicatif", "cli"),
     ("clap", "cli"),

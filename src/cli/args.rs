@@ -32,6 +32,8 @@ pub enum Command {
     Trace(TraceArgs),
     /// Tell what an adapter changes of its base, module by module, without a forward pass
     Inspect(InspectArgs),
+    /// Look at this machine: build, CPU, memory, cache and hub, and tell what to do where something is bad
+    Doctor(DoctorArgs),
     /// List the kinds of probes
     ListProbes(ListProbesArgs),
     /// List the models and adapters that are read
@@ -172,6 +174,16 @@ pub struct InspectArgs {
     /// How to tell it
     #[arg(long, value_enum, default_value_t = ListFormat::Human)]
     pub format: ListFormat,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct DoctorArgs {
+    /// How to tell it
+    #[arg(long, value_enum, default_value_t = ListFormat::Human)]
+    pub format: ListFormat,
+    /// Send nothing: neither the hub nor the token is tried out
+    #[arg(long)]
+    pub offline: bool,
 }
 
 #[derive(Debug, ClapArgs)]

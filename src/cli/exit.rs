@@ -8,7 +8,7 @@ use std::process::ExitCode;
 pub enum Exit {
     /// All ran, the gate holds.
     Ok = 0,
-    /// The gate failed; of `score`, a request has no answer.
+    /// The gate failed; of `score`, a request has no answer; of `doctor`, something is bad.
     Failed = 1,
     /// Usage, or the suite has errors.
     Usage = 2,

@@ -2,6 +2,7 @@
 
 mod args;
 mod completions;
+mod doctor;
 mod exit;
 mod inspect;
 mod list_models;
@@ -50,6 +51,7 @@ fn dispatch(args: Args) -> Result<Exit, Failure> {
         Command::Score(args) => score::score(&args),
         Command::Trace(args) => trace::trace(&args),
         Command::Inspect(args) => inspect::inspect(&args),
+        Command::Doctor(args) => doctor::doctor(&args),
         Command::ListProbes(args) => list_probes::list(&args),
         Command::ListModels(args) => list_models::list(&args),
         Command::Completions(args) => completions::print(&args),

@@ -2,10 +2,12 @@
 //!
 //! A leaf room: plain serialisable types in the words of the design, and no behaviour beyond small derived figures.
 
+mod checkup;
 mod probe;
 mod run;
 mod trace;
 
+pub use checkup::{CHECKUP_SCHEMA_VERSION, Check, Checkup, Status};
 pub use probe::{Calibration, Category, Criterion, Estimate, NullOutcome, ProbeRecord, Verdict};
 pub use run::{AdapterInfo, BaseInfo, Event, Gate, Liveness, ModuleLiveness, RunRecord, SCHEMA_VERSION, Stats};
 pub use trace::TraceLine;

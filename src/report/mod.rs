@@ -11,7 +11,9 @@
 //! | [`junit`] | a CI server's test report |
 //! | [`json`], [`jsonl`] | scripts |
 //! | [`trace`] | the summary of a trace |
+//! | [`doctor`] | what `sway doctor` found |
 
+pub mod doctor;
 pub mod html;
 pub mod json;
 pub mod jsonl;

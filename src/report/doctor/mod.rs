@@ -1,0 +1,4 @@
+//! What `sway doctor` found, for people and for scripts.
+
+pub mod human;
+pub mod json;
