@@ -26,6 +26,7 @@ mod job;
 pub mod kernel;
 mod linear;
 mod matrix;
+pub mod memory;
 mod pages;
 mod plan;
 mod readout;
@@ -74,8 +75,9 @@ use weights::Tensors;
 
 use crate::request::{Scale, View};
 
-/// Views whose updates are kept: each null adapter is as large as the real one.
-const VIEWS_KEPT: NonZeroUsize = NonZeroUsize::new(32).unwrap();
+/// Most views whose updates are kept, and most bytes that they may take together.
+const VIEWS_KEPT: usize = 32;
+const VIEWS_BYTES: u64 = 2 << 30;
 
 /// Logits of distributions held whole at once, in values (16 MiB).
 const HELD_VALUES: usize = 4 << 20;
@@ -160,6 +162,7 @@ impl Model {
             tokenizer_digest: tokenizer.digest.clone(),
             chat_template: chat.as_ref().map(|chat| chat.digest.clone()),
         };
+        let kept = views_kept(adapter.as_ref());
         Ok(Self {
             decoder: Arc::new(decoder),
             tokenizer: Arc::new(tokenizer),
@@ -168,7 +171,7 @@ impl Model {
             null_kind,
             precision,
             eos,
-            updates: Arc::new(Mutex::new(LruCache::new(VIEWS_KEPT))),
+            updates: Arc::new(Mutex::new(LruCache::new(kept))),
             scratch: Arc::default(),
             base: facts,
         })
@@ -332,6 +335,13 @@ fn effective(view: View) -> View {
         View::Scaled(scale) if scale == Scale::from_hundredths(100) => View::Ft,
         view => view,
     }
+}
+
+/// How many views' updates are kept: each null adapter is as large as the real one.
+fn views_kept(adapter: Option<&Adapter>) -> NonZeroUsize {
+    let bytes = adapter.map_or(1, |adapter| adapter.parameters.saturating_mul(4)).max(1);
+    let kept = usize::try_from(VIEWS_BYTES / bytes).unwrap_or(VIEWS_KEPT).clamp(2, VIEWS_KEPT);
+    NonZeroUsize::new(kept).unwrap_or(NonZeroUsize::MIN)
 }
 
 /// Content digest of the config and the weights: a rope changed in place is another base.
