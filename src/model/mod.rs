@@ -41,6 +41,8 @@ mod source;
 pub mod support;
 mod tokenizer;
 mod trie;
+#[doc(hidden)]
+pub mod untrusted;
 mod weights;
 
 use std::num::NonZeroUsize;
@@ -371,16 +373,21 @@ fn end_tokens(dir: &Path, tokenizer: &Tokenizer) -> Result<Vec<u32>, ModelError>
         if !path.exists() {
             continue;
         }
-        let ids: Option<Value> = Fields::read(&path)?.take("eos_token_id");
-        let id = |value: &Value| value.as_u64().and_then(|id| u32::try_from(id).ok());
-        let ends = match &ids {
-            None => continue,
-            Some(Value::Array(ids)) => ids.iter().map(id).collect(),
-            Some(one) => id(one).map(|id| vec![id]),
-        };
-        return ends.ok_or_else(|| {
-            ModelError::invalid(&path, format!("`eos_token_id` is {}, which is no token id", ids.unwrap_or_default()))
-        });
+        if let Some(ends) = end_tokens_of(&path)? {
+            return Ok(ends);
+        }
     }
     Ok(["<|endoftext|>", "</s>", "<|im_end|>"].iter().filter_map(|token| tokenizer.id(token)).collect())
+}
+
+/// A file's `eos_token_id`: a token, or several.
+fn end_tokens_of(path: &Path) -> Result<Option<Vec<u32>>, ModelError> {
+    let Some(ids) = Fields::read(path)?.take("eos_token_id") else { return Ok(None) };
+    let id = |value: &Value| value.as_u64().and_then(|id| u32::try_from(id).ok());
+    let ends = match &ids {
+        Value::Array(ids) => ids.iter().map(id).collect(),
+        one => id(one).map(|id| vec![id]),
+    };
+    let wrong = || ModelError::invalid(path, format!("`eos_token_id` is {ids}, which is no token id"));
+    ends.map(Some).ok_or_else(wrong)
 }

@@ -15,7 +15,7 @@ mod whole;
 use std::collections::BTreeMap;
 
 pub use change::{Change, EmbeddingChange, LowRank};
-pub use config::{PEFT_TYPES, REFUSED};
+pub use config::{Config as AdapterConfig, PEFT_TYPES, REFUSED};
 pub use null::{NullKind, draw};
 
 use super::decoder::Norm;
