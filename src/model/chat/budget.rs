@@ -60,7 +60,7 @@ fn hold() -> ! {
         held.store(true, Ordering::Release);
     }
     loop {
-        thread::sleep(Duration::from_secs(3600));
+        thread::sleep(Duration::from_hours(1));
     }
 }
 
