@@ -22,7 +22,7 @@ pub use adapter_ablation::AdapterAblation;
 pub use calibration_drift::CalibrationDrift;
 pub use course::{AnyProbe, Course, CoursePlan, Ending, Survey};
 pub use delta_kl::DeltaKl;
-pub use items::{FileItems, ItemRow, ItemRows, Items, OpenRows};
+pub use items::{FileItems, ItemRow, ItemRows, Items, OpenRows, Prompt};
 pub use leakage::Leakage;
 pub use paraphrase_invariance::ParaphraseInvariance;
 pub use preference_flip::PreferenceFlip;
