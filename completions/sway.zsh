@@ -88,6 +88,24 @@ _arguments "${_arguments_options[@]}" : \
 ':adapter -- The adapter\: a folder, or a hub id:_default' \
 && ret=0
 ;;
+(verify-merge)
+_arguments "${_arguments_options[@]}" : \
+'--base=[The base\: a folder, or a hub id]:DIR_OR_ID:_default' \
+'--adapter=[The adapter that was merged\: a folder, or a hub id]:DIR_OR_ID:_default' \
+'--merged=[The merged checkpoint\: a folder, or a hub id]:DIR_OR_ID:_default' \
+'--revision=[The base'\''s revision on the hub]:REVISION:_default' \
+'--adapter-revision=[The adapter'\''s revision on the hub]:REVISION:_default' \
+'--merged-revision=[The merged checkpoint'\''s revision on the hub]:REVISION:_default' \
+'--merged-in=[What the merge was computed in, where that is coarser than what it is stored in]:DTYPE:(bf16 f16)' \
+'--prompts=[Ask about the texts of this file\: \`.jsonl\`, or \`.txt\` with one a line; sixteen of sway'\''s own where it is left out]:FILE:_default' \
+'--field=[The field of a JSON row that holds the text; \`prompt\` where it is left out]:NAME:_default' \
+'--limit=[Take the first rows of the file only]:N:_default' \
+'--format=[How to tell it]:FORMAT:(human json)' \
+'--threads=[Threads to compute with; as many as the machine has by default. No number depends on it]:N:_default' \
+'-h[Print help]' \
+'--help[Print help]' \
+&& ret=0
+;;
 (list-probes)
 _arguments "${_arguments_options[@]}" : \
 '--format=[How to list them]:FORMAT:(human json)' \
@@ -140,6 +158,10 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
+(verify-merge)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
 (list-probes)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
@@ -172,6 +194,7 @@ _sway_commands() {
 'score:Answer requests (JSONL in, JSONL out)' \
 'trace:Summarise a trace that \`--trace\` wrote' \
 'inspect:Tell what an adapter changes of its base, module by module, without a forward pass' \
+'verify-merge:Tell whether a merged checkpoint answers as its base with the adapter does, within the rounding of its dtype' \
 'list-probes:List the kinds of probes' \
 'list-models:List the models and adapters that are read' \
 'completions:Print the completions of a shell' \
@@ -191,6 +214,7 @@ _sway__subcmd__help_commands() {
 'score:Answer requests (JSONL in, JSONL out)' \
 'trace:Summarise a trace that \`--trace\` wrote' \
 'inspect:Tell what an adapter changes of its base, module by module, without a forward pass' \
+'verify-merge:Tell whether a merged checkpoint answers as its base with the adapter does, within the rounding of its dtype' \
 'list-probes:List the kinds of probes' \
 'list-models:List the models and adapters that are read' \
 'completions:Print the completions of a shell' \
@@ -238,6 +262,11 @@ _sway__subcmd__help__subcmd__trace_commands() {
     local commands; commands=()
     _describe -t commands 'sway help trace commands' commands "$@"
 }
+(( $+functions[_sway__subcmd__help__subcmd__verify-merge_commands] )) ||
+_sway__subcmd__help__subcmd__verify-merge_commands() {
+    local commands; commands=()
+    _describe -t commands 'sway help verify-merge commands' commands "$@"
+}
 (( $+functions[_sway__subcmd__inspect_commands] )) ||
 _sway__subcmd__inspect_commands() {
     local commands; commands=()
@@ -267,6 +296,11 @@ _sway__subcmd__score_commands() {
 _sway__subcmd__trace_commands() {
     local commands; commands=()
     _describe -t commands 'sway trace commands' commands "$@"
+}
+(( $+functions[_sway__subcmd__verify-merge_commands] )) ||
+_sway__subcmd__verify-merge_commands() {
+    local commands; commands=()
+    _describe -t commands 'sway verify-merge commands' commands "$@"
 }
 
 if [ "$funcstack[1]" = "_sway" ]; then

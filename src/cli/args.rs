@@ -32,6 +32,8 @@ pub enum Command {
     Trace(TraceArgs),
     /// Tell what an adapter changes of its base, module by module, without a forward pass
     Inspect(InspectArgs),
+    /// Tell whether a merged checkpoint answers as its base with the adapter does, within the rounding of its dtype
+    VerifyMerge(VerifyMergeArgs),
     /// List the kinds of probes
     ListProbes(ListProbesArgs),
     /// List the models and adapters that are read
@@ -172,6 +174,50 @@ pub struct InspectArgs {
     /// How to tell it
     #[arg(long, value_enum, default_value_t = ListFormat::Human)]
     pub format: ListFormat,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct VerifyMergeArgs {
+    /// The base: a folder, or a hub id
+    #[arg(long, value_name = "DIR_OR_ID")]
+    pub base: String,
+    /// The adapter that was merged: a folder, or a hub id
+    #[arg(long, value_name = "DIR_OR_ID")]
+    pub adapter: String,
+    /// The merged checkpoint: a folder, or a hub id
+    #[arg(long, value_name = "DIR_OR_ID")]
+    pub merged: String,
+    /// The base's revision on the hub
+    #[arg(long, value_name = "REVISION")]
+    pub revision: Option<String>,
+    /// The adapter's revision on the hub
+    #[arg(long, value_name = "REVISION")]
+    pub adapter_revision: Option<String>,
+    /// The merged checkpoint's revision on the hub
+    #[arg(long, value_name = "REVISION")]
+    pub merged_revision: Option<String>,
+    /// What the merge was computed in, where that is coarser than what it is stored in
+    #[arg(long, value_enum, value_name = "DTYPE")]
+    pub merged_in: Option<MergedIn>,
+    /// Ask about the texts of this file: `.jsonl`, or `.txt` with one a line; sixteen of sway's own where it is left out
+    #[arg(long, value_name = "FILE")]
+    pub prompts: Option<String>,
+    /// The field of a JSON row that holds the text; `prompt` where it is left out
+    #[arg(long, value_name = "NAME", requires = "prompts")]
+    pub field: Option<String>,
+    /// Take the first rows of the file only
+    #[arg(long, value_name = "N", requires = "prompts")]
+    pub limit: Option<NonZeroUsize>,
+    /// How to tell it
+    #[arg(long, value_enum, default_value_t = ListFormat::Human)]
+    pub format: ListFormat,
+}
+
+/// What a merge can have been computed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum MergedIn {
+    Bf16,
+    F16,
 }
 
 #[derive(Debug, ClapArgs)]

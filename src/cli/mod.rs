@@ -12,6 +12,7 @@ mod run;
 mod score;
 mod score_line;
 mod trace;
+mod verify_merge;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -50,6 +51,7 @@ fn dispatch(args: Args) -> Result<Exit, Failure> {
         Command::Score(args) => score::score(&args),
         Command::Trace(args) => trace::trace(&args),
         Command::Inspect(args) => inspect::inspect(&args),
+        Command::VerifyMerge(args) => verify_merge::verify_merge(&args),
         Command::ListProbes(args) => list_probes::list(&args),
         Command::ListModels(args) => list_models::list(&args),
         Command::Completions(args) => completions::print(&args),

@@ -37,7 +37,7 @@ pub struct Loaded {
     pub adapter: Option<AdapterInfo>,
     /// Tensors of the adapter, all of them consumed.
     pub adapter_tensors: usize,
-    model: Model,
+    pub(super) model: Model,
 }
 
 impl Loaded {

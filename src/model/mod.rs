@@ -6,7 +6,7 @@
 //! - `weights`, `tokenizer`: what they hold. `site`: a linear layer; `adapter`: what becomes of it, whatever the kind.
 //! - `job`: what is asked of tokens; `trie`, `plan`, `pages`: each prefix once, pass after pass; `rows`: the rows of a pass.
 //! - `decoder`, `group`, `linear`, `feed_forward`, `matrix`, `forward`, `kernel`: what a pass computes; `readout`, `sampling`: from its rows to numbers.
-//! - `score`, `generate`: jobs to answers.
+//! - `score`, `generate`: jobs to answers. [`merge`]: a checkpoint that an adapter was merged into.
 
 mod adapter;
 mod architecture;
@@ -27,6 +27,7 @@ pub mod kernel;
 mod linear;
 mod matrix;
 pub mod memory;
+pub mod merge;
 mod pages;
 mod plan;
 mod readout;
@@ -224,6 +225,16 @@ impl Model {
             of(&decoder.norm_paths[slot], norm.distance(base), base.length())
         });
         tables.chain(sites).chain(norms).collect()
+    }
+
+    /// Tokens in the vocabulary.
+    pub fn vocab_size(&self) -> usize {
+        self.decoder.shape.vocab
+    }
+
+    /// The tokens that end a text.
+    pub fn ends(&self) -> &[u32] {
+        &self.eos
     }
 
     /// Positions in the model's context.

@@ -11,12 +11,14 @@
 //! | [`junit`] | a CI server's test report |
 //! | [`json`], [`jsonl`] | scripts |
 //! | [`trace`] | the summary of a trace |
+//! | [`merge`] | what `verify-merge` found |
 
 pub mod html;
 pub mod json;
 pub mod jsonl;
 pub mod junit;
 pub mod markdown;
+pub mod merge;
 pub mod terminal;
 pub mod trace;
 

@@ -14,7 +14,7 @@ mod whole;
 
 use std::collections::BTreeMap;
 
-pub use change::{Change, EmbeddingChange, LowRank};
+pub use change::{Change, Dense, EmbeddingChange, LowRank};
 pub use config::{Config as AdapterConfig, PEFT_TYPES, REFUSED};
 pub use null::{NullKind, draw};
 
