@@ -30,7 +30,7 @@ complete -c sway -n "__fish_sway_needs_command" -s V -l version -d 'Print versio
 complete -c sway -n "__fish_sway_needs_command" -f -a "run" -d 'Run a suite of probes, and say pass, fail, or can\'t tell'
 complete -c sway -n "__fish_sway_needs_command" -f -a "score" -d 'Answer requests (JSONL in, JSONL out)'
 complete -c sway -n "__fish_sway_needs_command" -f -a "trace" -d 'Summarise a trace that `--trace` wrote'
-complete -c sway -n "__fish_sway_needs_command" -f -a "inspect" -d 'Tell what an adapter changes of its base, module by module, without a forward pass'
+complete -c sway -n "__fish_sway_needs_command" -f -a "inspect" -d 'Tell what an adapter holds, or changes of its base, module by module, without a forward pass'
 complete -c sway -n "__fish_sway_needs_command" -f -a "verify-merge" -d 'Tell whether a merged checkpoint answers as its base with the adapter does, within the rounding of its dtype'
 complete -c sway -n "__fish_sway_needs_command" -f -a "list-probes" -d 'List the kinds of probes'
 complete -c sway -n "__fish_sway_needs_command" -f -a "list-models" -d 'List the models and adapters that are read'
@@ -68,7 +68,7 @@ json\t''"
 complete -c sway -n "__fish_sway_using_subcommand trace" -l slowest -d 'How many of the slowest requests to list' -r
 complete -c sway -n "__fish_sway_using_subcommand trace" -l threads -d 'Threads to compute with; as many as the machine has by default. No number depends on it' -r
 complete -c sway -n "__fish_sway_using_subcommand trace" -s h -l help -d 'Print help'
-complete -c sway -n "__fish_sway_using_subcommand inspect" -l base -d 'The base that it was trained on: a folder, or a hub id' -r
+complete -c sway -n "__fish_sway_using_subcommand inspect" -l base -d 'The base that it was trained on: a folder, or a hub id; where it is left out, the adapter\'s own files are read alone' -r
 complete -c sway -n "__fish_sway_using_subcommand inspect" -l format -d 'How to tell it' -r -f -a "human\t''
 json\t''"
 complete -c sway -n "__fish_sway_using_subcommand inspect" -l threads -d 'Threads to compute with; as many as the machine has by default. No number depends on it' -r
@@ -101,7 +101,7 @@ complete -c sway -n "__fish_sway_using_subcommand completions" -s h -l help -d '
 complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace inspect verify-merge list-probes list-models completions help" -f -a "run" -d 'Run a suite of probes, and say pass, fail, or can\'t tell'
 complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace inspect verify-merge list-probes list-models completions help" -f -a "score" -d 'Answer requests (JSONL in, JSONL out)'
 complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace inspect verify-merge list-probes list-models completions help" -f -a "trace" -d 'Summarise a trace that `--trace` wrote'
-complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace inspect verify-merge list-probes list-models completions help" -f -a "inspect" -d 'Tell what an adapter changes of its base, module by module, without a forward pass'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace inspect verify-merge list-probes list-models completions help" -f -a "inspect" -d 'Tell what an adapter holds, or changes of its base, module by module, without a forward pass'
 complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace inspect verify-merge list-probes list-models completions help" -f -a "verify-merge" -d 'Tell whether a merged checkpoint answers as its base with the adapter does, within the rounding of its dtype'
 complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace inspect verify-merge list-probes list-models completions help" -f -a "list-probes" -d 'List the kinds of probes'
 complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace inspect verify-merge list-probes list-models completions help" -f -a "list-models" -d 'List the models and adapters that are read'

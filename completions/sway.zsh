@@ -80,7 +80,7 @@ _arguments "${_arguments_options[@]}" : \
 ;;
 (inspect)
 _arguments "${_arguments_options[@]}" : \
-'--base=[The base that it was trained on\: a folder, or a hub id]:DIR_OR_ID:_default' \
+'--base=[The base that it was trained on\: a folder, or a hub id; where it is left out, the adapter'\''s own files are read alone]:DIR_OR_ID:_default' \
 '--format=[How to tell it]:FORMAT:(human json)' \
 '--threads=[Threads to compute with; as many as the machine has by default. No number depends on it]:N:_default' \
 '-h[Print help]' \
@@ -193,7 +193,7 @@ _sway_commands() {
 'run:Run a suite of probes, and say pass, fail, or can'\''t tell' \
 'score:Answer requests (JSONL in, JSONL out)' \
 'trace:Summarise a trace that \`--trace\` wrote' \
-'inspect:Tell what an adapter changes of its base, module by module, without a forward pass' \
+'inspect:Tell what an adapter holds, or changes of its base, module by module, without a forward pass' \
 'verify-merge:Tell whether a merged checkpoint answers as its base with the adapter does, within the rounding of its dtype' \
 'list-probes:List the kinds of probes' \
 'list-models:List the models and adapters that are read' \
@@ -213,7 +213,7 @@ _sway__subcmd__help_commands() {
 'run:Run a suite of probes, and say pass, fail, or can'\''t tell' \
 'score:Answer requests (JSONL in, JSONL out)' \
 'trace:Summarise a trace that \`--trace\` wrote' \
-'inspect:Tell what an adapter changes of its base, module by module, without a forward pass' \
+'inspect:Tell what an adapter holds, or changes of its base, module by module, without a forward pass' \
 'verify-merge:Tell whether a merged checkpoint answers as its base with the adapter does, within the rounding of its dtype' \
 'list-probes:List the kinds of probes' \
 'list-models:List the models and adapters that are read' \

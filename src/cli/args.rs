@@ -30,7 +30,7 @@ pub enum Command {
     Score(ScoreArgs),
     /// Summarise a trace that `--trace` wrote
     Trace(TraceArgs),
-    /// Tell what an adapter changes of its base, module by module, without a forward pass
+    /// Tell what an adapter holds, or changes of its base, module by module, without a forward pass
     Inspect(InspectArgs),
     /// Tell whether a merged checkpoint answers as its base with the adapter does, within the rounding of its dtype
     VerifyMerge(VerifyMergeArgs),
@@ -168,9 +168,9 @@ pub struct InspectArgs {
     /// The adapter: a folder, or a hub id
     #[arg(value_name = "ADAPTER")]
     pub adapter: String,
-    /// The base that it was trained on: a folder, or a hub id
+    /// The base that it was trained on: a folder, or a hub id; where it is left out, the adapter's own files are read alone
     #[arg(long, value_name = "DIR_OR_ID")]
-    pub base: String,
+    pub base: Option<String>,
     /// How to tell it
     #[arg(long, value_enum, default_value_t = ListFormat::Human)]
     pub format: ListFormat,

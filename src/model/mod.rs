@@ -50,7 +50,7 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-pub use adapter::NullKind;
+pub use adapter::{NullKind, Outline, OutlinedModule};
 pub use batch::{Batch, Done, Tell};
 pub use busy::Busy;
 pub use error::ModelError;

@@ -220,6 +220,10 @@ impl Tensor {
         }
     }
 
+    pub fn rows(&self) -> usize {
+        self.shape[0]
+    }
+
     /// All values.
     pub fn values(&self) -> Vec<f32> {
         let halves = self.bytes.as_chunks::<2>().0.iter().map(|bytes| u16::from_le_bytes(*bytes));

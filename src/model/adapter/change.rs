@@ -123,6 +123,19 @@ impl Change {
         }
     }
 
+    /// ‖W' − W‖, Frobenius, of a change that does not depend on W: `(outputs, inputs)`.
+    pub fn own_norm(&self, [outputs, inputs]: [usize; 2]) -> f64 {
+        debug_assert!(self.rows.is_none() && self.columns.is_none());
+        match (&self.low, &self.dense) {
+            (Some(low), None) => low.norm(),
+            (_, Some(dense)) => {
+                debug_assert!(self.low.is_none() && (dense.matrix.rows, dense.matrix.cols) == (outputs, inputs));
+                dense.factor.abs() * dense.matrix.norm()
+            }
+            (None, None) => 0.0,
+        }
+    }
+
     /// The sum of squares of one row of W' − W.
     fn row_norm(&self, weight: &Matrix, row: usize) -> f64 {
         let mut difference = Vec::new();

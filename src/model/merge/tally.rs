@@ -35,7 +35,7 @@ pub struct Tally {
     /// Σ (R(W + ΔW) − (W + ΔW))²
     pub rounding: f64,
     /// Of a tensor with values outside, where rounding is so large beside ΔW that it bends the line from W through W + ΔW: the λ of
-    /// [`SCALES`] for which M is R(W + λ ΔW), or much nearer to that than to any other.
+    /// `SCALES` for which M is R(W + λ ΔW), or much nearer to that than to any other.
     pub nearest: Option<f64>,
 }
 
