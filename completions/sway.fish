@@ -38,6 +38,8 @@ complete -c sway -n "__fish_sway_needs_command" -f -a "completions" -d 'Print th
 complete -c sway -n "__fish_sway_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sway -n "__fish_sway_using_subcommand run" -l base -d 'Probe this base instead of the suite\'s: a folder, or a hub id' -r
 complete -c sway -n "__fish_sway_using_subcommand run" -l adapter -d 'Probe this adapter instead of the suite\'s: a folder, or a hub id' -r
+complete -c sway -n "__fish_sway_using_subcommand run" -l revision -d 'The base\'s revision on the hub' -r
+complete -c sway -n "__fish_sway_using_subcommand run" -l adapter-revision -d 'The adapter\'s revision on the hub' -r
 complete -c sway -n "__fish_sway_using_subcommand run" -l format -d 'What goes to stdout' -r -f -a "human\t'A report to read'
 jsonl\t'A line a probe, then a summary'
 json\t'The record'"
@@ -56,6 +58,8 @@ complete -c sway -n "__fish_sway_using_subcommand run" -s q -l quiet -d 'Show no
 complete -c sway -n "__fish_sway_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sway -n "__fish_sway_using_subcommand score" -l base -d 'The base: a folder, or a hub id' -r
 complete -c sway -n "__fish_sway_using_subcommand score" -l adapter -d 'The adapter: a folder, or a hub id' -r
+complete -c sway -n "__fish_sway_using_subcommand score" -l revision -d 'The base\'s revision on the hub' -r
+complete -c sway -n "__fish_sway_using_subcommand score" -l adapter-revision -d 'The adapter\'s revision on the hub' -r
 complete -c sway -n "__fish_sway_using_subcommand score" -l dtype -d 'What products with weights are computed in; norms, attention and the adapter stay in float32' -r -f -a "f32\t'float32 weights, whatever the checkpoint\'s'
 bf16\t'bfloat16 weights, float32 sums: half the bytes of float32 weights, and faster arithmetic only on CPUs that are fast at it'"
 complete -c sway -n "__fish_sway_using_subcommand score" -l trace -d 'Write a line for every request that was answered' -r -F
@@ -69,6 +73,8 @@ complete -c sway -n "__fish_sway_using_subcommand trace" -l slowest -d 'How many
 complete -c sway -n "__fish_sway_using_subcommand trace" -l threads -d 'Threads to compute with; as many as the machine has by default. No number depends on it' -r
 complete -c sway -n "__fish_sway_using_subcommand trace" -s h -l help -d 'Print help'
 complete -c sway -n "__fish_sway_using_subcommand inspect" -l base -d 'The base that it was trained on: a folder, or a hub id; where it is left out, the adapter\'s own files are read alone' -r
+complete -c sway -n "__fish_sway_using_subcommand inspect" -l revision -d 'The base\'s revision on the hub' -r
+complete -c sway -n "__fish_sway_using_subcommand inspect" -l adapter-revision -d 'The adapter\'s revision on the hub' -r
 complete -c sway -n "__fish_sway_using_subcommand inspect" -l format -d 'How to tell it' -r -f -a "human\t''
 json\t''"
 complete -c sway -n "__fish_sway_using_subcommand inspect" -l threads -d 'Threads to compute with; as many as the machine has by default. No number depends on it' -r

@@ -33,6 +33,8 @@ _sway() {
 _arguments "${_arguments_options[@]}" : \
 '--base=[Probe this base instead of the suite'\''s\: a folder, or a hub id]:DIR_OR_ID:_default' \
 '--adapter=[Probe this adapter instead of the suite'\''s\: a folder, or a hub id]:DIR_OR_ID:_default' \
+'--revision=[The base'\''s revision on the hub]:REVISION:_default' \
+'--adapter-revision=[The adapter'\''s revision on the hub]:REVISION:_default' \
 '--format=[What goes to stdout]:FORMAT:((human\:"A report to read"
 jsonl\:"A line a probe, then a summary"
 json\:"The record"))' \
@@ -58,6 +60,8 @@ json\:"The record"))' \
 _arguments "${_arguments_options[@]}" : \
 '--base=[The base\: a folder, or a hub id]:DIR_OR_ID:_default' \
 '--adapter=[The adapter\: a folder, or a hub id]:DIR_OR_ID:_default' \
+'--revision=[The base'\''s revision on the hub]:REVISION:_default' \
+'--adapter-revision=[The adapter'\''s revision on the hub]:REVISION:_default' \
 '--dtype=[What products with weights are computed in; norms, attention and the adapter stay in float32]:DTYPE:((f32\:"float32 weights, whatever the checkpoint'\''s"
 bf16\:"bfloat16 weights, float32 sums\: half the bytes of float32 weights, and faster arithmetic only on CPUs that are fast at it"))' \
 '--trace=[Write a line for every request that was answered]:FILE:_files' \
@@ -81,6 +85,8 @@ _arguments "${_arguments_options[@]}" : \
 (inspect)
 _arguments "${_arguments_options[@]}" : \
 '--base=[The base that it was trained on\: a folder, or a hub id; where it is left out, the adapter'\''s own files are read alone]:DIR_OR_ID:_default' \
+'--revision=[The base'\''s revision on the hub]:REVISION:_default' \
+'--adapter-revision=[The adapter'\''s revision on the hub]:REVISION:_default' \
 '--format=[How to tell it]:FORMAT:(human json)' \
 '--threads=[Threads to compute with; as many as the machine has by default. No number depends on it]:N:_default' \
 '-h[Print help]' \

@@ -53,6 +53,8 @@ pub struct RunArgs {
     /// Probe this adapter instead of the suite's: a folder, or a hub id
     #[arg(long, value_name = "DIR_OR_ID")]
     pub adapter: Option<String>,
+    #[command(flatten)]
+    pub revisions: Revisions,
     /// What goes to stdout
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub format: Format,
@@ -91,6 +93,17 @@ pub struct RunArgs {
     pub quiet: bool,
 }
 
+/// Which versions of models on the hub are meant: a branch, a tag, or a commit.
+#[derive(Debug, ClapArgs)]
+pub struct Revisions {
+    /// The base's revision on the hub
+    #[arg(long, value_name = "REVISION")]
+    pub revision: Option<String>,
+    /// The adapter's revision on the hub
+    #[arg(long, value_name = "REVISION")]
+    pub adapter_revision: Option<String>,
+}
+
 /// What `run` writes to stdout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {
@@ -113,6 +126,8 @@ pub struct ScoreArgs {
     /// The adapter: a folder, or a hub id
     #[arg(long, value_name = "DIR_OR_ID")]
     pub adapter: Option<String>,
+    #[command(flatten)]
+    pub revisions: Revisions,
     /// What products with weights are computed in; norms, attention and the adapter stay in float32
     #[arg(long, value_enum, default_value_t = Dtype::F32)]
     pub dtype: Dtype,
@@ -171,6 +186,8 @@ pub struct InspectArgs {
     /// The base that it was trained on: a folder, or a hub id; where it is left out, the adapter's own files are read alone
     #[arg(long, value_name = "DIR_OR_ID")]
     pub base: Option<String>,
+    #[command(flatten)]
+    pub revisions: Revisions,
     /// How to tell it
     #[arg(long, value_enum, default_value_t = ListFormat::Human)]
     pub format: ListFormat,
@@ -187,12 +204,8 @@ pub struct VerifyMergeArgs {
     /// The merged checkpoint: a folder, or a hub id
     #[arg(long, value_name = "DIR_OR_ID")]
     pub merged: String,
-    /// The base's revision on the hub
-    #[arg(long, value_name = "REVISION")]
-    pub revision: Option<String>,
-    /// The adapter's revision on the hub
-    #[arg(long, value_name = "REVISION")]
-    pub adapter_revision: Option<String>,
+    #[command(flatten)]
+    pub revisions: Revisions,
     /// The merged checkpoint's revision on the hub
     #[arg(long, value_name = "REVISION")]
     pub merged_revision: Option<String>,

@@ -1,7 +1,6 @@
 //! `sway inspect`: what an adapter holds by itself, or changes of its base, without a forward pass.
 
 use std::fmt::Write;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -11,7 +10,8 @@ use super::args::{InspectArgs, ListFormat};
 use super::exit::{Exit, Failure, OrExit};
 use super::output::write_stdout;
 use super::progress::Downloads;
-use crate::engine::{self, Loaded, NullDraws, Precision, Source, Sources};
+use super::source::source;
+use crate::engine::{self, Loaded, NullDraws, Precision, Sources};
 use crate::model::Outline;
 use crate::model::hub::{Progress, Wanted};
 
@@ -22,14 +22,12 @@ pub fn inspect(args: &InspectArgs) -> Result<Exit, Failure> {
     }
 }
 
-fn source(name: &str) -> Source {
-    Source { name: name.to_owned(), revision: None, relative_to: PathBuf::new() }
-}
-
 /// The adapter's own files, and nothing of any base.
 fn alone(args: &InspectArgs) -> Result<Exit, Failure> {
     let downloads: Arc<dyn Progress> = Arc::new(Downloads::new());
-    let read = source(&args.adapter).locate(Wanted::Adapter, &downloads).and_then(|located| Outline::read(&located.dir));
+    let read = source(&args.adapter, args.revisions.adapter_revision.as_ref())
+        .locate(Wanted::Adapter, &downloads)
+        .and_then(|located| Outline::read(&located.dir));
     let outline = read.with_context(|| format!("can't read {}", args.adapter)).or_exit(Exit::Input)?;
     let text = match args.format {
         ListFormat::Human => outlined(&args.adapter, &outline),
@@ -50,8 +48,8 @@ fn alone(args: &InspectArgs) -> Result<Exit, Failure> {
 /// What the adapter changes of its base.
 fn beside(args: &InspectArgs, base: &str) -> Result<Exit, Failure> {
     let sources = Sources {
-        base: source(base),
-        adapter: Some(source(&args.adapter)),
+        base: source(base, args.revisions.revision.as_ref()),
+        adapter: Some(source(&args.adapter, args.revisions.adapter_revision.as_ref())),
         nulls: NullDraws::Matched,
         precision: Precision::F32,
     };

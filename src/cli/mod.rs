@@ -11,6 +11,7 @@ mod progress;
 mod run;
 mod score;
 mod score_line;
+mod source;
 mod trace;
 mod verify_merge;
 

@@ -1,16 +1,16 @@
 //! `sway verify-merge`: does a merged checkpoint answer as base + adapter does?
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
 
-use super::args::{ListFormat, MergedIn, VerifyMergeArgs};
+use super::args::{ListFormat, MergedIn, Revisions, VerifyMergeArgs};
 use super::exit::{Exit, Failure, OrExit};
 use super::interrupt_flag;
 use super::output::{stdout_style, write_stdout};
 use super::progress::Bars;
-use crate::engine::{self, EngineError, Grid, MergeSources, Source};
+use super::source::source;
+use crate::engine::{self, EngineError, Grid, MergeSources};
 use crate::model::hub::Progress;
 use crate::record::Verdict;
 use crate::report::merge;
@@ -50,15 +50,11 @@ pub fn verify_merge(args: &VerifyMergeArgs) -> Result<Exit, Failure> {
 }
 
 fn sources(args: &VerifyMergeArgs) -> MergeSources {
-    let source = |name: &String, revision: &Option<String>| Source {
-        name: name.clone(),
-        revision: revision.clone(),
-        relative_to: PathBuf::new(),
-    };
+    let Revisions { revision, adapter_revision } = &args.revisions;
     MergeSources {
-        base: source(&args.base, &args.revision),
-        adapter: source(&args.adapter, &args.adapter_revision),
-        merged: source(&args.merged, &args.merged_revision),
+        base: source(&args.base, revision.as_ref()),
+        adapter: source(&args.adapter, adapter_revision.as_ref()),
+        merged: source(&args.merged, args.merged_revision.as_ref()),
         merged_in: args.merged_in.map(|dtype| match dtype {
             MergedIn::Bf16 => Grid::Bf16,
             MergedIn::F16 => Grid::F16,
