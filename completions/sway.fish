@@ -30,13 +30,16 @@ complete -c sway -n "__fish_sway_needs_command" -s V -l version -d 'Print versio
 complete -c sway -n "__fish_sway_needs_command" -f -a "run" -d 'Run a suite of probes, and say pass, fail, or can\'t tell'
 complete -c sway -n "__fish_sway_needs_command" -f -a "score" -d 'Answer requests (JSONL in, JSONL out)'
 complete -c sway -n "__fish_sway_needs_command" -f -a "trace" -d 'Summarise a trace that `--trace` wrote'
-complete -c sway -n "__fish_sway_needs_command" -f -a "inspect" -d 'Tell what an adapter changes of its base, module by module, without a forward pass'
+complete -c sway -n "__fish_sway_needs_command" -f -a "inspect" -d 'Tell what an adapter holds, or changes of its base, module by module, without a forward pass'
+complete -c sway -n "__fish_sway_needs_command" -f -a "verify-merge" -d 'Tell whether a merged checkpoint answers as its base with the adapter does, within the rounding of its dtype'
 complete -c sway -n "__fish_sway_needs_command" -f -a "list-probes" -d 'List the kinds of probes'
 complete -c sway -n "__fish_sway_needs_command" -f -a "list-models" -d 'List the models and adapters that are read'
 complete -c sway -n "__fish_sway_needs_command" -f -a "completions" -d 'Print the completions of a shell'
 complete -c sway -n "__fish_sway_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sway -n "__fish_sway_using_subcommand run" -l base -d 'Probe this base instead of the suite\'s: a folder, or a hub id' -r
 complete -c sway -n "__fish_sway_using_subcommand run" -l adapter -d 'Probe this adapter instead of the suite\'s: a folder, or a hub id' -r
+complete -c sway -n "__fish_sway_using_subcommand run" -l revision -d 'The base\'s revision on the hub' -r
+complete -c sway -n "__fish_sway_using_subcommand run" -l adapter-revision -d 'The adapter\'s revision on the hub' -r
 complete -c sway -n "__fish_sway_using_subcommand run" -l format -d 'What goes to stdout' -r -f -a "human\t'A report to read'
 jsonl\t'A line a probe, then a summary'
 json\t'The record'"
@@ -55,6 +58,8 @@ complete -c sway -n "__fish_sway_using_subcommand run" -s q -l quiet -d 'Show no
 complete -c sway -n "__fish_sway_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sway -n "__fish_sway_using_subcommand score" -l base -d 'The base: a folder, or a hub id' -r
 complete -c sway -n "__fish_sway_using_subcommand score" -l adapter -d 'The adapter: a folder, or a hub id' -r
+complete -c sway -n "__fish_sway_using_subcommand score" -l revision -d 'The base\'s revision on the hub' -r
+complete -c sway -n "__fish_sway_using_subcommand score" -l adapter-revision -d 'The adapter\'s revision on the hub' -r
 complete -c sway -n "__fish_sway_using_subcommand score" -l dtype -d 'What products with weights are computed in; norms, attention and the adapter stay in float32' -r -f -a "f32\t'float32 weights, whatever the checkpoint\'s'
 bf16\t'bfloat16 weights, float32 sums: half the bytes of float32 weights, and faster arithmetic only on CPUs that are fast at it'"
 complete -c sway -n "__fish_sway_using_subcommand score" -l trace -d 'Write a line for every request that was answered' -r -F
@@ -67,11 +72,28 @@ json\t''"
 complete -c sway -n "__fish_sway_using_subcommand trace" -l slowest -d 'How many of the slowest requests to list' -r
 complete -c sway -n "__fish_sway_using_subcommand trace" -l threads -d 'Threads to compute with; as many as the machine has by default. No number depends on it' -r
 complete -c sway -n "__fish_sway_using_subcommand trace" -s h -l help -d 'Print help'
-complete -c sway -n "__fish_sway_using_subcommand inspect" -l base -d 'The base that it was trained on: a folder, or a hub id' -r
+complete -c sway -n "__fish_sway_using_subcommand inspect" -l base -d 'The base that it was trained on: a folder, or a hub id; where it is left out, the adapter\'s own files are read alone' -r
+complete -c sway -n "__fish_sway_using_subcommand inspect" -l revision -d 'The base\'s revision on the hub' -r
+complete -c sway -n "__fish_sway_using_subcommand inspect" -l adapter-revision -d 'The adapter\'s revision on the hub' -r
 complete -c sway -n "__fish_sway_using_subcommand inspect" -l format -d 'How to tell it' -r -f -a "human\t''
 json\t''"
 complete -c sway -n "__fish_sway_using_subcommand inspect" -l threads -d 'Threads to compute with; as many as the machine has by default. No number depends on it' -r
 complete -c sway -n "__fish_sway_using_subcommand inspect" -s h -l help -d 'Print help'
+complete -c sway -n "__fish_sway_using_subcommand verify-merge" -l base -d 'The base: a folder, or a hub id' -r
+complete -c sway -n "__fish_sway_using_subcommand verify-merge" -l adapter -d 'The adapter that was merged: a folder, or a hub id' -r
+complete -c sway -n "__fish_sway_using_subcommand verify-merge" -l merged -d 'The merged checkpoint: a folder, or a hub id' -r
+complete -c sway -n "__fish_sway_using_subcommand verify-merge" -l revision -d 'The base\'s revision on the hub' -r
+complete -c sway -n "__fish_sway_using_subcommand verify-merge" -l adapter-revision -d 'The adapter\'s revision on the hub' -r
+complete -c sway -n "__fish_sway_using_subcommand verify-merge" -l merged-revision -d 'The merged checkpoint\'s revision on the hub' -r
+complete -c sway -n "__fish_sway_using_subcommand verify-merge" -l merged-in -d 'What the merge was computed in, where that is coarser than what it is stored in' -r -f -a "bf16\t''
+f16\t''"
+complete -c sway -n "__fish_sway_using_subcommand verify-merge" -l prompts -d 'Ask about the texts of this file: `.jsonl`, or `.txt` with one a line; sixteen of sway\'s own where it is left out' -r
+complete -c sway -n "__fish_sway_using_subcommand verify-merge" -l field -d 'The field of a JSON row that holds the text; `prompt` where it is left out' -r
+complete -c sway -n "__fish_sway_using_subcommand verify-merge" -l limit -d 'Take the first rows of the file only' -r
+complete -c sway -n "__fish_sway_using_subcommand verify-merge" -l format -d 'How to tell it' -r -f -a "human\t''
+json\t''"
+complete -c sway -n "__fish_sway_using_subcommand verify-merge" -l threads -d 'Threads to compute with; as many as the machine has by default. No number depends on it' -r
+complete -c sway -n "__fish_sway_using_subcommand verify-merge" -s h -l help -d 'Print help'
 complete -c sway -n "__fish_sway_using_subcommand list-probes" -l format -d 'How to list them' -r -f -a "human\t''
 json\t''"
 complete -c sway -n "__fish_sway_using_subcommand list-probes" -l threads -d 'Threads to compute with; as many as the machine has by default. No number depends on it' -r
@@ -82,11 +104,12 @@ complete -c sway -n "__fish_sway_using_subcommand list-models" -l threads -d 'Th
 complete -c sway -n "__fish_sway_using_subcommand list-models" -s h -l help -d 'Print help'
 complete -c sway -n "__fish_sway_using_subcommand completions" -l threads -d 'Threads to compute with; as many as the machine has by default. No number depends on it' -r
 complete -c sway -n "__fish_sway_using_subcommand completions" -s h -l help -d 'Print help'
-complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace inspect list-probes list-models completions help" -f -a "run" -d 'Run a suite of probes, and say pass, fail, or can\'t tell'
-complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace inspect list-probes list-models completions help" -f -a "score" -d 'Answer requests (JSONL in, JSONL out)'
-complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace inspect list-probes list-models completions help" -f -a "trace" -d 'Summarise a trace that `--trace` wrote'
-complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace inspect list-probes list-models completions help" -f -a "inspect" -d 'Tell what an adapter changes of its base, module by module, without a forward pass'
-complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace inspect list-probes list-models completions help" -f -a "list-probes" -d 'List the kinds of probes'
-complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace inspect list-probes list-models completions help" -f -a "list-models" -d 'List the models and adapters that are read'
-complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace inspect list-probes list-models completions help" -f -a "completions" -d 'Print the completions of a shell'
-complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace inspect list-probes list-models completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace inspect verify-merge list-probes list-models completions help" -f -a "run" -d 'Run a suite of probes, and say pass, fail, or can\'t tell'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace inspect verify-merge list-probes list-models completions help" -f -a "score" -d 'Answer requests (JSONL in, JSONL out)'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace inspect verify-merge list-probes list-models completions help" -f -a "trace" -d 'Summarise a trace that `--trace` wrote'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace inspect verify-merge list-probes list-models completions help" -f -a "inspect" -d 'Tell what an adapter holds, or changes of its base, module by module, without a forward pass'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace inspect verify-merge list-probes list-models completions help" -f -a "verify-merge" -d 'Tell whether a merged checkpoint answers as its base with the adapter does, within the rounding of its dtype'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace inspect verify-merge list-probes list-models completions help" -f -a "list-probes" -d 'List the kinds of probes'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace inspect verify-merge list-probes list-models completions help" -f -a "list-models" -d 'List the models and adapters that are read'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace inspect verify-merge list-probes list-models completions help" -f -a "completions" -d 'Print the completions of a shell'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace inspect verify-merge list-probes list-models completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -33,6 +33,8 @@ _sway() {
 _arguments "${_arguments_options[@]}" : \
 '--base=[Probe this base instead of the suite'\''s\: a folder, or a hub id]:DIR_OR_ID:_default' \
 '--adapter=[Probe this adapter instead of the suite'\''s\: a folder, or a hub id]:DIR_OR_ID:_default' \
+'--revision=[The base'\''s revision on the hub]:REVISION:_default' \
+'--adapter-revision=[The adapter'\''s revision on the hub]:REVISION:_default' \
 '--format=[What goes to stdout]:FORMAT:((human\:"A report to read"
 jsonl\:"A line a probe, then a summary"
 json\:"The record"))' \
@@ -58,6 +60,8 @@ json\:"The record"))' \
 _arguments "${_arguments_options[@]}" : \
 '--base=[The base\: a folder, or a hub id]:DIR_OR_ID:_default' \
 '--adapter=[The adapter\: a folder, or a hub id]:DIR_OR_ID:_default' \
+'--revision=[The base'\''s revision on the hub]:REVISION:_default' \
+'--adapter-revision=[The adapter'\''s revision on the hub]:REVISION:_default' \
 '--dtype=[What products with weights are computed in; norms, attention and the adapter stay in float32]:DTYPE:((f32\:"float32 weights, whatever the checkpoint'\''s"
 bf16\:"bfloat16 weights, float32 sums\: half the bytes of float32 weights, and faster arithmetic only on CPUs that are fast at it"))' \
 '--trace=[Write a line for every request that was answered]:FILE:_files' \
@@ -80,12 +84,32 @@ _arguments "${_arguments_options[@]}" : \
 ;;
 (inspect)
 _arguments "${_arguments_options[@]}" : \
-'--base=[The base that it was trained on\: a folder, or a hub id]:DIR_OR_ID:_default' \
+'--base=[The base that it was trained on\: a folder, or a hub id; where it is left out, the adapter'\''s own files are read alone]:DIR_OR_ID:_default' \
+'--revision=[The base'\''s revision on the hub]:REVISION:_default' \
+'--adapter-revision=[The adapter'\''s revision on the hub]:REVISION:_default' \
 '--format=[How to tell it]:FORMAT:(human json)' \
 '--threads=[Threads to compute with; as many as the machine has by default. No number depends on it]:N:_default' \
 '-h[Print help]' \
 '--help[Print help]' \
 ':adapter -- The adapter\: a folder, or a hub id:_default' \
+&& ret=0
+;;
+(verify-merge)
+_arguments "${_arguments_options[@]}" : \
+'--base=[The base\: a folder, or a hub id]:DIR_OR_ID:_default' \
+'--adapter=[The adapter that was merged\: a folder, or a hub id]:DIR_OR_ID:_default' \
+'--merged=[The merged checkpoint\: a folder, or a hub id]:DIR_OR_ID:_default' \
+'--revision=[The base'\''s revision on the hub]:REVISION:_default' \
+'--adapter-revision=[The adapter'\''s revision on the hub]:REVISION:_default' \
+'--merged-revision=[The merged checkpoint'\''s revision on the hub]:REVISION:_default' \
+'--merged-in=[What the merge was computed in, where that is coarser than what it is stored in]:DTYPE:(bf16 f16)' \
+'--prompts=[Ask about the texts of this file\: \`.jsonl\`, or \`.txt\` with one a line; sixteen of sway'\''s own where it is left out]:FILE:_default' \
+'--field=[The field of a JSON row that holds the text; \`prompt\` where it is left out]:NAME:_default' \
+'--limit=[Take the first rows of the file only]:N:_default' \
+'--format=[How to tell it]:FORMAT:(human json)' \
+'--threads=[Threads to compute with; as many as the machine has by default. No number depends on it]:N:_default' \
+'-h[Print help]' \
+'--help[Print help]' \
 && ret=0
 ;;
 (list-probes)
@@ -140,6 +164,10 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
+(verify-merge)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
 (list-probes)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
@@ -171,7 +199,8 @@ _sway_commands() {
 'run:Run a suite of probes, and say pass, fail, or can'\''t tell' \
 'score:Answer requests (JSONL in, JSONL out)' \
 'trace:Summarise a trace that \`--trace\` wrote' \
-'inspect:Tell what an adapter changes of its base, module by module, without a forward pass' \
+'inspect:Tell what an adapter holds, or changes of its base, module by module, without a forward pass' \
+'verify-merge:Tell whether a merged checkpoint answers as its base with the adapter does, within the rounding of its dtype' \
 'list-probes:List the kinds of probes' \
 'list-models:List the models and adapters that are read' \
 'completions:Print the completions of a shell' \
@@ -190,7 +219,8 @@ _sway__subcmd__help_commands() {
 'run:Run a suite of probes, and say pass, fail, or can'\''t tell' \
 'score:Answer requests (JSONL in, JSONL out)' \
 'trace:Summarise a trace that \`--trace\` wrote' \
-'inspect:Tell what an adapter changes of its base, module by module, without a forward pass' \
+'inspect:Tell what an adapter holds, or changes of its base, module by module, without a forward pass' \
+'verify-merge:Tell whether a merged checkpoint answers as its base with the adapter does, within the rounding of its dtype' \
 'list-probes:List the kinds of probes' \
 'list-models:List the models and adapters that are read' \
 'completions:Print the completions of a shell' \
@@ -238,6 +268,11 @@ _sway__subcmd__help__subcmd__trace_commands() {
     local commands; commands=()
     _describe -t commands 'sway help trace commands' commands "$@"
 }
+(( $+functions[_sway__subcmd__help__subcmd__verify-merge_commands] )) ||
+_sway__subcmd__help__subcmd__verify-merge_commands() {
+    local commands; commands=()
+    _describe -t commands 'sway help verify-merge commands' commands "$@"
+}
 (( $+functions[_sway__subcmd__inspect_commands] )) ||
 _sway__subcmd__inspect_commands() {
     local commands; commands=()
@@ -267,6 +302,11 @@ _sway__subcmd__score_commands() {
 _sway__subcmd__trace_commands() {
     local commands; commands=()
     _describe -t commands 'sway trace commands' commands "$@"
+}
+(( $+functions[_sway__subcmd__verify-merge_commands] )) ||
+_sway__subcmd__verify-merge_commands() {
+    local commands; commands=()
+    _describe -t commands 'sway verify-merge commands' commands "$@"
 }
 
 if [ "$funcstack[1]" = "_sway" ]; then

@@ -491,6 +491,8 @@ impl Progress for Tally {
     fn finished(&self) {
         self.0.lock().unwrap().last_mut().expect("a file").3 = true;
     }
+    fn warn(&self, _message: &str) {}
+
     fn waiting(&self, _why: &str) {}
 }
 

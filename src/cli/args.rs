@@ -30,10 +30,12 @@ pub enum Command {
     Score(ScoreArgs),
     /// Summarise a trace that `--trace` wrote
     Trace(TraceArgs),
-    /// Tell what an adapter changes of its base, module by module, without a forward pass
+    /// Tell what an adapter holds, or changes of its base, module by module, without a forward pass
     Inspect(InspectArgs),
     /// Look at this machine: build, CPU, memory, cache and hub, and tell what to do where something is bad
     Doctor(DoctorArgs),
+    /// Tell whether a merged checkpoint answers as its base with the adapter does, within the rounding of its dtype
+    VerifyMerge(VerifyMergeArgs),
     /// List the kinds of probes
     ListProbes(ListProbesArgs),
     /// List the models and adapters that are read
@@ -53,6 +55,8 @@ pub struct RunArgs {
     /// Probe this adapter instead of the suite's: a folder, or a hub id
     #[arg(long, value_name = "DIR_OR_ID")]
     pub adapter: Option<String>,
+    #[command(flatten)]
+    pub revisions: Revisions,
     /// What goes to stdout
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub format: Format,
@@ -91,6 +95,17 @@ pub struct RunArgs {
     pub quiet: bool,
 }
 
+/// Which versions of models on the hub are meant: a branch, a tag, or a commit.
+#[derive(Debug, ClapArgs)]
+pub struct Revisions {
+    /// The base's revision on the hub
+    #[arg(long, value_name = "REVISION")]
+    pub revision: Option<String>,
+    /// The adapter's revision on the hub
+    #[arg(long, value_name = "REVISION")]
+    pub adapter_revision: Option<String>,
+}
+
 /// What `run` writes to stdout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {
@@ -113,6 +128,8 @@ pub struct ScoreArgs {
     /// The adapter: a folder, or a hub id
     #[arg(long, value_name = "DIR_OR_ID")]
     pub adapter: Option<String>,
+    #[command(flatten)]
+    pub revisions: Revisions,
     /// What products with weights are computed in; norms, attention and the adapter stay in float32
     #[arg(long, value_enum, default_value_t = Dtype::F32)]
     pub dtype: Dtype,
@@ -168,9 +185,11 @@ pub struct InspectArgs {
     /// The adapter: a folder, or a hub id
     #[arg(value_name = "ADAPTER")]
     pub adapter: String,
-    /// The base that it was trained on: a folder, or a hub id
+    /// The base that it was trained on: a folder, or a hub id; where it is left out, the adapter's own files are read alone
     #[arg(long, value_name = "DIR_OR_ID")]
-    pub base: String,
+    pub base: Option<String>,
+    #[command(flatten)]
+    pub revisions: Revisions,
     /// How to tell it
     #[arg(long, value_enum, default_value_t = ListFormat::Human)]
     pub format: ListFormat,
@@ -184,6 +203,46 @@ pub struct DoctorArgs {
     /// Send nothing: neither the hub nor the token is tried out
     #[arg(long)]
     pub offline: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct VerifyMergeArgs {
+    /// The base: a folder, or a hub id
+    #[arg(long, value_name = "DIR_OR_ID")]
+    pub base: String,
+    /// The adapter that was merged: a folder, or a hub id
+    #[arg(long, value_name = "DIR_OR_ID")]
+    pub adapter: String,
+    /// The merged checkpoint: a folder, or a hub id
+    #[arg(long, value_name = "DIR_OR_ID")]
+    pub merged: String,
+    #[command(flatten)]
+    pub revisions: Revisions,
+    /// The merged checkpoint's revision on the hub
+    #[arg(long, value_name = "REVISION")]
+    pub merged_revision: Option<String>,
+    /// What the merge was computed in, where that is coarser than what it is stored in
+    #[arg(long, value_enum, value_name = "DTYPE")]
+    pub merged_in: Option<MergedIn>,
+    /// Ask about the texts of this file: `.jsonl`, or `.txt` with one a line; sixteen of sway's own where it is left out
+    #[arg(long, value_name = "FILE")]
+    pub prompts: Option<String>,
+    /// The field of a JSON row that holds the text; `prompt` where it is left out
+    #[arg(long, value_name = "NAME", requires = "prompts")]
+    pub field: Option<String>,
+    /// Take the first rows of the file only
+    #[arg(long, value_name = "N", requires = "prompts")]
+    pub limit: Option<NonZeroUsize>,
+    /// How to tell it
+    #[arg(long, value_enum, default_value_t = ListFormat::Human)]
+    pub format: ListFormat,
+}
+
+/// What a merge can have been computed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum MergedIn {
+    Bf16,
+    F16,
 }
 
 #[derive(Debug, ClapArgs)]

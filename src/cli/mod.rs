@@ -12,7 +12,9 @@ mod progress;
 mod run;
 mod score;
 mod score_line;
+mod source;
 mod trace;
+mod verify_merge;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -52,6 +54,7 @@ fn dispatch(args: Args) -> Result<Exit, Failure> {
         Command::Trace(args) => trace::trace(&args),
         Command::Inspect(args) => inspect::inspect(&args),
         Command::Doctor(args) => doctor::doctor(&args),
+        Command::VerifyMerge(args) => verify_merge::verify_merge(&args),
         Command::ListProbes(args) => list_probes::list(&args),
         Command::ListModels(args) => list_models::list(&args),
         Command::Completions(args) => completions::print(&args),

@@ -1,5 +1,6 @@
 //! Progress on stderr, where that is a terminal.
 
+use std::io::Write;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -124,6 +125,16 @@ impl Progress for Downloads {
                 bar.finish_and_clear();
             }
         });
+    }
+
+    fn warn(&self, message: &str) {
+        let text = format!("warning: {message}");
+        if self.all.is_hidden() {
+            // Where stderr is gone, there is nobody to be warned.
+            let _ = writeln!(anstream::stderr(), "{text}");
+        } else {
+            let _ = self.all.println(text);
+        }
     }
 
     fn waiting(&self, why: &str) {

@@ -8,12 +8,13 @@ use std::sync::Arc;
 
 use anyhow::Context;
 
-use super::args::{Format, RunArgs};
+use super::args::{Format, Revisions, RunArgs};
 use super::exit::{Exit, Failure, OrExit};
 use super::interrupt_flag;
 use super::output::{Output, TraceOutput, spelling, stdout_style, width, write_stdout};
 use super::progress::Bars;
-use crate::engine::{self, EngineError, Loaded, Source};
+use super::source::source;
+use crate::engine::{self, EngineError, Loaded};
 use crate::model::hub::Progress;
 use crate::record::{Event, RunRecord, Verdict};
 use crate::report::{html, json, jsonl, junit, markdown, terminal};
@@ -96,14 +97,18 @@ fn load(plan: &Plan, progress: &Arc<dyn Progress>) -> Result<Loaded, Failure> {
     engine::load(&plan.sources, progress).context(what).or_exit(Exit::Input)
 }
 
-/// `--base` and `--adapter` take the place of the suite's; their paths are relative to the working folder.
+/// `--base`, `--adapter` and their revisions take the place of the suite's; paths are relative to the working folder.
 fn replace_models(args: &RunArgs, plan: &mut Plan) -> Result<(), Failure> {
-    let source = |name: &String| Source { name: name.clone(), revision: None, relative_to: PathBuf::new() };
+    let Revisions { revision, adapter_revision } = &args.revisions;
     if let Some(base) = &args.base {
-        plan.sources.base = source(base);
+        plan.sources.base = source(base, revision.as_ref());
+    } else if revision.is_some() {
+        plan.sources.base.revision.clone_from(revision);
     }
     if let Some(adapter) = &args.adapter {
-        plan.sources.adapter = Some(source(adapter));
+        plan.sources.adapter = Some(source(adapter, adapter_revision.as_ref()));
+    } else if let (Some(adapter), Some(_)) = (&mut plan.sources.adapter, adapter_revision) {
+        adapter.revision.clone_from(adapter_revision);
     }
     if plan.sources.adapter.is_none() {
         let message =

@@ -10,13 +10,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
-use super::args::{Dtype, ScoreArgs};
+use super::args::{Dtype, Revisions, ScoreArgs};
 use super::exit::{Exit, Failure, OrExit};
 use super::interrupt_flag;
 use super::output::{Output, TraceOutput, spelling};
 use super::progress::Bars;
 use super::score_line::{Line, answer_line, error_line, read_line};
-use crate::engine::{self, Engine, EngineError, NullDraws, Precision, Question, Reply, Source, Sources};
+use super::source::source;
+use crate::engine::{self, Engine, EngineError, NullDraws, Precision, Question, Reply, Sources};
 use crate::model::hub::Progress;
 
 /// Lines of one window: what is answered together, and so can share its work.
@@ -117,9 +118,13 @@ fn precision(dtype: Dtype) -> Result<Precision, Failure> {
 }
 
 fn load(args: &ScoreArgs, precision: Precision) -> Result<Engine, Failure> {
-    let source = |name: &String| Source { name: name.clone(), revision: None, relative_to: PathBuf::new() };
-    let sources =
-        Sources { base: source(&args.base), adapter: args.adapter.as_ref().map(source), nulls: NullDraws::Matched, precision };
+    let Revisions { revision, adapter_revision } = &args.revisions;
+    let sources = Sources {
+        base: source(&args.base, revision.as_ref()),
+        adapter: args.adapter.as_ref().map(|adapter| source(adapter, adapter_revision.as_ref())),
+        nulls: NullDraws::Matched,
+        precision,
+    };
     let bars = Bars::new(&args.base, false);
     let downloads: Arc<dyn Progress> = Arc::new(bars.downloads());
     let loaded = engine::load(&sources, &downloads).with_context(|| format!("can't load {}", args.base)).or_exit(Exit::Input)?;

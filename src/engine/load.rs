@@ -1,10 +1,12 @@
 //! From names to an engine.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::{CacheLimits, Engine};
 use crate::model::hub::{Progress, Wanted};
+use crate::model::memory::{Memory, Need};
 use crate::model::{Located, Model, ModelError, NullKind};
 pub use crate::model::{Precision, Source};
 use crate::record::{AdapterInfo, BaseInfo, ModuleLiveness};
@@ -35,7 +37,7 @@ pub struct Loaded {
     pub adapter: Option<AdapterInfo>,
     /// Tensors of the adapter, all of them consumed.
     pub adapter_tensors: usize,
-    model: Model,
+    pub(super) model: Model,
 }
 
 impl Loaded {
@@ -44,6 +46,11 @@ impl Loaded {
         let norms = self.model.module_norms().into_iter();
         norms.map(|norm| ModuleLiveness { module: norm.module, relative_norm: norm.relative }).collect()
     }
+}
+
+/// An adapter of whatever size is small beside its base.
+fn is_whole_model(dir: &Path) -> bool {
+    dir.join("config.json").exists() && !dir.join("adapter_config.json").exists()
 }
 
 /// Loads the models, from folders or through the hub.
@@ -56,6 +63,13 @@ pub fn load(sources: &Sources, progress: &Arc<dyn Progress>) -> Result<Loaded, M
         NullDraws::Matched => NullKind::Matched,
         NullDraws::Init => NullKind::Init,
     };
+    let dirs: Vec<&Path> = std::iter::once(&base).chain(&adapter).map(|located| located.dir.as_path()).collect();
+    let models: Vec<&Path> = dirs.iter().copied().filter(|dir| is_whole_model(dir)).collect();
+    if let Some(memory) = Memory::now()
+        && let Some(warning) = Need::of(&models, sources.precision)?.check(memory, sources.precision)?
+    {
+        progress.warn(&warning);
+    }
     let model = Model::load(&base.dir, adapter.as_ref().map(|located| located.dir.as_path()), nulls, sources.precision)?;
     let base = BaseInfo {
         source: sources.base.name.clone(),

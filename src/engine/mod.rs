@@ -7,6 +7,7 @@ mod backend;
 mod cache;
 mod key;
 mod load;
+mod merge;
 mod meter;
 mod trace;
 
@@ -20,6 +21,7 @@ use std::time::Duration;
 pub use backend::Backend;
 pub use cache::{CacheError, CacheLimits};
 pub use load::{Loaded, NullDraws, Precision, Source, Sources, load};
+pub use merge::{Compared, Grid, LoadedMerge, MergeSources, Outcome, OwnFile, Tally, load_merge};
 pub use trace::Trace;
 
 use cache::{Cached, ResponseCache};

@@ -105,6 +105,18 @@ impl Norm {
         self.weight.as_slice().iter().chain(bias).copied().map(f64::from)
     }
 
+    /// Weights and biases as a checkpoint stores them.
+    pub fn saved(&self, kind: NormKind) -> (Vec<f64>, Option<Vec<f64>>) {
+        let of = |weight: &Weight| weight.as_slice().iter().copied().map(f64::from).collect::<Vec<f64>>();
+        let mut weight = of(&self.weight);
+        if kind == NormKind::RmsPlusOne {
+            for weight in &mut weight {
+                *weight -= 1.0;
+            }
+        }
+        (weight, self.bias.as_ref().map(of))
+    }
+
     /// A part of the way to another norm.
     pub fn towards(&self, other: &Self, lambda: f64) -> Self {
         let between = |from: &Weight, to: &Weight| {

@@ -12,6 +12,7 @@ use super::kernel::add::add;
 use super::kernel::aligned::Aligned;
 use super::kernel::exp::exp;
 use super::linear::{Function, Input, Linear, Products, Scratch, Target};
+use super::matrix::Matrix;
 
 /// The weights of a block, and how they are used.
 pub enum FeedForward {
@@ -102,6 +103,19 @@ impl FeedForward {
             }
             _ => true,
         }
+    }
+
+    /// The weights that are no sites: the router's and the experts', with what they are called within their layer.
+    pub fn expert_weights(&self) -> Vec<(String, &Matrix)> {
+        let Self::Experts(experts) = self else { return Vec::new() };
+        let mut weights = vec![("router".to_owned(), &experts.router.weight)];
+        for (index, block) in experts.blocks.iter().enumerate() {
+            if let Self::Gated { gate, up, down, .. } = block {
+                let of = [("gate", gate), ("up", up), ("down", down)];
+                weights.extend(of.map(|(name, linear)| (format!("experts.{index}.{name}"), &linear.weight)));
+            }
+        }
+        weights
     }
 
     fn same_weights(&self, other: &Self) -> bool {

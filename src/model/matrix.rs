@@ -6,6 +6,7 @@ use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
 use half::{bf16, f16};
 use rayon::prelude::*;
 
+use super::merge::Grid;
 use super::weights::Data;
 
 /// What products compute in. Sums are float32 in both.
@@ -172,6 +173,15 @@ impl Matrix {
         let values = rows.start * self.cols..rows.end * self.cols;
         let rounded = self.rounded.as_ref().map(|rounded| rounded.part(values.clone()));
         Self { rows: rows.len(), cols: self.cols, exact: self.exact.part(values), rounded }
+    }
+
+    /// The numbers that the checkpoint's dtype can hold.
+    pub fn grid(&self) -> Grid {
+        match self.exact {
+            Stored::F32(_) => Grid::F32,
+            Stored::F16(_) => Grid::F16,
+            Stored::Bf16(_) => Grid::Bf16,
+        }
     }
 
     /// Some rows in float32, `(rows.len(), cols)`, after rounding where products compute in bf16.

@@ -1,6 +1,13 @@
-//! Memory as far as this process may use it.
+//! What loading a model takes, beside what there is: told before anything is read.
 
+use std::path::Path;
+
+use safetensors::tensor::Dtype;
 use sysinfo::{CGroupLimits, Pid, ProcessRefreshKind, ProcessesToUpdate, System};
+
+use super::error::ModelError;
+use super::matrix::Precision;
+use super::weights::Tensors;
 
 /// Memory in bytes, as far as this process may use it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,11 +46,101 @@ fn limits(system: &mut System) -> Option<CGroupLimits> {
     system.process(own).and_then(sysinfo::Process::cgroup_limits).or_else(|| system.cgroup_limits())
 }
 
+/// What a model takes, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Need {
+    /// Of the process's own: weights that are not computed with as they lie in their files.
+    pub own: u64,
+    /// Weights that are read where their files are mapped: they may leave the memory, and are then read from the disk again.
+    pub mapped: u64,
+}
+
+/// Beside the weights: rows under way, what is kept between passes, the tokenizer.
+const BESIDE: u64 = 512 << 20;
+
+impl Need {
+    /// Of the checkpoints in these folders, by their headers.
+    pub fn of(models: &[&Path], precision: Precision) -> Result<Self, ModelError> {
+        let mut need = Self::default();
+        for dir in models {
+            let tensors = Tensors::open_model(dir)?;
+            for (dtype, bytes) in tensors.sizes() {
+                match (precision, dtype) {
+                    // Rounded once, into memory of its own.
+                    (Precision::Bf16, Dtype::F32) => need.own += bytes / 2,
+                    (Precision::Bf16, Dtype::F16) => need.own += bytes,
+                    _ => need.mapped += bytes,
+                }
+            }
+        }
+        Ok(need)
+    }
+
+    /// Refuses what can't be held, and gives a warning for what can be had only from the disk, over and over.
+    pub fn check(self, memory: Memory, precision: Precision) -> Result<Option<String>, ModelError> {
+        let Self { own, mapped } = self;
+        let (total, available) = (gigabytes(memory.total), gigabytes(memory.available));
+        if own > 0 && own + BESIDE > memory.available {
+            return Err(ModelError::Unsupported(format!(
+                "computing in {} takes {} of memory for the rounded weights, and {available} of {total} are available\nhint: in float32 (leave `dtype` out) the weights are read where they lie; a checkpoint saved in bfloat16 needs no rounding",
+                precision.name(),
+                gigabytes(own + BESIDE)
+            )));
+        }
+        if own + mapped + BESIDE > memory.available {
+            return Ok(Some(format!(
+                "the weights take {}, and {available} of {total} of memory are available: what does not fit is read from the disk again in every pass, which is slow",
+                gigabytes(own + mapped)
+            )));
+        }
+        Ok(None)
+    }
+}
+
+/// `16.1 GB`, of 10⁹ bytes.
+fn gigabytes(bytes: u64) -> String {
+    format!("{:.1} GB", bytes as f64 / 1e9)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const MACHINE: Memory = Memory { total: 64, available: 60 };
+    const GB: u64 = 1_000_000_000;
+    const MACHINE: Memory = Memory { total: 24 * GB, available: 20 * GB };
+
+    #[test]
+    fn what_fits_is_not_spoken_of() {
+        let need = Need { own: 0, mapped: 16 * GB };
+        assert!(matches!(need.check(MACHINE, Precision::F32), Ok(None)));
+        let need = Need { own: 8 * GB, mapped: 8 * GB };
+        assert!(matches!(need.check(MACHINE, Precision::Bf16), Ok(None)));
+    }
+
+    #[test]
+    fn mapped_weights_that_do_not_fit_are_a_warning_with_both_figures() {
+        let warning = Need { own: 0, mapped: 32 * GB }.check(MACHINE, Precision::F32).unwrap().unwrap();
+        assert!(warning.contains("take 32.0 GB, and 20.0 GB of 24.0 GB of memory are available"), "{warning}");
+    }
+
+    #[test]
+    fn weights_that_must_be_held_and_can_not_be_are_refused() {
+        let told = Need { own: 20 * GB, mapped: 0 }.check(MACHINE, Precision::Bf16).unwrap_err().to_string();
+        assert!(told.contains("takes 20.5 GB of memory for the rounded weights, and 20.0 GB of 24.0 GB are available"), "{told}");
+        assert!(told.contains("hint: in float32"), "{told}");
+    }
+
+    #[test]
+    fn a_checkpoints_need_is_told_by_its_headers() {
+        let golden = |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens").join(name).join("base");
+        let need = |name: &str, precision| Need::of(&[&golden(name)], precision).unwrap();
+        let f32 = need("llama_default", Precision::F32);
+        assert!(f32.own == 0 && f32.mapped > 0);
+        assert_eq!(need("llama_default", Precision::Bf16), Need { own: f32.mapped / 2, mapped: 0 });
+        let f16 = need("llama_sharded_f16", Precision::F32).mapped;
+        assert_eq!(need("llama_sharded_f16", Precision::Bf16), Need { own: f16, mapped: 0 });
+        assert_eq!(need("llama_bf16", Precision::Bf16), need("llama_bf16", Precision::F32));
+    }
 
     #[test]
     fn this_machine_has_some() {
@@ -54,9 +151,10 @@ mod tests {
     #[test]
     fn the_pages_of_files_are_no_memory_in_use() {
         let limits = |total_memory, rss| CGroupLimits { total_memory, free_memory: 0, free_swap: 0, rss };
-        assert_eq!(MACHINE.within(&limits(8, 3)), Memory { total: 8, available: 5 });
-        assert_eq!(MACHINE.within(&limits(62, 1)), Memory { total: 62, available: 60 }, "the machine has no more");
-        assert_eq!(MACHINE.within(&limits(64, 1)), MACHINE, "no limit");
-        assert_eq!(MACHINE.within(&limits(0, 0)), MACHINE, "not told");
+        let of = |limits| MACHINE.within(&limits);
+        assert_eq!(of(limits(8 * GB, 3 * GB)), Memory { total: 8 * GB, available: 5 * GB });
+        assert_eq!(of(limits(23 * GB, GB)), Memory { total: 23 * GB, available: 20 * GB }, "the machine has no more");
+        assert_eq!(of(limits(24 * GB, GB)), MACHINE, "no limit");
+        assert_eq!(of(limits(0, 0)), MACHINE, "not told");
     }
 }

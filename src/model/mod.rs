@@ -6,7 +6,7 @@
 //! - `weights`, `tokenizer`: what they hold. `site`: a linear layer; `adapter`: what becomes of it, whatever the kind.
 //! - `job`: what is asked of tokens; `trie`, `plan`, `pages`: each prefix once, pass after pass; `rows`: the rows of a pass.
 //! - `decoder`, `group`, `linear`, `feed_forward`, `matrix`, `forward`, `kernel`: what a pass computes; `readout`, `sampling`: from its rows to numbers.
-//! - `score`, `generate`: jobs to answers.
+//! - `score`, `generate`: jobs to answers. [`merge`]: a checkpoint that an adapter was merged into.
 //! - [`machine`], [`memory`], [`rate`]: what there is to compute on, and how fast that is.
 
 mod adapter;
@@ -29,6 +29,7 @@ mod linear;
 pub mod machine;
 mod matrix;
 pub mod memory;
+pub mod merge;
 mod pages;
 mod plan;
 pub mod rate;
@@ -44,13 +45,15 @@ mod source;
 pub mod support;
 mod tokenizer;
 mod trie;
+#[doc(hidden)]
+pub mod untrusted;
 mod weights;
 
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-pub use adapter::NullKind;
+pub use adapter::{NullKind, Outline, OutlinedModule};
 pub use batch::{Batch, Done, Tell};
 pub use busy::Busy;
 pub use error::ModelError;
@@ -78,8 +81,9 @@ use weights::Tensors;
 
 use crate::request::{Scale, View};
 
-/// Views whose updates are kept: each null adapter is as large as the real one.
-const VIEWS_KEPT: NonZeroUsize = NonZeroUsize::new(32).unwrap();
+/// Most views whose updates are kept, and most bytes that they may take together.
+const VIEWS_KEPT: usize = 32;
+const VIEWS_BYTES: u64 = 2 << 30;
 
 /// Logits of distributions held whole at once, in values (16 MiB).
 const HELD_VALUES: usize = 4 << 20;
@@ -164,6 +168,7 @@ impl Model {
             tokenizer_digest: tokenizer.digest.clone(),
             chat_template: chat.as_ref().map(|chat| chat.digest.clone()),
         };
+        let kept = views_kept(adapter.as_ref());
         Ok(Self {
             decoder: Arc::new(decoder),
             tokenizer: Arc::new(tokenizer),
@@ -172,7 +177,7 @@ impl Model {
             null_kind,
             precision,
             eos,
-            updates: Arc::new(Mutex::new(LruCache::new(VIEWS_KEPT))),
+            updates: Arc::new(Mutex::new(LruCache::new(kept))),
             scratch: Arc::default(),
             base: facts,
         })
@@ -223,6 +228,16 @@ impl Model {
             of(&decoder.norm_paths[slot], norm.distance(base), base.length())
         });
         tables.chain(sites).chain(norms).collect()
+    }
+
+    /// Tokens in the vocabulary.
+    pub fn vocab_size(&self) -> usize {
+        self.decoder.shape.vocab
+    }
+
+    /// The tokens that end a text.
+    pub fn ends(&self) -> &[u32] {
+        &self.eos
     }
 
     /// Positions in the model's context.
@@ -338,6 +353,13 @@ fn effective(view: View) -> View {
     }
 }
 
+/// How many views' updates are kept: each null adapter is as large as the real one.
+fn views_kept(adapter: Option<&Adapter>) -> NonZeroUsize {
+    let bytes = adapter.map_or(1, |adapter| adapter.parameters.saturating_mul(4)).max(1);
+    let kept = usize::try_from(VIEWS_BYTES / bytes).unwrap_or(VIEWS_KEPT).clamp(2, VIEWS_KEPT);
+    NonZeroUsize::new(kept).unwrap_or(NonZeroUsize::MIN)
+}
+
 /// Content digest of the config and the weights: a rope changed in place is another base.
 fn base_digest(config: &Path, tensors: &Tensors) -> Result<String, ModelError> {
     let mut hasher = blake3::Hasher::new();
@@ -365,16 +387,21 @@ fn end_tokens(dir: &Path, tokenizer: &Tokenizer) -> Result<Vec<u32>, ModelError>
         if !path.exists() {
             continue;
         }
-        let ids: Option<Value> = Fields::read(&path)?.take("eos_token_id");
-        let id = |value: &Value| value.as_u64().and_then(|id| u32::try_from(id).ok());
-        let ends = match &ids {
-            None => continue,
-            Some(Value::Array(ids)) => ids.iter().map(id).collect(),
-            Some(one) => id(one).map(|id| vec![id]),
-        };
-        return ends.ok_or_else(|| {
-            ModelError::invalid(&path, format!("`eos_token_id` is {}, which is no token id", ids.unwrap_or_default()))
-        });
+        if let Some(ends) = end_tokens_of(&path)? {
+            return Ok(ends);
+        }
     }
     Ok(["<|endoftext|>", "</s>", "<|im_end|>"].iter().filter_map(|token| tokenizer.id(token)).collect())
+}
+
+/// A file's `eos_token_id`: a token, or several.
+fn end_tokens_of(path: &Path) -> Result<Option<Vec<u32>>, ModelError> {
+    let Some(ids) = Fields::read(path)?.take("eos_token_id") else { return Ok(None) };
+    let id = |value: &Value| value.as_u64().and_then(|id| u32::try_from(id).ok());
+    let ends = match &ids {
+        Value::Array(ids) => ids.iter().map(id).collect(),
+        one => id(one).map(|id| vec![id]),
+    };
+    let wrong = || ModelError::invalid(path, format!("`eos_token_id` is {ids}, which is no token id"));
+    ends.map(Some).ok_or_else(wrong)
 }

@@ -219,6 +219,11 @@ impl Tensors {
         self.entries.get(name).map(|entry| entry.shape.as_slice())
     }
 
+    /// The dtype of each tensor, and its bytes.
+    pub fn sizes(&self) -> impl Iterator<Item = (Dtype, u64)> {
+        self.entries.values().map(|entry| (entry.dtype, (entry.range.1 - entry.range.0) as u64))
+    }
+
     /// Values in all tensors.
     pub fn parameters(&self) -> u64 {
         self.entries.values().map(|entry| entry.shape.iter().product::<usize>() as u64).sum()

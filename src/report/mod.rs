@@ -12,6 +12,7 @@
 //! | [`json`], [`jsonl`] | scripts |
 //! | [`trace`] | the summary of a trace |
 //! | [`doctor`] | what `sway doctor` found |
+//! | [`merge`] | what `verify-merge` found |
 
 pub mod doctor;
 pub mod html;
@@ -19,6 +20,7 @@ pub mod json;
 pub mod jsonl;
 pub mod junit;
 pub mod markdown;
+pub mod merge;
 pub mod terminal;
 pub mod trace;
 

@@ -13,7 +13,7 @@ const ASKER: &str = "liveness";
 
 /// Units in the last place, of the largest log-probability, by which float32 sums in another order differ: what a move must
 /// exceed to be one. (PyTorch and sway differ by half as much on the goldens.)
-const ROUNDING_UNITS: f64 = 32.0;
+pub(super) const ROUNDING_UNITS: f64 = 32.0;
 
 /// Looks at the adapter's norms, and at whether it moves the logits by more than the noise floor: between computations in float32
 /// that is what rounding does, and in bf16 its error against float32.
@@ -134,7 +134,7 @@ fn noise_floor(engine: &mut Engine, prompts: &[Prompt], vocab_size: usize) -> Re
 }
 
 /// Log-probabilities by token id, of a reply that lists them all.
-fn logprobs(reply: Option<&Reply>) -> Option<Vec<f64>> {
+pub(super) fn logprobs(reply: Option<&Reply>) -> Option<Vec<f64>> {
     let Some(Ok(Answer::NextTokenDist(dist))) = reply else { return None };
     let mut logprobs = vec![0.0; dist.vocab_size];
     for (id, logprob) in dist.token_ids.iter().zip(&dist.logprobs) {
@@ -144,7 +144,7 @@ fn logprobs(reply: Option<&Reply>) -> Option<Vec<f64>> {
 }
 
 /// The largest change of a centred log-probability, as the move of an adapter is measured.
-fn largest_change(of: &[f64], from: &[f64]) -> f64 {
+pub(super) fn largest_change(of: &[f64], from: &[f64]) -> f64 {
     let changes = || of.iter().zip(from).map(|(of, from)| of - from);
     let mean = changes().sum::<f64>() / of.len() as f64;
     changes().fold(0.0, |largest, change| largest.max((change - mean).abs()))

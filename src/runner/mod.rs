@@ -1,11 +1,13 @@
 //! A suite's probes taken through one engine.
 //!
 //! `plan` reads and checks everything that can be checked before a model is loaded; `liveness` asks whether the adapter
-//! does anything; `run` carries questions and answers, window by window, for all probes together; `gate` decides.
+//! does anything; `run` carries questions and answers, window by window, for all probes together; `gate` decides. [`merge`] has no suite:
+//! it holds a merged checkpoint against its base and adapter.
 
 mod gate;
 mod kinds;
 mod liveness;
+pub mod merge;
 mod plan;
 mod run;
 mod templates;

@@ -244,7 +244,7 @@ fn sources(suite: &Suite, dir: &Path, diagnostics: &mut Diagnostics) -> Option<S
 
 /// Opens the files that probes name, relative to the suite's.
 pub struct Files {
-    dir: PathBuf,
+    pub(super) dir: PathBuf,
 }
 
 impl OpenRows for Files {

@@ -67,6 +67,27 @@ fn the_report_names_the_commit_of_a_base_from_the_hub() {
 }
 
 #[test]
+fn a_revision_can_be_asked_for_without_a_suite_and_in_its_place() {
+    let world = World::new();
+    let server = HubServer::serve(REPO, NEWER, Path::new("/nonexistent"));
+    server.push("v1.0", COMMIT, &Path::new(ROOT).join(BASE));
+    let run = suite(&world, &format!("base = '{REPO}'\nadapter = '{ROOT}/{HEALTHY}'"));
+    let adapter = format!("{ROOT}/{HEALTHY}");
+    for args in [
+        vec!["run", run.as_str(), "--revision", "v1.0", "--format", "json"],
+        vec!["run", run.as_str(), "--base", REPO, "--revision", "v1.0", "--format", "json"],
+        vec!["inspect", adapter.as_str(), "--base", REPO, "--revision", "v1.0", "--format", "json"],
+    ] {
+        let output = online(&world, &server, &args).output().unwrap();
+        assert_eq!(record(&output)["base"]["commit"], COMMIT, "{args:?}");
+    }
+    let scored = online(&world, &server, &["score", "--base", REPO, "--revision", "v1.0"]).output().unwrap();
+    assert!(scored.status.success(), "{}", text(&scored.stderr));
+    let unknown = online(&world, &server, &["score", "--base", REPO, "--revision", "v2.0"]).output().unwrap();
+    assert_eq!(unknown.status.code(), Some(4));
+}
+
+#[test]
 fn the_report_names_the_commit_of_an_adapter_from_the_hub() {
     let world = World::new();
     let server = HubServer::serve(REPO, COMMIT, &Path::new(ROOT).join(HEALTHY));

@@ -18,6 +18,7 @@ mod plain;
 mod refused_adapters;
 mod score;
 mod traces;
+mod verify_merge;
 mod world;
 
 #[cfg(unix)]

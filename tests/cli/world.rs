@@ -162,25 +162,42 @@ impl World {
 
     /// A copy of an adapter with its tensors changed.
     pub fn adapter_of(&self, adapter: &str, change: impl FnOnce(&mut BTreeMap<String, Tensor>)) -> String {
-        let from = Path::new(ROOT).join(adapter);
-        let dir = self.dir().join("adapter");
+        self.copy_of(adapter, "adapter", ["adapter_config.json", "adapter_model.safetensors"], change)
+    }
+
+    /// A copy of a checkpoint's config and weights, with its tensors changed.
+    pub fn checkpoint_of(&self, checkpoint: &str, name: &str, change: impl FnOnce(&mut BTreeMap<String, Tensor>)) -> String {
+        self.copy_of(checkpoint, name, ["config.json", "model.safetensors"], change)
+    }
+
+    fn copy_of(
+        &self,
+        from: &str,
+        name: &str,
+        [config, weights]: [&str; 2],
+        change: impl FnOnce(&mut BTreeMap<String, Tensor>),
+    ) -> String {
+        let from = Path::new(ROOT).join(from);
+        let dir = self.dir().join(name);
         fs::create_dir(&dir).unwrap();
-        fs::copy(from.join("adapter_config.json"), dir.join("adapter_config.json")).unwrap();
-        let bytes = fs::read(from.join("adapter_model.safetensors")).unwrap();
-        let mut tensors: BTreeMap<String, Tensor> = SafeTensors::deserialize(&bytes)
-            .unwrap()
-            .iter()
-            .map(|(name, view)| {
-                (name.to_owned(), Tensor { dtype: view.dtype(), shape: view.shape().to_vec(), bytes: view.data().to_vec() })
-            })
-            .collect();
+        fs::copy(from.join(config), dir.join(config)).unwrap();
+        let mut tensors = tensors(&from.join(weights));
         change(&mut tensors);
         let views = tensors
             .iter()
             .map(|(name, tensor)| (name, TensorView::new(tensor.dtype, tensor.shape.clone(), &tensor.bytes).unwrap()));
-        fs::write(dir.join("adapter_model.safetensors"), safetensors::serialize(views, None).unwrap()).unwrap();
+        fs::write(dir.join(weights), safetensors::serialize(views, None).unwrap()).unwrap();
         dir.to_str().unwrap().to_owned()
     }
+}
+
+/// The tensors of a file, by name.
+pub fn tensors(file: &Path) -> BTreeMap<String, Tensor> {
+    let bytes = fs::read(file).unwrap();
+    let read = SafeTensors::deserialize(&bytes).unwrap();
+    let tensor =
+        |view: &TensorView<'_>| Tensor { dtype: view.dtype(), shape: view.shape().to_vec(), bytes: view.data().to_vec() };
+    read.iter().map(|(name, view)| (name.to_owned(), tensor(&view))).collect()
 }
 
 /// A `delta_kl` of this name over [`PROMPTS`].
@@ -201,6 +218,46 @@ impl Tensor {
         for value in self.bytes.as_chunks_mut::<4>().0 {
             *value = (f32::from_le_bytes(*value) * by).to_le_bytes();
         }
+    }
+
+    pub fn rows(&self) -> usize {
+        self.shape[0]
+    }
+
+    /// All values.
+    pub fn values(&self) -> Vec<f32> {
+        let halves = self.bytes.as_chunks::<2>().0.iter().map(|bytes| u16::from_le_bytes(*bytes));
+        match self.dtype {
+            Dtype::F32 => self.bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),
+            Dtype::BF16 => halves.map(|bits| half::bf16::from_bits(bits).to_f32()).collect(),
+            Dtype::F16 => halves.map(|bits| half::f16::from_bits(bits).to_f32()).collect(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Other values in the tensor's dtype.
+    pub fn replace(&mut self, values: &[f32]) {
+        assert_eq!(values.len(), self.shape.iter().product::<usize>());
+        self.bytes = match self.dtype {
+            Dtype::F32 => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+            Dtype::BF16 => values.iter().flat_map(|value| half::bf16::from_f32(*value).to_le_bytes()).collect(),
+            Dtype::F16 => values.iter().flat_map(|value| half::f16::from_f32(*value).to_le_bytes()).collect(),
+            other => panic!("{other:?}"),
+        };
+    }
+
+    /// The same values in another dtype.
+    pub fn cast(&mut self, dtype: Dtype) {
+        let values = self.values();
+        self.dtype = dtype;
+        self.replace(&values);
+    }
+
+    /// Rows of zeros after the last.
+    pub fn grow(&mut self, rows: usize) {
+        let row = self.bytes.len() / self.shape[0];
+        self.shape[0] += rows;
+        self.bytes.resize(self.bytes.len() + rows * row, 0);
     }
 
     /// Overwrites one value of a float32 tensor.

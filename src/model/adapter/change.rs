@@ -123,30 +123,52 @@ impl Change {
         }
     }
 
+    /// ‖W' − W‖, Frobenius, of a change that does not depend on W: `(outputs, inputs)`.
+    pub fn own_norm(&self, [outputs, inputs]: [usize; 2]) -> f64 {
+        debug_assert!(self.rows.is_none() && self.columns.is_none());
+        match (&self.low, &self.dense) {
+            (Some(low), None) => low.norm(),
+            (_, Some(dense)) => {
+                debug_assert!(self.low.is_none() && (dense.matrix.rows, dense.matrix.cols) == (outputs, inputs));
+                dense.factor.abs() * dense.matrix.norm()
+            }
+            (None, None) => 0.0,
+        }
+    }
+
     /// The sum of squares of one row of W' − W.
     fn row_norm(&self, weight: &Matrix, row: usize) -> f64 {
-        let (mut scratch, mut other) = (Vec::new(), Vec::new());
-        let of_base = weight.rows(row..row + 1, Precision::F32, &mut scratch);
-        let of_dense = self.dense.as_ref().map(|dense| dense.matrix.rows(row..row + 1, Precision::F32, &mut other));
-        let by_row = self.rows.as_ref().map_or(1.0, |rows| f64::from(rows.as_slice()[row]));
-        let mut sum = 0.0;
-        for column in 0..weight.cols {
-            let by_column = self.columns.as_ref().map_or(1.0, |columns| f64::from(columns.as_slice()[column]));
-            let mut change =
-                (self.dense.as_ref().map_or(1.0, |dense| dense.base) * by_row * by_column - 1.0) * f64::from(of_base[column]);
-            if let (Some(dense), Some(values)) = (&self.dense, of_dense) {
-                change += dense.factor * f64::from(values[column]);
+        let mut difference = Vec::new();
+        self.difference(weight, row, &mut difference);
+        difference.iter().map(|change| change * change).sum()
+    }
+
+    /// One row of W' − W, `(in)`, in float64.
+    pub fn difference(&self, weight: &Matrix, row: usize, difference: &mut Vec<f64>) {
+        let mut scratch = Vec::new();
+        difference.clear();
+        difference.resize(weight.cols, 0.0);
+        if self.dense.is_some() || self.rows.is_some() || self.columns.is_some() {
+            let of_base = weight.rows(row..row + 1, Precision::F32, &mut scratch);
+            let by_row = self.rows.as_ref().map_or(1.0, |rows| f64::from(rows.as_slice()[row]));
+            let factor = self.dense.as_ref().map_or(1.0, |dense| dense.base) * by_row;
+            for (column, (change, base)) in difference.iter_mut().zip(of_base).enumerate() {
+                let by_column = self.columns.as_ref().map_or(1.0, |columns| f64::from(columns.as_slice()[column]));
+                *change = (factor * by_column - 1.0) * f64::from(*base);
             }
-            if let Some(low) = &self.low {
-                let rank = low.a.rows;
-                let b = &low.b.as_slice()[row * rank..(row + 1) * rank];
-                let product: f64 =
-                    (0..rank).map(|r| f64::from(b[r]) * f64::from(low.a.as_slice()[r * low.a.cols + column])).sum();
-                change += low.scale * product;
-            }
-            sum += change * change;
         }
-        sum
+        if let Some(dense) = &self.dense {
+            let values = dense.matrix.rows(row..row + 1, Precision::F32, &mut scratch);
+            difference.iter_mut().zip(values).for_each(|(change, value)| *change += dense.factor * f64::from(*value));
+        }
+        if let Some(low) = &self.low {
+            let rank = low.a.rows;
+            let b = &low.b.as_slice()[row * rank..(row + 1) * rank];
+            for (b, a) in b.iter().zip(low.a.as_slice().chunks(low.a.cols)) {
+                let factor = low.scale * f64::from(*b);
+                difference.iter_mut().zip(a).for_each(|(change, a)| *change += factor * f64::from(*a));
+            }
+        }
     }
 }
 

@@ -44,7 +44,7 @@ pub enum BiasesSaved {
 #[expect(clippy::struct_excessive_bools, reason = "options as peft has them, each of its own")]
 pub struct Config {
     pub kind: Kind,
-    base: Option<String>,
+    pub base: Option<String>,
     pub rank: usize,
     pub alpha: f64,
     rslora: bool,
@@ -76,6 +76,7 @@ enum Targets {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ModuleRank {
     pub rank: usize,
+    pub alpha: f64,
     pub scale: f64,
 }
 
@@ -251,6 +252,11 @@ impl Config {
         self.layers_pattern.iter().find_map(|pattern| pattern.captures(path).ok().flatten()?.get(1)?.as_str().parse().ok())
     }
 
+    /// What `AdaLoRA` multiplies its products by, over the rank that it began with.
+    pub fn adalora_scale(&self) -> f64 {
+        self.alpha / (self.rank as f64 + 1e-5)
+    }
+
     /// Rank and scaling of a module. The first pattern in the file's order decides, as in peft.
     pub fn rank_of(&self, path: &str) -> ModuleRank {
         let first =
@@ -258,7 +264,7 @@ impl Config {
         let rank = first(&self.rank_pattern).map_or(self.rank, |rank| rank as usize);
         let alpha = first(&self.alpha_pattern).unwrap_or(self.alpha);
         let divisor = if self.rslora { (rank as f64).sqrt() } else { rank as f64 };
-        ModuleRank { rank, scale: alpha / divisor }
+        ModuleRank { rank, alpha, scale: alpha / divisor }
     }
 }
 

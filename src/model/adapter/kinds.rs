@@ -162,7 +162,7 @@ impl Module<'_> {
         let a = self.take(Part::LoraA, &[rank, inputs])?;
         let b = self.take(Part::LoraB, &[outputs, rank])?;
         let a = a.as_slice().chunks(inputs).zip(e.as_slice()).flat_map(|(a, e)| a.iter().map(move |a| a * e)).collect();
-        let scale = self.config.alpha / (self.config.rank as f64 + 1e-5);
+        let scale = self.config.adalora_scale();
         Ok(LowRank { a: Weight::owned(rank, inputs, a), b, scale }.into())
     }
 

@@ -8,15 +8,17 @@ mod config;
 mod keys;
 mod kinds;
 mod null;
+mod outline;
 mod plan;
 mod vocabulary;
 mod whole;
 
 use std::collections::BTreeMap;
 
-pub use change::{Change, EmbeddingChange, LowRank};
-pub use config::{PEFT_TYPES, REFUSED};
+pub use change::{Change, Dense, EmbeddingChange, LowRank};
+pub use config::{Config as AdapterConfig, PEFT_TYPES, REFUSED};
 pub use null::{NullKind, draw};
+pub use outline::{Outline, OutlinedModule};
 
 use super::decoder::Norm;
 

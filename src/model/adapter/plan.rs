@@ -19,35 +19,55 @@ impl Adapter {
     /// Where tokens were added, the base grows by their rows: see [`vocabulary`].
     pub fn load(dir: &Path, decoder: &mut Decoder, precision: Precision) -> Result<Self, ModelError> {
         let config_path = dir.join("adapter_config.json");
-        if !config_path.exists() {
-            if dir.join("config.json").exists() {
-                return whole::load(dir, decoder, precision);
-            }
-            return Err(ModelError::missing("the adapter", dir, "adapter_config.json", &[]));
+        if !config_path.exists() && dir.join("config.json").exists() {
+            return whole::load(dir, decoder, precision);
         }
-        let config = Config::read(&config_path)?;
-        let weights = dir.join("adapter_model.safetensors");
-        if !weights.exists() {
-            let pickle = "adapter_model.bin is a pickle, which can run code when read; save the adapter with `save_pretrained(…, safe_serialization=True)`";
-            return Err(ModelError::missing("the adapter", dir, "adapter_model.safetensors", &[("adapter_model.bin", pickle)]));
-        }
-        let mut tensors = Tensors::open_file(&weights)?;
+        let config = read_config(dir)?;
+        let mut tensors = open_tensors(dir)?;
         let keys = by_module(&tensors)?;
         vocabulary::grow_for_peft(decoder, &config, &mut tensors, &keys.modules, precision)?;
         let changes = Plan { decoder, config: &config, tensors: &mut tensors }.changes(keys)?;
         tensors.finish("belong to no module of the base")?;
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(tensors.digest().as_bytes());
-        hasher.update(&std::fs::read(&config_path).map_err(|e| ModelError::read(&config_path, e))?);
-        let kind = PEFT_TYPES.iter().find(|(_, kind, _)| *kind == config.kind).map_or("", |(name, ..)| name);
         Ok(Self {
-            kind,
+            kind: name_of(config.kind),
             tensors: tensors.len(),
             parameters: tensors.parameters(),
-            digest: hasher.finalize().to_hex().to_string(),
+            digest: digest(&config_path, &tensors)?,
             changes,
         })
     }
+}
+
+/// The config of the adapter in a folder.
+pub fn read_config(dir: &Path) -> Result<Config, ModelError> {
+    let path = dir.join("adapter_config.json");
+    if !path.exists() {
+        return Err(ModelError::missing("the adapter", dir, "adapter_config.json", &[]));
+    }
+    Config::read(&path)
+}
+
+/// Its weights.
+pub fn open_tensors(dir: &Path) -> Result<Tensors, ModelError> {
+    let weights = dir.join("adapter_model.safetensors");
+    if !weights.exists() {
+        let pickle = "adapter_model.bin is a pickle, which can run code when read; save the adapter with `save_pretrained(…, safe_serialization=True)`";
+        return Err(ModelError::missing("the adapter", dir, "adapter_model.safetensors", &[("adapter_model.bin", pickle)]));
+    }
+    Tensors::open_file(&weights)
+}
+
+/// Content digest of weights and config.
+pub fn digest(config: &Path, tensors: &Tensors) -> Result<String, ModelError> {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(tensors.digest().as_bytes());
+    hasher.update(&std::fs::read(config).map_err(|e| ModelError::read(config, e))?);
+    Ok(hasher.finalize().to_hex().to_string())
+}
+
+/// peft's name for a kind.
+pub fn name_of(kind: Kind) -> &'static str {
+    PEFT_TYPES.iter().find(|(_, known, _)| *known == kind).map_or("", |(name, ..)| name)
 }
 
 /// An adapter's tensors on their way to the base's modules.

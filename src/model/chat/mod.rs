@@ -1,11 +1,12 @@
 //! Chat templates: from a conversation to the text that the model was trained on.
 //!
 //! Found and rendered as `transformers`' `apply_chat_template` does it, except that a template is a program that came with a
-//! download: it gets a bounded number of steps and a bounded time (`sandbox`).
+//! download: it gets bounded steps, memory and time (`sandbox`, `budget`).
 //!
 //! - `source`: where a tokenizer keeps its templates and the special tokens that they name.
 //! - `environment`: the filters, functions and methods that templates of the hub call; `json`: theirs of Python's `json.dumps`.
 
+mod budget;
 mod environment;
 mod json;
 mod sandbox;
@@ -13,13 +14,13 @@ mod source;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 
 use minijinja::Environment;
 use minijinja::value::Serde;
 use serde_json::{Map, Value, json};
 
 pub use environment::Clock;
+use sandbox::Sandbox;
 use source::Found;
 
 use super::error::ModelError;
@@ -28,7 +29,7 @@ use crate::request::{Conversation, Message};
 /// A tokenizer's chat templates, ready to render.
 pub struct ChatTemplates {
     /// Those that could be read.
-    environment: Arc<Environment<'static>>,
+    sandbox: Sandbox,
     /// By name; what is wrong with those that could not be read.
     names: BTreeMap<String, Option<String>>,
     /// `bos_token` and the others, by the names that templates know.
@@ -57,20 +58,13 @@ impl ChatTemplates {
             return None;
         }
         let digest = digest(&templates, &specials, clock);
-        let mut environment = environment::new(clock);
-        let mut names = BTreeMap::new();
-        for (name, text) in templates {
-            let wrong = match environment::check_size(&text) {
-                Err(message) => Some(message),
-                Ok(()) => environment
-                    .add_template_owned(name.clone(), environment::without_generation_marks(&text))
-                    .err()
-                    .as_ref()
-                    .map(in_words),
-            };
-            names.insert(name, wrong);
-        }
-        Some(Self { environment: Arc::new(environment), names, specials, digest })
+        let known: Vec<String> = templates.keys().cloned().collect();
+        // The engine computes what is constant in a template while it reads it: that needs bounds too.
+        let (environment, names) = sandbox::run(move || read(templates, clock)).unwrap_or_else(|why| {
+            let wrong = known.into_iter().map(|name| (name, Some(why.clone()))).collect();
+            (environment::new(clock), wrong)
+        });
+        Some(Self { sandbox: Sandbox::new(environment), names, specials, digest })
     }
 
     /// The conversation as one text, with the special tokens that the template writes.
@@ -87,7 +81,7 @@ impl ChatTemplates {
         context.insert("documents".to_owned(), conversation.chat_template_kwargs.get("documents").cloned().unwrap_or_default());
         context.insert("add_generation_prompt".to_owned(), json!(conversation.add_generation_prompt));
         let context = minijinja::Value::from(Serde(Value::Object(context)));
-        sandbox::render(&self.environment, name, context)
+        self.sandbox.render(name, context)
     }
 
     /// `default`, or with tools `tool_use` where there is one, unless the conversation names another.
@@ -107,6 +101,20 @@ impl ChatTemplates {
             }
         }
     }
+}
+
+/// Templates by name, as [`ChatTemplates`] holds them.
+fn read(templates: BTreeMap<String, String>, clock: Clock) -> (Environment<'static>, BTreeMap<String, Option<String>>) {
+    let mut environment = environment::new(clock);
+    let mut names = BTreeMap::new();
+    for (name, text) in templates {
+        let wrong = environment::check_size(&text).err().or_else(|| {
+            let text = environment::without_generation_marks(&text);
+            environment.add_template_owned(name.clone(), text).err().as_ref().map(in_words)
+        });
+        names.insert(name, wrong);
+    }
+    (environment, names)
 }
 
 /// A message as templates expect it: without keys that are null, and its reasoning under each name that templates read it by.

@@ -169,8 +169,22 @@ fn a_template_that_does_not_end_is_stopped() {
     assert!(told(recursion).contains("recursion limit"), "{}", told(recursion));
     let writes = "{% for a in range(99999) %}{{ 'x' * 10000 }}{% endfor %}";
     assert!(told(writes).contains("it writes more than"), "{}", told(writes));
+    let grows = "{% set n = namespace(s='x') %}{% for a in range(99) %}{% set n.s = n.s ~ n.s %}{% endfor %}";
+    assert!(told(grows).contains("it takes more than 256 MiB of memory"), "{}", told(grows));
+    let constants = "{{ 'x' * 99999999 }}".repeat(9);
+    assert!(told(&constants).contains("it can't be read: it takes more than 256 MiB of memory"), "{}", told(&constants));
     assert!(told(&" ".repeat(2 << 20)).contains("at most 1048576 are read"));
     assert!(told("{{ strftime_now('%!') }}").contains("no format of a time"));
+}
+
+#[test]
+fn a_template_that_was_given_up_is_not_tried_again_and_others_go_on() {
+    let grows = "{% set n = namespace(s='x') %}{% for a in range(99) %}{% set n.s = n.s ~ n.s %}{% endfor %}";
+    let hungry = templates(&[("chat_template.jinja", grows), ("additional_chat_templates/other.jinja", "fine")]);
+    let first = hungry.render(&hello()).unwrap_err();
+    let other = conversation(json!({"messages": [{"role": "user", "content": "hello"}], "chat_template": "other"}));
+    assert_eq!(hungry.render(&other), Err(first));
+    assert_eq!(templates(&[("chat_template.jinja", "fine")]).render(&hello()).as_deref(), Ok("fine"));
 }
 
 #[test]

@@ -10,6 +10,8 @@ pub trait Progress: Send + Sync {
     fn finished(&self);
     /// Nothing comes for now, and why: a sentence without its full stop.
     fn waiting(&self, why: &str);
+    /// What the user should know of the models before they are read: a sentence without its full stop.
+    fn warn(&self, message: &str);
 }
 
 /// Shows nothing.
@@ -21,4 +23,5 @@ impl Progress for Silent {
     fn advanced(&self, _bytes: u64) {}
     fn finished(&self) {}
     fn waiting(&self, _why: &str) {}
+    fn warn(&self, _message: &str) {}
 }
