@@ -19,6 +19,9 @@ _sway() {
             sway,completions)
                 cmd="sway__subcmd__completions"
                 ;;
+            sway,doctor)
+                cmd="sway__subcmd__doctor"
+                ;;
             sway,help)
                 cmd="sway__subcmd__help"
                 ;;
@@ -45,6 +48,9 @@ _sway() {
                 ;;
             sway__subcmd__help,completions)
                 cmd="sway__subcmd__help__subcmd__completions"
+                ;;
+            sway__subcmd__help,doctor)
+                cmd="sway__subcmd__help__subcmd__doctor"
                 ;;
             sway__subcmd__help,help)
                 cmd="sway__subcmd__help__subcmd__help"
@@ -77,7 +83,7 @@ _sway() {
 
     case "${cmd}" in
         sway)
-            opts="-h -V --threads --help --version run score trace inspect verify-merge list-probes list-models completions help"
+            opts="-h -V --threads --help --version run score trace inspect doctor verify-merge list-probes list-models completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -112,8 +118,30 @@ _sway() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        sway__subcmd__doctor)
+            opts="-h --format --offline --threads --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -W "human json" -- "${cur}"))
+                    return 0
+                    ;;
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         sway__subcmd__help)
-            opts="run score trace inspect verify-merge list-probes list-models completions help"
+            opts="run score trace inspect doctor verify-merge list-probes list-models completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -127,6 +155,20 @@ _sway() {
             return 0
             ;;
         sway__subcmd__help__subcmd__completions)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sway__subcmd__help__subcmd__doctor)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

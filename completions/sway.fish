@@ -31,6 +31,7 @@ complete -c sway -n "__fish_sway_needs_command" -f -a "run" -d 'Run a suite of p
 complete -c sway -n "__fish_sway_needs_command" -f -a "score" -d 'Answer requests (JSONL in, JSONL out)'
 complete -c sway -n "__fish_sway_needs_command" -f -a "trace" -d 'Summarise a trace that `--trace` wrote'
 complete -c sway -n "__fish_sway_needs_command" -f -a "inspect" -d 'Tell what an adapter holds, or changes of its base, module by module, without a forward pass'
+complete -c sway -n "__fish_sway_needs_command" -f -a "doctor" -d 'Look at this machine: build, CPU, memory, cache and hub, and tell what to do where something is bad'
 complete -c sway -n "__fish_sway_needs_command" -f -a "verify-merge" -d 'Tell whether a merged checkpoint answers as its base with the adapter does, within the rounding of its dtype'
 complete -c sway -n "__fish_sway_needs_command" -f -a "list-probes" -d 'List the kinds of probes'
 complete -c sway -n "__fish_sway_needs_command" -f -a "list-models" -d 'List the models and adapters that are read'
@@ -79,6 +80,11 @@ complete -c sway -n "__fish_sway_using_subcommand inspect" -l format -d 'How to 
 json\t''"
 complete -c sway -n "__fish_sway_using_subcommand inspect" -l threads -d 'Threads to compute with; as many as the machine has by default. No number depends on it' -r
 complete -c sway -n "__fish_sway_using_subcommand inspect" -s h -l help -d 'Print help'
+complete -c sway -n "__fish_sway_using_subcommand doctor" -l format -d 'How to tell it' -r -f -a "human\t''
+json\t''"
+complete -c sway -n "__fish_sway_using_subcommand doctor" -l threads -d 'Threads to compute with; as many as the machine has by default. No number depends on it' -r
+complete -c sway -n "__fish_sway_using_subcommand doctor" -l offline -d 'Send nothing: neither the hub nor the token is tried out'
+complete -c sway -n "__fish_sway_using_subcommand doctor" -s h -l help -d 'Print help'
 complete -c sway -n "__fish_sway_using_subcommand verify-merge" -l base -d 'The base: a folder, or a hub id' -r
 complete -c sway -n "__fish_sway_using_subcommand verify-merge" -l adapter -d 'The adapter that was merged: a folder, or a hub id' -r
 complete -c sway -n "__fish_sway_using_subcommand verify-merge" -l merged -d 'The merged checkpoint: a folder, or a hub id' -r
@@ -104,12 +110,13 @@ complete -c sway -n "__fish_sway_using_subcommand list-models" -l threads -d 'Th
 complete -c sway -n "__fish_sway_using_subcommand list-models" -s h -l help -d 'Print help'
 complete -c sway -n "__fish_sway_using_subcommand completions" -l threads -d 'Threads to compute with; as many as the machine has by default. No number depends on it' -r
 complete -c sway -n "__fish_sway_using_subcommand completions" -s h -l help -d 'Print help'
-complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace inspect verify-merge list-probes list-models completions help" -f -a "run" -d 'Run a suite of probes, and say pass, fail, or can\'t tell'
-complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace inspect verify-merge list-probes list-models completions help" -f -a "score" -d 'Answer requests (JSONL in, JSONL out)'
-complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace inspect verify-merge list-probes list-models completions help" -f -a "trace" -d 'Summarise a trace that `--trace` wrote'
-complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace inspect verify-merge list-probes list-models completions help" -f -a "inspect" -d 'Tell what an adapter holds, or changes of its base, module by module, without a forward pass'
-complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace inspect verify-merge list-probes list-models completions help" -f -a "verify-merge" -d 'Tell whether a merged checkpoint answers as its base with the adapter does, within the rounding of its dtype'
-complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace inspect verify-merge list-probes list-models completions help" -f -a "list-probes" -d 'List the kinds of probes'
-complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace inspect verify-merge list-probes list-models completions help" -f -a "list-models" -d 'List the models and adapters that are read'
-complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace inspect verify-merge list-probes list-models completions help" -f -a "completions" -d 'Print the completions of a shell'
-complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace inspect verify-merge list-probes list-models completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace inspect doctor verify-merge list-probes list-models completions help" -f -a "run" -d 'Run a suite of probes, and say pass, fail, or can\'t tell'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace inspect doctor verify-merge list-probes list-models completions help" -f -a "score" -d 'Answer requests (JSONL in, JSONL out)'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace inspect doctor verify-merge list-probes list-models completions help" -f -a "trace" -d 'Summarise a trace that `--trace` wrote'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace inspect doctor verify-merge list-probes list-models completions help" -f -a "inspect" -d 'Tell what an adapter holds, or changes of its base, module by module, without a forward pass'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace inspect doctor verify-merge list-probes list-models completions help" -f -a "doctor" -d 'Look at this machine: build, CPU, memory, cache and hub, and tell what to do where something is bad'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace inspect doctor verify-merge list-probes list-models completions help" -f -a "verify-merge" -d 'Tell whether a merged checkpoint answers as its base with the adapter does, within the rounding of its dtype'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace inspect doctor verify-merge list-probes list-models completions help" -f -a "list-probes" -d 'List the kinds of probes'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace inspect doctor verify-merge list-probes list-models completions help" -f -a "list-models" -d 'List the models and adapters that are read'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace inspect doctor verify-merge list-probes list-models completions help" -f -a "completions" -d 'Print the completions of a shell'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace inspect doctor verify-merge list-probes list-models completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

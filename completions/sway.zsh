@@ -94,6 +94,15 @@ _arguments "${_arguments_options[@]}" : \
 ':adapter -- The adapter\: a folder, or a hub id:_default' \
 && ret=0
 ;;
+(doctor)
+_arguments "${_arguments_options[@]}" : \
+'--format=[How to tell it]:FORMAT:(human json)' \
+'--threads=[Threads to compute with; as many as the machine has by default. No number depends on it]:N:_default' \
+'--offline[Send nothing\: neither the hub nor the token is tried out]' \
+'-h[Print help]' \
+'--help[Print help]' \
+&& ret=0
+;;
 (verify-merge)
 _arguments "${_arguments_options[@]}" : \
 '--base=[The base\: a folder, or a hub id]:DIR_OR_ID:_default' \
@@ -164,6 +173,10 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
+(doctor)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
 (verify-merge)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
@@ -200,6 +213,7 @@ _sway_commands() {
 'score:Answer requests (JSONL in, JSONL out)' \
 'trace:Summarise a trace that \`--trace\` wrote' \
 'inspect:Tell what an adapter holds, or changes of its base, module by module, without a forward pass' \
+'doctor:Look at this machine\: build, CPU, memory, cache and hub, and tell what to do where something is bad' \
 'verify-merge:Tell whether a merged checkpoint answers as its base with the adapter does, within the rounding of its dtype' \
 'list-probes:List the kinds of probes' \
 'list-models:List the models and adapters that are read' \
@@ -213,6 +227,11 @@ _sway__subcmd__completions_commands() {
     local commands; commands=()
     _describe -t commands 'sway completions commands' commands "$@"
 }
+(( $+functions[_sway__subcmd__doctor_commands] )) ||
+_sway__subcmd__doctor_commands() {
+    local commands; commands=()
+    _describe -t commands 'sway doctor commands' commands "$@"
+}
 (( $+functions[_sway__subcmd__help_commands] )) ||
 _sway__subcmd__help_commands() {
     local commands; commands=(
@@ -220,6 +239,7 @@ _sway__subcmd__help_commands() {
 'score:Answer requests (JSONL in, JSONL out)' \
 'trace:Summarise a trace that \`--trace\` wrote' \
 'inspect:Tell what an adapter holds, or changes of its base, module by module, without a forward pass' \
+'doctor:Look at this machine\: build, CPU, memory, cache and hub, and tell what to do where something is bad' \
 'verify-merge:Tell whether a merged checkpoint answers as its base with the adapter does, within the rounding of its dtype' \
 'list-probes:List the kinds of probes' \
 'list-models:List the models and adapters that are read' \
@@ -232,6 +252,11 @@ _sway__subcmd__help_commands() {
 _sway__subcmd__help__subcmd__completions_commands() {
     local commands; commands=()
     _describe -t commands 'sway help completions commands' commands "$@"
+}
+(( $+functions[_sway__subcmd__help__subcmd__doctor_commands] )) ||
+_sway__subcmd__help__subcmd__doctor_commands() {
+    local commands; commands=()
+    _describe -t commands 'sway help doctor commands' commands "$@"
 }
 (( $+functions[_sway__subcmd__help__subcmd__help_commands] )) ||
 _sway__subcmd__help__subcmd__help_commands() {
