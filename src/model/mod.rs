@@ -168,7 +168,9 @@ impl Model {
             tokenizer_digest: tokenizer.digest.clone(),
             chat_template: chat.as_ref().map(|chat| chat.digest.clone()),
         };
-        let kept = views_kept(adapter.as_ref());
+        // Nulls are the views of which there are many; the others share what the adapter holds.
+        let sites = adapter.iter().flat_map(|adapter| &adapter.changes.sites);
+        let kept = views_kept(sites.map(|(&site, change)| adapter::null_size(change, &decoder.weights[site].weight)).sum());
         Ok(Self {
             decoder: Arc::new(decoder),
             tokenizer: Arc::new(tokenizer),
@@ -353,10 +355,9 @@ fn effective(view: View) -> View {
     }
 }
 
-/// How many views' updates are kept: each null adapter is as large as the real one.
-fn views_kept(adapter: Option<&Adapter>) -> NonZeroUsize {
-    let bytes = adapter.map_or(1, |adapter| adapter.parameters.saturating_mul(4)).max(1);
-    let kept = usize::try_from(VIEWS_BYTES / bytes).unwrap_or(VIEWS_KEPT).clamp(2, VIEWS_KEPT);
+/// How many views' updates are kept, of so many bytes each.
+fn views_kept(bytes: u64) -> NonZeroUsize {
+    let kept = usize::try_from(VIEWS_BYTES / bytes.max(1)).unwrap_or(VIEWS_KEPT).clamp(2, VIEWS_KEPT);
     NonZeroUsize::new(kept).unwrap_or(NonZeroUsize::MIN)
 }
 

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 
 pub use change::{Change, Dense, EmbeddingChange, LowRank};
 pub use config::{Config as AdapterConfig, PEFT_TYPES, REFUSED};
-pub use null::{NullKind, draw};
+pub use null::{NullKind, draw, size as null_size};
 pub use outline::{Outline, OutlinedModule};
 
 use super::decoder::Norm;

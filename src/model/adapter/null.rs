@@ -41,14 +41,22 @@ pub fn draw(real: &Change, weight: &Matrix, seed: u64, site_path: &str, kind: Nu
             (0..rows * cols).map(|_| sd * <StandardNormal as Distribution<f32>>::sample(&StandardNormal, &mut rng)).collect();
         Weight::owned(rows, cols, values)
     };
-    let (rank, scale) = real.low.as_ref().map_or((COMMON_RANK, 1.0), |low| (low.a.rows, low.scale));
-    let rank = rank.min(weight.rows).min(weight.cols);
+    let (rank, scale) = (rank(real, weight), real.low.as_ref().map_or(1.0, |low| low.scale));
     let mut null = LowRank { a: normal(rank, weight.cols), b: normal(weight.rows, rank), scale };
     if kind == NullKind::Matched {
         let norm = null.norm();
         null.scale *= if norm > 0.0 { real.weight_norm(weight) / norm } else { 0.0 };
     }
     null
+}
+
+fn rank(real: &Change, weight: &Matrix) -> usize {
+    real.low.as_ref().map_or(COMMON_RANK, |low| low.a.rows).min(weight.rows).min(weight.cols)
+}
+
+/// Bytes that the null of one site takes.
+pub fn size(real: &Change, weight: &Matrix) -> u64 {
+    (rank(real, weight) * (weight.rows + weight.cols) * size_of::<f32>()) as u64
 }
 
 #[cfg(test)]
@@ -63,6 +71,16 @@ mod tests {
 
     fn zeros(shape: [usize; 2]) -> Matrix {
         Matrix::new(shape, Stored::F32(Data::owned(vec![0.0; shape[0] * shape[1]])), Precision::F32)
+    }
+
+    #[test]
+    fn a_nulls_size_is_that_of_its_factors_however_large_the_change_is() {
+        let (weight, whole) = (zeros([40, 30]), Change::default());
+        let null = draw(&whole, &weight, 1, "q_proj", NullKind::Init);
+        let values = null.a.as_slice().len() + null.b.as_slice().len();
+        assert_eq!(size(&whole, &weight), 4 * values as u64);
+        let own: Change = update(&[0.0; 60], &[0.0; 80], 2, 1.0).into();
+        assert_eq!(size(&own, &weight), 4 * 2 * 70);
     }
 
     #[test]

@@ -149,7 +149,7 @@ fn beside(model: &Model, own: Decoder, architecture: String, parameters: u64, di
     Model {
         decoder: Arc::new(own),
         adapter: Some(Arc::new(adapter)),
-        updates: Arc::new(Mutex::new(LruCache::new(views_kept(None)))),
+        updates: Arc::new(Mutex::new(LruCache::new(views_kept(0)))),
         base: BaseFacts { architecture, parameters, digest: digest.to_owned(), ..model.base.clone() },
         ..model.clone()
     }

@@ -97,7 +97,7 @@ fn text(reply: Option<Reply>) -> Result<Option<Vec<f64>>, RequestError> {
 }
 
 /// Distances from base + adapter of the merged model, the rounded one, and the base. Floors are those of float32's own rounding,
-/// for the time being.
+/// until [`set_floors`] knows all prompts.
 fn compare(prompt: &str, adapted: &Said, others: [&Said; 3]) -> MergedAnswer {
     let mut answer = MergedAnswer { prompt: prompt.to_owned(), within: Some(true), next_token: None, text: None, error: None };
     let [merged, rounded, base] = others;
