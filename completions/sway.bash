@@ -373,7 +373,7 @@ _sway() {
             return 0
             ;;
         sway__subcmd__run)
-            opts="-q -h --base --adapter --revision --adapter-revision --format --json --jsonl --markdown --junit --html --trace --stats --dry-run --filter --exit-zero --quiet --threads --help"
+            opts="-q -h --base --adapter --revision --adapter-revision --device --format --json --jsonl --markdown --junit --html --trace --stats --dry-run --filter --exit-zero --quiet --threads --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -392,6 +392,10 @@ _sway() {
                     return 0
                     ;;
                 --adapter-revision)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -443,7 +447,7 @@ _sway() {
             return 0
             ;;
         sway__subcmd__score)
-            opts="-h --base --adapter --revision --adapter-revision --dtype --trace --stats --threads --help"
+            opts="-h --base --adapter --revision --adapter-revision --dtype --device --trace --stats --threads --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -467,6 +471,10 @@ _sway() {
                     ;;
                 --dtype)
                     COMPREPLY=($(compgen -W "f32 bf16" -- "${cur}"))
+                    return 0
+                    ;;
+                --device)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --trace)

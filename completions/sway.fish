@@ -41,6 +41,7 @@ complete -c sway -n "__fish_sway_using_subcommand run" -l base -d 'Probe this ba
 complete -c sway -n "__fish_sway_using_subcommand run" -l adapter -d 'Probe this adapter instead of the suite\'s: a folder, or a hub id' -r
 complete -c sway -n "__fish_sway_using_subcommand run" -l revision -d 'The base\'s revision on the hub' -r
 complete -c sway -n "__fish_sway_using_subcommand run" -l adapter-revision -d 'The adapter\'s revision on the hub' -r
+complete -c sway -n "__fish_sway_using_subcommand run" -l device -d 'Compute here instead of where the suite says: `cpu`, `cuda:0` (or another number), or `metal`' -r
 complete -c sway -n "__fish_sway_using_subcommand run" -l format -d 'What goes to stdout' -r -f -a "human\t'A report to read'
 jsonl\t'A line a probe, then a summary'
 json\t'The record'"
@@ -63,6 +64,7 @@ complete -c sway -n "__fish_sway_using_subcommand score" -l revision -d 'The bas
 complete -c sway -n "__fish_sway_using_subcommand score" -l adapter-revision -d 'The adapter\'s revision on the hub' -r
 complete -c sway -n "__fish_sway_using_subcommand score" -l dtype -d 'What products with weights are computed in; norms, attention and the adapter stay in float32' -r -f -a "f32\t'float32 weights, whatever the checkpoint\'s'
 bf16\t'bfloat16 weights, float32 sums: half the bytes of float32 weights, and faster arithmetic only on CPUs that are fast at it'"
+complete -c sway -n "__fish_sway_using_subcommand score" -l device -d 'Where it computes: `cpu`, `cuda:0` (or another number), or `metal`' -r
 complete -c sway -n "__fish_sway_using_subcommand score" -l trace -d 'Write a line for every request that was answered' -r -F
 complete -c sway -n "__fish_sway_using_subcommand score" -l stats -d 'Write what the engine did, as JSON' -r -F
 complete -c sway -n "__fish_sway_using_subcommand score" -l threads -d 'Threads to compute with; as many as the machine has by default. No number depends on it' -r

@@ -35,6 +35,7 @@ _arguments "${_arguments_options[@]}" : \
 '--adapter=[Probe this adapter instead of the suite'\''s\: a folder, or a hub id]:DIR_OR_ID:_default' \
 '--revision=[The base'\''s revision on the hub]:REVISION:_default' \
 '--adapter-revision=[The adapter'\''s revision on the hub]:REVISION:_default' \
+'--device=[Compute here instead of where the suite says\: \`cpu\`, \`cuda\:0\` (or another number), or \`metal\`]:DEVICE:_default' \
 '--format=[What goes to stdout]:FORMAT:((human\:"A report to read"
 jsonl\:"A line a probe, then a summary"
 json\:"The record"))' \
@@ -64,6 +65,7 @@ _arguments "${_arguments_options[@]}" : \
 '--adapter-revision=[The adapter'\''s revision on the hub]:REVISION:_default' \
 '--dtype=[What products with weights are computed in; norms, attention and the adapter stay in float32]:DTYPE:((f32\:"float32 weights, whatever the checkpoint'\''s"
 bf16\:"bfloat16 weights, float32 sums\: half the bytes of float32 weights, and faster arithmetic only on CPUs that are fast at it"))' \
+'--device=[Where it computes\: \`cpu\`, \`cuda\:0\` (or another number), or \`metal\`]:DEVICE:_default' \
 '--trace=[Write a line for every request that was answered]:FILE:_files' \
 '--stats=[Write what the engine did, as JSON]:FILE:_files' \
 '--threads=[Threads to compute with; as many as the machine has by default. No number depends on it]:N:_default' \

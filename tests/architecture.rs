@@ -23,6 +23,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 
 /// Crates that one room alone may name.
 const OWNED: &[(&str, &str)] = &[
+    ("candle_core", "model"),
     ("tokenizers", "model"),
     ("hf_hub", "model"),
     ("safetensors", "model"),

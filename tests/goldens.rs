@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use safetensors::SafeTensors;
 use sway::engine::{CacheLimits, Engine, Question};
-use sway::model::{Model, NullKind, Precision};
+use sway::model::{Device, Model, NullKind, Precision};
 use sway::request::{Answer, NextTokenDist, Op, Request, View};
 
 /// Most that one log-probability may differ from `PyTorch`'s in float32, in nats.
@@ -51,8 +51,9 @@ fn goldens() -> Vec<PathBuf> {
     found
 }
 
-fn engine(golden: &Path, precision: Precision) -> Engine {
+fn engine(golden: &Path, device: Device, precision: Precision) -> Engine {
     let model = Model::load(&golden.join("base"), Some(&golden.join("adapter")), NullKind::Matched, precision)
+        .and_then(|model| model.on(device))
         .unwrap_or_else(|e| panic!("{}: {e}", golden.display()));
     Engine::new(Box::new(model), CacheLimits::default(), Duration::ZERO).unwrap()
 }
@@ -157,13 +158,13 @@ fn check_text(engine: &mut Engine, asked: &Asked<'_>, expected: &Expected, worst
 }
 
 /// Holds every golden against `PyTorch`'s numbers, and tells of all that do not hold.
-fn hold(precision: Precision, holds: impl Fn(&Path, &Worst) -> bool) {
+fn hold(device: Device, precision: Precision, holds: impl Fn(&Path, &Worst) -> bool) {
     let goldens = goldens();
     assert!(goldens.len() >= 60, "only {} goldens were found", goldens.len());
     let mut failed = Vec::new();
     for golden in goldens {
         let name = golden.file_name().unwrap().to_string_lossy().into_owned();
-        let worst = std::panic::catch_unwind(|| compare(&golden, precision));
+        let worst = std::panic::catch_unwind(|| compare(&golden, device, precision));
         match worst {
             Ok(worst) if holds(&golden, &worst) => {}
             Ok(worst) => failed.push(format!("{name}: {:.1e} nats off at {}", worst.difference, worst.place)),
@@ -179,12 +180,12 @@ fn config(golden: &Path) -> serde_json::Value {
 }
 
 /// The worst difference between a golden's numbers and ours.
-fn compare(golden: &Path, precision: Precision) -> Worst {
+fn compare(golden: &Path, device: Device, precision: Precision) -> Worst {
     let texts: Golden = serde_json::from_slice(&std::fs::read(golden.join("golden.json")).unwrap()).unwrap();
     let bytes = std::fs::read(golden.join("golden.safetensors")).unwrap();
     let tensors = SafeTensors::deserialize(&bytes).unwrap();
     let original_context = config(golden)["original_max_position_embeddings"].as_u64().map(|context| context as usize);
-    let mut engine = engine(golden, precision);
+    let mut engine = engine(golden, device, precision);
     let mut worst = Worst::default();
     let vocab = tensors.tensor("ft.0").unwrap().shape()[1];
     for view in ["base", "ft", "scaled_0.50"] {
@@ -203,19 +204,32 @@ fn compare(golden: &Path, precision: Precision) -> Worst {
 
 #[test]
 fn every_golden_has_pytorchs_numbers_at_every_position() {
-    hold(Precision::F32, |_, worst| worst.difference <= F32_TOLERANCE);
+    hold(Device::Cpu, Precision::F32, |_, worst| worst.difference <= F32_TOLERANCE);
 }
 
 #[test]
 fn in_bf16_every_golden_is_near_pytorchs_numbers_and_rounded_weights_show() {
-    hold(Precision::Bf16, |golden, worst| {
-        let config = config(golden);
-        // A checkpoint in bf16 loses nothing where only weights are rounded.
-        let rounded = config["dtype"] != "bfloat16" && config["torch_dtype"] != "bfloat16";
-        // Among these few experts, a logit of the router that is a little off sends a row to another.
-        let near = worst.difference <= BF16_TOLERANCE || (rounded && config["model_type"] == "qwen3_moe");
-        near && (!rounded || worst.difference > F32_TOLERANCE)
-    });
+    hold(Device::Cpu, Precision::Bf16, is_rounded);
+}
+
+/// What is computed in bf16 is near, and not what float32 gives.
+fn is_rounded(golden: &Path, worst: &Worst) -> bool {
+    let config = config(golden);
+    // A checkpoint in bf16 loses nothing where only weights are rounded.
+    let rounded = config["dtype"] != "bfloat16" && config["torch_dtype"] != "bfloat16";
+    // Among these few experts, a logit of the router that is a little off sends a row to another.
+    let near = worst.difference <= BF16_TOLERANCE || (rounded && config["model_type"] == "qwen3_moe");
+    near && (!rounded || worst.difference > F32_TOLERANCE)
+}
+
+#[test]
+fn the_passes_of_gpus_have_pytorchs_numbers_at_every_position() {
+    hold(Device::Candle, Precision::F32, |_, worst| worst.difference <= F32_TOLERANCE);
+}
+
+#[test]
+fn the_passes_of_gpus_in_bf16_are_near_pytorchs_numbers_and_rounded_weights_show() {
+    hold(Device::Candle, Precision::Bf16, is_rounded);
 }
 
 #[test]
@@ -226,8 +240,8 @@ fn recomputing_gives_the_numbers_of_float32_whatever_the_dtype_and_keeps_none_of
         let replies = engine.recompute(&[Question { asker: "golden", request: &request }]).unwrap();
         replies.into_iter().map(|reply| reply.unwrap()).collect::<Vec<Answer>>()
     };
-    let exact = ask(&mut engine(&golden, Precision::F32), std::slice::from_ref(&request));
-    let mut rounded = engine(&golden, Precision::Bf16);
+    let exact = ask(&mut engine(&golden, Device::Cpu, Precision::F32), std::slice::from_ref(&request));
+    let mut rounded = engine(&golden, Device::Cpu, Precision::Bf16);
     assert_eq!(recompute(&mut rounded), exact);
     let answers = ask(&mut rounded, std::slice::from_ref(&request));
     assert_ne!(answers, exact, "from the model, in bf16, and not from the cache");

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
+use crate::engine::Device;
+
 /// Did the adapter change the model the way its maker meant, and in no other way?
 #[derive(Debug, Parser)]
 #[command(
@@ -57,6 +59,9 @@ pub struct RunArgs {
     pub adapter: Option<String>,
     #[command(flatten)]
     pub revisions: Revisions,
+    /// Compute here instead of where the suite says: `cpu`, `cuda:0` (or another number), or `metal`
+    #[arg(long)]
+    pub device: Option<Device>,
     /// What goes to stdout
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub format: Format,
@@ -133,6 +138,9 @@ pub struct ScoreArgs {
     /// What products with weights are computed in; norms, attention and the adapter stay in float32
     #[arg(long, value_enum, default_value_t = Dtype::F32)]
     pub dtype: Dtype,
+    /// Where it computes: `cpu`, `cuda:0` (or another number), or `metal`
+    #[arg(long, default_value_t)]
+    pub device: Device,
     /// Write a line for every request that was answered
     #[arg(long, value_name = "FILE")]
     pub trace: Option<PathBuf>,

@@ -11,7 +11,7 @@ use super::exit::{Exit, Failure, OrExit};
 use super::output::write_stdout;
 use super::progress::Downloads;
 use super::source::source;
-use crate::engine::{self, Loaded, NullDraws, Precision, Sources};
+use crate::engine::{self, Device, Loaded, NullDraws, Precision, Sources};
 use crate::model::Outline;
 use crate::model::hub::{Progress, Wanted};
 
@@ -52,6 +52,7 @@ fn beside(args: &InspectArgs, base: &str) -> Result<Exit, Failure> {
         adapter: Some(source(&args.adapter, args.revisions.adapter_revision.as_ref())),
         nulls: NullDraws::Matched,
         precision: Precision::F32,
+        device: Device::Cpu,
     };
     let downloads: Arc<dyn Progress> = Arc::new(Downloads::new());
     let told = || format!("can't load {base} with {}", args.adapter);

@@ -13,7 +13,7 @@ use super::exit::{Exit, Failure, OrExit};
 use super::interrupt_flag;
 use super::output::{Output, TraceOutput, spelling, stdout_style, width, write_stdout};
 use super::progress::Bars;
-use super::source::source;
+use super::source::{check_device, source};
 use crate::engine::{self, EngineError, Loaded};
 use crate::model::hub::Progress;
 use crate::record::{Event, RunRecord, Verdict};
@@ -97,7 +97,7 @@ fn load(plan: &Plan, progress: &Arc<dyn Progress>) -> Result<Loaded, Failure> {
     engine::load(&plan.sources, progress).context(what).or_exit(Exit::Input)
 }
 
-/// `--base`, `--adapter` and their revisions take the place of the suite's; paths are relative to the working folder.
+/// `--base`, `--adapter`, their revisions and `--device` take the place of the suite's; paths are relative to the working folder.
 fn replace_models(args: &RunArgs, plan: &mut Plan) -> Result<(), Failure> {
     let Revisions { revision, adapter_revision } = &args.revisions;
     if let Some(base) = &args.base {
@@ -109,6 +109,10 @@ fn replace_models(args: &RunArgs, plan: &mut Plan) -> Result<(), Failure> {
         plan.sources.adapter = Some(source(adapter, adapter_revision.as_ref()));
     } else if let (Some(adapter), Some(_)) = (&mut plan.sources.adapter, adapter_revision) {
         adapter.revision.clone_from(adapter_revision);
+    }
+    if let Some(device) = args.device {
+        check_device(device)?;
+        plan.sources.device = device;
     }
     if plan.sources.adapter.is_none() {
         let message =

@@ -16,7 +16,7 @@ use super::interrupt_flag;
 use super::output::{Output, TraceOutput, spelling};
 use super::progress::Bars;
 use super::score_line::{Line, answer_line, error_line, read_line};
-use super::source::source;
+use super::source::{check_device, source};
 use crate::engine::{self, Engine, EngineError, NullDraws, Precision, Question, Reply, Sources};
 use crate::model::hub::Progress;
 
@@ -38,6 +38,7 @@ const ASKER: &str = "score";
 pub fn score(args: &ScoreArgs) -> Result<Exit, Failure> {
     check_paths(args)?;
     let precision = precision(args.dtype)?;
+    check_device(args.device)?;
     let input = open(args.requests.as_deref())?;
     let stats = args.stats.as_deref().map(Output::create).transpose()?;
     let trace = args.trace.as_deref().map(TraceOutput::create).transpose()?;
@@ -124,6 +125,7 @@ fn load(args: &ScoreArgs, precision: Precision) -> Result<Engine, Failure> {
         adapter: args.adapter.as_ref().map(|adapter| source(adapter, adapter_revision.as_ref())),
         nulls: NullDraws::Matched,
         precision,
+        device: args.device,
     };
     let bars = Bars::new(&args.base, false);
     let downloads: Arc<dyn Progress> = Arc::new(bars.downloads());

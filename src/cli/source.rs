@@ -2,9 +2,18 @@
 
 use std::path::PathBuf;
 
-use crate::engine::Source;
+use super::exit::{Exit, Failure};
+use crate::engine::{Device, Source};
 
 /// A folder, relative to the working folder, or a hub id.
 pub fn source(name: &str, revision: Option<&String>) -> Source {
     Source { name: name.to_owned(), revision: revision.cloned(), relative_to: PathBuf::new() }
+}
+
+/// Refuses a device that this build lacks, before anything is loaded.
+pub fn check_device(device: Device) -> Result<(), Failure> {
+    match device.missing() {
+        None => Ok(()),
+        Some((what, hint)) => Err(Failure::new(Exit::Usage, anyhow::anyhow!("{what}\nhint: {hint}"))),
+    }
 }

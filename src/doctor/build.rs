@@ -1,5 +1,6 @@
 //! How this sway was built.
 
+use crate::model::Device;
 use crate::record::{Check, Status};
 
 /// How this sway was built, as `build.rs` heard of it.
@@ -12,10 +13,9 @@ pub struct Build<'a> {
     pub debug_assertions: bool,
     /// Cargo's, as a list with commas.
     pub features: &'a str,
+    /// What it can compute on.
+    pub devices: Vec<Device>,
 }
-
-/// Where products can be computed: `--dtype` chooses in what, and nothing yet chooses where.
-const DEVICES: [&str; 1] = ["cpu"];
 
 impl Build<'_> {
     pub fn this() -> Self {
@@ -25,11 +25,12 @@ impl Build<'_> {
             opt_level: env!("SWAY_OPT_LEVEL"),
             debug_assertions: cfg!(debug_assertions),
             features: env!("SWAY_CARGO_CFG_FEATURE"),
+            devices: Device::built().collect(),
         }
     }
 
     pub fn check(&self) -> Check {
-        let Self { version, target, opt_level, debug_assertions, features } = *self;
+        let Self { version, target, opt_level, debug_assertions, features, ref devices } = *self;
         let how = match opt_level {
             "0" | "1" => "built without optimisation",
             _ if debug_assertions => "a development build",
@@ -38,14 +39,14 @@ impl Build<'_> {
         };
         let features: Vec<&str> = features.split(',').filter(|name| !matches!(*name, "" | "default")).collect();
         let with = if features.is_empty() { String::new() } else { format!(", with {}", features.join(", ")) };
-        let figure = format!("sway {version} for {target}, {how}{with}; computes on the CPU, with neither CUDA nor Metal");
+        let figure = format!("sway {version} for {target}, {how}{with}; computes on {}", places(devices));
         let check = Check::ok("build", figure)
             .with("version", version)
             .with("target", target)
             .with("opt_level", opt_level)
             .with("debug_assertions", debug_assertions)
             .with("features", features)
-            .with("devices", DEVICES.to_vec());
+            .with("devices", devices.iter().map(Device::to_string).collect::<Vec<_>>());
         if how == "optimised" {
             return check;
         }
@@ -54,12 +55,22 @@ impl Build<'_> {
     }
 }
 
+/// `the CPU and CUDA, without Metal`
+fn places(devices: &[Device]) -> &'static str {
+    match (devices.contains(&Device::Cuda(0)), devices.contains(&Device::Metal)) {
+        (false, false) => "the CPU, with neither CUDA nor Metal",
+        (true, false) => "the CPU and with CUDA, not with Metal",
+        (false, true) => "the CPU and with Metal, not with CUDA",
+        (true, true) => "the CPU, with CUDA and with Metal",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn build(opt_level: &str, debug_assertions: bool) -> Check {
-        Build { version: "1.2.3", target: "t", opt_level, debug_assertions, features: "" }.check()
+        Build { version: "1.2.3", target: "t", opt_level, debug_assertions, features: "", devices: vec![Device::Cpu] }.check()
     }
 
     #[test]
@@ -81,8 +92,10 @@ mod tests {
 
     #[test]
     fn features_are_named_where_there_are_any() {
-        let check = Build { features: "default,cuda", ..Build::this() }.check();
-        assert!(check.figure.contains(", with cuda;"), "{}", check.figure);
+        let devices = vec![Device::Cpu, Device::Cuda(0)];
+        let check = Build { features: "default,cuda", devices, ..Build::this() }.check();
+        assert!(check.figure.contains(", with cuda; computes on the CPU and with CUDA"), "{}", check.figure);
+        assert_eq!(check.values["devices"], serde_json::json!(["cpu", "cuda:0"]));
         assert_eq!(check.values["features"], serde_json::json!(["cuda"]));
     }
 }

@@ -11,6 +11,7 @@ mod build;
 mod cache;
 mod cpu;
 mod disk;
+mod gpu;
 mod hub;
 mod memory;
 mod rate;
@@ -20,6 +21,7 @@ mod token;
 
 use std::thread;
 
+use crate::model::Device;
 use crate::model::hub::{CacheFolder, HubSettings, Network, reach};
 use crate::model::kernel::instructions::{Instructions, bf16_pairs_in_use};
 use crate::model::machine::Machine;
@@ -67,6 +69,10 @@ pub fn examine(settings: &HubSettings, asked_offline: bool, tell: &mut dyn FnMut
         add(rates.check());
     }
     add(memory::check(Memory::now(), machine.memory));
+
+    for device in Device::built().filter(|device| matches!(device, Device::Cuda(_) | Device::Metal)) {
+        add(gpu::check(device, device.try_out()));
+    }
 
     let quiet = match settings.network {
         Network::Offline => Quiet::Always,

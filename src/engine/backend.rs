@@ -30,12 +30,10 @@ impl Backend for Model {
     }
 
     fn compute(&self, jobs: &[Job], tell: &mut Tell<'_>) -> Result<(), ModelError> {
-        self.compute(jobs, tell);
-        Ok(())
+        self.compute(jobs, tell)
     }
 
     fn compute_exact(&self, jobs: &[Job], tell: &mut Tell<'_>) -> Result<(), ModelError> {
-        self.exact().compute(jobs, tell);
-        Ok(())
+        self.exact().compute(jobs, tell)
     }
 }

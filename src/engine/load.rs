@@ -7,8 +7,8 @@ use std::time::Instant;
 use super::{CacheLimits, Engine};
 use crate::model::hub::{Progress, Wanted};
 use crate::model::memory::{Memory, Need};
+pub use crate::model::{Device, Precision, Source};
 use crate::model::{Located, Model, ModelError, NullKind};
-pub use crate::model::{Precision, Source};
 use crate::record::{AdapterInfo, BaseInfo, ModuleLiveness};
 
 /// How null adapters are drawn.
@@ -28,6 +28,7 @@ pub struct Sources {
     pub adapter: Option<Source>,
     pub nulls: NullDraws,
     pub precision: Precision,
+    pub device: Device,
 }
 
 /// An engine, and what is known of its models.
@@ -71,12 +72,14 @@ pub fn load(sources: &Sources, progress: &Arc<dyn Progress>) -> Result<Loaded, M
         progress.warn(&warning);
     }
     let model = Model::load(&base.dir, adapter.as_ref().map(|located| located.dir.as_path()), nulls, sources.precision)?;
+    let model = model.on(sources.device)?;
     let base = BaseInfo {
         source: sources.base.name.clone(),
         commit: base.commit,
         architecture: model.base.architecture.clone(),
         parameters: model.base.parameters,
         dtype: sources.precision.name(),
+        device: sources.device.to_string(),
         digest: model.base.digest.clone(),
         tokenizer_digest: model.base.tokenizer_digest.clone(),
         chat_template: model.base.chat_template.clone(),

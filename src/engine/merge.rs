@@ -8,7 +8,7 @@ use super::{CacheLimits, Engine};
 use crate::model::hub::{Progress, Wanted};
 pub use crate::model::merge::{Compared, Grid, Outcome, Tally};
 use crate::model::merge::{Merge, OwnTokenizer};
-use crate::model::{Model, ModelError, Precision, Source};
+use crate::model::{Device, Model, ModelError, Precision, Source};
 use crate::record::{AdapterInfo, BaseInfo, MergedInfo};
 use crate::request::View;
 
@@ -68,7 +68,8 @@ pub fn load_merge(sources: &MergeSources, progress: &Arc<dyn Progress>) -> Resul
     let start = Instant::now();
     let MergeSources { base, adapter, merged, merged_in } = sources.clone();
     let of_merged = merged.locate(Wanted::Adapter, progress)?;
-    let sources = Sources { base, adapter: Some(adapter), nulls: load::NullDraws::Matched, precision: Precision::F32 };
+    let sources =
+        Sources { base, adapter: Some(adapter), nulls: load::NullDraws::Matched, precision: Precision::F32, device: Device::Cpu };
     let loaded = load::load(&sources, progress)?;
     let Some(adapter) = loaded.adapter else {
         return Err(ModelError::Unsupported("there is no adapter to have been merged".to_owned()));

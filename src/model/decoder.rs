@@ -1,5 +1,6 @@
 //! The one decoder: the weights of a transformer, in the shape of their checkpoint.
 
+use super::adapter::EmbeddingChange;
 use super::architecture::{FeedForwardShape, LayerNames, NormKind, QkvNames, Shape};
 use super::error::ModelError;
 use super::feed_forward::FeedForward;
@@ -9,7 +10,7 @@ use super::kernel::norm::{layer_norm, rms_norm, rms_norm_heads};
 use super::linear::Linear;
 use super::matrix::{Matrix, Precision};
 use super::rope::Frequencies;
-use super::site::Site;
+use super::site::{Site, ViewWeights};
 use super::weights::{Tensors, Weight};
 
 /// The weights of a model, in the shape of its checkpoint.
@@ -149,7 +150,7 @@ impl Norm {
         rms_norm_heads(x, self.weight.as_slice(), self.eps);
     }
 
-    #[cfg(test)]
+    /// Weights, biases, epsilon.
     pub fn parts(&self) -> (&[f32], Option<&[f32]>, f32) {
         (self.weight.as_slice(), self.bias.as_ref().map(Weight::as_slice), self.eps)
     }
@@ -346,6 +347,26 @@ impl Decoder {
 }
 
 impl Decoder {
+    /// The embedding of a token under a view, `(hidden)`, and of its position where those are learned.
+    pub fn embed(&self, token: u32, position: u32, changes: Option<&ViewWeights>, precision: Precision) -> Vec<f32> {
+        let row = |table: &Matrix, change: Option<&EmbeddingChange>, index: u32| {
+            let mut row = table.rows(index as usize..index as usize + 1, precision, &mut Vec::new()).to_vec();
+            if let Some(change) = change {
+                change.apply(index, &mut row, precision);
+            }
+            row
+        };
+        let mut values = row(&self.embedding, changes.and_then(|changes| changes.embedding.as_ref()), token);
+        for value in &mut values {
+            *value *= self.shape.multipliers.embedding;
+        }
+        if let Some(positions) = &self.positions {
+            let learned = row(positions, changes.and_then(|changes| changes.positions.as_ref()), position);
+            values.iter_mut().zip(learned).for_each(|(value, learned)| *value += learned);
+        }
+        values
+    }
+
     /// Adds rows to the vocabulary: those of tables of `vocab` rows, or where there is none the mean of the rows that are there. A tied
     /// head goes with its embedding.
     pub fn grow(&mut self, vocab: usize, embedding: Option<&Matrix>, head: Option<&Matrix>, precision: Precision) {

@@ -16,6 +16,8 @@ pub enum ModelError {
     Refused { path: PathBuf, message: String },
     #[error(transparent)]
     Hub(#[from] super::hub::HubError),
+    #[error("{device} can't compute it: {message}")]
+    Device { device: super::Device, message: String },
     #[error("{0}")]
     Unsupported(String),
 }
@@ -40,6 +42,17 @@ impl ModelError {
 
     pub(super) fn refused(path: &Path, message: impl Into<String>) -> Self {
         Self::Refused { path: path.to_owned(), message: message.into() }
+    }
+}
+
+impl ModelError {
+    /// What a device tells of, with what to do where its memory is full.
+    pub(super) fn device(device: super::Device, error: &candle_core::Error) -> Self {
+        let mut message = error.to_string();
+        if message.to_lowercase().replace('_', " ").contains("out of memory") {
+            message.push_str("\nhint: its memory is full: free it, take a larger device, compute in bf16 (half of a float32 checkpoint), or on the CPU");
+        }
+        Self::Device { device, message }
     }
 }
 

@@ -196,7 +196,7 @@ impl Experts {
     }
 
     /// The most probable experts, the lower number first where two are equal, and their weights.
-    fn choose(&self, logits: &[f32]) -> Vec<(usize, f32)> {
+    pub fn choose(&self, logits: &[f32]) -> Vec<(usize, f32)> {
         let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let weights: Vec<f32> = logits.iter().map(|logit| exp(logit - largest)).collect();
         let sum: f32 = weights.iter().sum();

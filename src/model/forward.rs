@@ -8,7 +8,6 @@ use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 
-use super::adapter::EmbeddingChange;
 use super::busy::Clock;
 use super::decoder::{Decoder, Layer, Norm};
 use super::group::{Group, Grouping};
@@ -19,7 +18,7 @@ use super::kernel::attention::{Path, Query, Values, attend};
 use super::kernel::panels::Panels;
 use super::kernel::rope::Angles;
 use super::linear::{Function, Input, Linear, Products, Scratch, ScratchPool, Target};
-use super::matrix::{Matrix, Precision};
+use super::matrix::Precision;
 use super::pages::Pages;
 use super::plan::Trunk;
 use super::rope::Frequencies;
@@ -110,38 +109,20 @@ impl Forward<'_> {
 
     /// The embeddings of the rows' tokens, and of their positions where those are learned.
     fn embed(&self, rows: &Rows, updates: &ViewUpdates) -> Panels {
-        let Decoder { embedding, positions, shape, .. } = self.decoder;
-        let multiplier = shape.multipliers.embedding;
         let changes_of = |panel: usize| {
             let view = rows.views.iter().position(|view| view.panels.contains(&panel))?;
             updates.views[view].as_deref()
         };
-        let changed = |table: &Matrix, change: Option<&EmbeddingChange>, index: u32, row: &mut Vec<f32>| {
-            let mut scratch = Vec::new();
-            row.clear();
-            row.extend_from_slice(table.rows(index as usize..index as usize + 1, self.precision, &mut scratch));
-            if let Some(change) = change {
-                change.apply(index, row, self.precision);
-            }
-        };
-        let mut hidden = Panels::new(rows.tokens.len() / LANES, embedding.cols);
+        let mut hidden = Panels::new(rows.tokens.len() / LANES, self.decoder.shape.hidden);
         let stride = hidden.stride();
         let panels = hidden.values_mut().par_chunks_mut(stride);
         let places = rows.tokens.par_chunks(LANES).zip(rows.positions.par_chunks(LANES)).enumerate();
-        panels.zip(places).for_each_init(Vec::new, |row, (panel, (index, (tokens, at)))| {
+        panels.zip(places).for_each(|(panel, (index, (tokens, at)))| {
             let changes = changes_of(index);
             let features = panel.as_chunks_mut::<LANES>().0;
             for (lane, (&token, &position)) in tokens.iter().zip(at).enumerate() {
-                changed(embedding, changes.and_then(|changes| changes.embedding.as_ref()), token, row);
-                for (feature, value) in features.iter_mut().zip(&*row) {
-                    feature[lane] = *value * multiplier;
-                }
-                if let Some(positions) = positions {
-                    changed(positions, changes.and_then(|changes| changes.positions.as_ref()), position, row);
-                    for (feature, value) in features.iter_mut().zip(&*row) {
-                        feature[lane] += *value;
-                    }
-                }
+                let row = self.decoder.embed(token, position, changes, self.precision);
+                features.iter_mut().zip(row).for_each(|(feature, value)| feature[lane] = value);
             }
         });
         hidden

@@ -9,15 +9,14 @@ use std::time::Instant;
 
 use super::batch::{Batch, Done, Tell};
 use super::busy::Clock;
+use super::continuation::Continuation;
 use super::forward::Forward;
 use super::job::{Job, Work};
 use super::pages::Pages;
 use super::plan::{Budget, Planner};
 use super::readout::{Gathered, NotFinite};
 use super::rows::{Keep, Rows, Run, Segment};
-use super::sampling::Sampler;
 use super::{Model, effective};
-use crate::request::{Answer, Finish, Generation, RequestError};
 
 /// Continuations under way at once: bounds the memory of their keys and values.
 const MOST_ACTIVE: usize = 64;
@@ -29,18 +28,14 @@ const BUDGET: Budget = Budget { rows: 2048, kept_bytes: usize::MAX };
 struct Active<'a> {
     /// Among the jobs of the call.
     index: usize,
-    job: &'a Job,
+    continuation: Continuation<'a>,
     path: usize,
-    left: usize,
-    sampler: Sampler,
     /// Keys and values of the prompt, then of what was added.
     runs: Vec<Run>,
     /// Pages of its own, filled in turn.
     pages: Vec<usize>,
-    positions: usize,
     /// Has the angles of a long text, to its end.
     long: bool,
-    chosen: Vec<u32>,
     computed: u64,
     /// The state after its last token.
     state: Vec<f32>,
@@ -120,18 +115,15 @@ impl Generating<'_> {
             let index = self.indices[path];
             let job = &self.jobs[index];
             let Work::Generate { max_new_tokens, sampling } = job.work else { continue };
+            let continuation = Continuation::new(job, max_new_tokens, sampling);
             let end = self.planner.node(path, job.tokens.len() - 1);
             self.active.push(Active {
                 index,
-                job,
+                continuation,
                 path,
-                left: max_new_tokens,
-                sampler: Sampler::new(sampling),
                 runs: self.planner.trie.runs(Some(end)),
                 pages: Vec::new(),
-                positions: job.tokens.len(),
                 long: self.model.is_long(job.tokens.len()),
-                chosen: Vec::new(),
                 computed: self.computed[path],
                 // Another path may end at the same node, later.
                 state: self.states.get(&end).cloned().unwrap_or_default(),
@@ -141,14 +133,15 @@ impl Generating<'_> {
 
     /// One pass with the last token of each active continuation.
     fn step(&mut self, forward: &Forward<'_>) {
-        self.active.sort_by_key(|one| (effective(one.job.view), one.long, one.index));
+        self.active.sort_by_key(|one| (effective(one.continuation.view()), one.long, one.index));
         let mut rows = Rows::default();
         for one in &mut self.active {
-            let view = effective(one.job.view);
+            let view = effective(one.continuation.view());
             if rows.views.last().is_none_or(|last| (last.view, last.long) != (view, one.long)) {
                 rows.begin_view(view, one.long);
             }
-            let row = rows.push(one.chosen.last().copied().unwrap_or_default(), one.positions as u32);
+            let (token, position) = one.continuation.last();
+            let row = rows.push(token, position);
             rows.segments.push(Segment { rows: row..row + 1, path: one.runs.clone() });
             rows.asked.push(row);
             rows.keep.push(one.slot(&mut self.pages, row));
@@ -160,7 +153,6 @@ impl Generating<'_> {
         for (one, place) in self.active.iter_mut().zip(places) {
             one.state = hidden.states.row(place).collect();
             one.computed += 1;
-            one.positions += 1;
         }
     }
 
@@ -169,14 +161,16 @@ impl Generating<'_> {
         let mut chosen: Vec<Option<Result<u32, NotFinite>>> = vec![None; self.active.len()];
         for greedy in [true, false] {
             let mut some: Vec<usize> =
-                (first..self.active.len()).filter(|&at| self.active[at].sampler.is_greedy() == greedy).collect();
-            some.sort_by_key(|&at| effective(self.active[at].job.view));
+                (first..self.active.len()).filter(|&at| self.active[at].continuation.sampler.is_greedy() == greedy).collect();
+            some.sort_by_key(|&at| effective(self.active[at].continuation.view()));
             // Distributions are held whole; what is most probable is folded.
             for some in some.chunks(if greedy { usize::MAX } else { self.model.held_rows() }) {
                 let mut gathered = Gathered::new(self.model.decoder.shape.hidden);
                 let places: Vec<usize> = some
                     .iter()
-                    .map(|&at| gathered.push(effective(self.active[at].job.view), self.active[at].state.iter().copied()))
+                    .map(|&at| {
+                        gathered.push(effective(self.active[at].continuation.view()), self.active[at].state.iter().copied())
+                    })
                     .collect();
                 let updates = self.model.updates_of(gathered.views());
                 let states = gathered.states(&updates);
@@ -186,14 +180,14 @@ impl Generating<'_> {
                 } else {
                     let logits = forward.logits(&states);
                     for (&place, &at) in places.iter().zip(some) {
-                        chosen[at] = Some(self.active[at].sampler.choose(&logits.row(place).collect::<Vec<f32>>()));
+                        chosen[at] = Some(self.active[at].continuation.sampler.choose(&logits.row(place).collect::<Vec<f32>>()));
                     }
                 }
             }
         }
         let mut answers = Vec::new();
         for (at, token) in chosen.into_iter().enumerate() {
-            if let Some(answer) = token.and_then(|token| self.active[at].take(self.model, token)) {
+            if let Some(answer) = token.and_then(|token| self.active[at].continuation.take(self.model, token)) {
                 answers.push((self.active[at].index, Done { answer, tokens: self.active[at].computed }));
             }
         }
@@ -213,7 +207,7 @@ impl Generating<'_> {
 impl Active<'_> {
     /// Where the keys and values of its next row go, once the pass has run.
     fn slot(&mut self, pages: &mut Pages, row: usize) -> Keep {
-        let slot = (self.positions - self.job.tokens.len()) % Pages::POSITIONS;
+        let slot = (self.continuation.chosen() - 1) % Pages::POSITIONS;
         if slot == 0 {
             self.pages.push(pages.take());
         }
@@ -223,37 +217,5 @@ impl Active<'_> {
             _ => self.runs.push(Run::Page { page, positions: 1 }),
         }
         Keep { row, page, slot }
-    }
-
-    /// Takes the chosen token; gives the answer where that ends the continuation.
-    fn take(&mut self, model: &Model, token: Result<u32, NotFinite>) -> Option<Result<Answer, RequestError>> {
-        let token = match token {
-            Ok(token) => token,
-            Err(NotFinite { token }) => {
-                return Some(Err(RequestError::NonFinite { view: self.job.view, position: self.positions - 1, token }));
-            }
-        };
-        if model.eos.contains(&token) {
-            return Some(self.finish(model, Finish::Eos));
-        }
-        self.chosen.push(token);
-        self.left -= 1;
-        if self.left == 0 || self.positions + 1 >= model.context() {
-            return Some(self.finish(model, Finish::Length));
-        }
-        None
-    }
-
-    fn finish(&self, model: &Model, finish: Finish) -> Result<Answer, RequestError> {
-        let decode = |ids: &[u32]| model.tokenizer.decode(ids).map_err(|message| RequestError::Tokenizer { message });
-        // Decoders may treat the first token of a text apart (a space before a word), so the continuation is what the whole
-        // has beyond the prompt.
-        let prompt = decode(&self.job.tokens)?;
-        let whole = decode(&[self.job.tokens.as_slice(), &self.chosen].concat())?;
-        let text = match whole.strip_prefix(&prompt) {
-            Some(text) => text.to_owned(),
-            None => decode(&self.chosen)?,
-        };
-        Ok(Answer::Generate(Generation { text, token_ids: self.chosen.clone(), finish }))
     }
 }

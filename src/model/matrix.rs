@@ -212,7 +212,8 @@ impl Matrix {
         }
     }
 
-    fn stored(&self, precision: Precision) -> &Stored {
+    /// The values that products of a precision read.
+    pub fn stored(&self, precision: Precision) -> &Stored {
         match (precision, &self.rounded) {
             (Precision::Bf16, Some(rounded)) => rounded,
             _ => &self.exact,

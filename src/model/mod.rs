@@ -15,7 +15,9 @@ mod batch;
 mod busy;
 mod chat;
 mod config;
+mod continuation;
 mod decoder;
+mod device;
 mod error;
 mod feed_forward;
 mod forward;
@@ -56,6 +58,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub use adapter::{NullKind, Outline, OutlinedModule};
 pub use batch::{Batch, Done, Tell};
 pub use busy::Busy;
+pub use device::{Device, UnknownDevice};
 pub use error::ModelError;
 pub use job::{Job, Work};
 
@@ -71,6 +74,7 @@ use busy::Clock;
 use chat::{ChatTemplates, Clock as CalendarClock};
 use config::Fields;
 use decoder::Decoder;
+use device::Accelerator;
 use forward::Forward;
 use linear::ScratchPool;
 
@@ -105,6 +109,8 @@ pub struct Model {
     updates: Arc<Mutex<LruCache<View, Updates>>>,
     /// Buffers that are kept from pass to pass.
     scratch: Arc<ScratchPool>,
+    /// Where passes are computed, if not on the CPU.
+    accelerator: Option<Arc<Accelerator>>,
     pub base: BaseFacts,
 }
 
@@ -181,8 +187,24 @@ impl Model {
             eos,
             updates: Arc::new(Mutex::new(LruCache::new(kept))),
             scratch: Arc::default(),
+            accelerator: None,
             base: facts,
         })
+    }
+
+    /// Takes the model to a device, where its passes are computed from then on.
+    ///
+    /// # Errors
+    /// A device that this build lacks, that is not there, or that has too little memory.
+    pub fn on(self, device: Device) -> Result<Self, ModelError> {
+        let kept = self.updates.lock().unwrap_or_else(PoisonError::into_inner).cap();
+        let accelerator = Accelerator::open(device, &self.decoder, self.precision, kept)?.map(Arc::new);
+        Ok(Self { accelerator, ..self })
+    }
+
+    /// Where it computes.
+    pub fn device(&self) -> Device {
+        self.accelerator.as_ref().map_or(Device::Cpu, |accelerator| accelerator.name())
     }
 
     pub fn adapter(&self) -> Option<AdapterFacts> {
@@ -195,12 +217,14 @@ impl Model {
     }
 
     /// Content digest of all that can change a number: base, tokenizer, adapter, the tokens that end a text, how nulls are drawn,
-    /// and what products compute in.
+    /// what products compute in, and where.
     pub fn identity(&self) -> String {
         let adapter = self.adapter.as_ref().map_or("", |adapter| &adapter.digest);
         let Self { base, eos, null_kind, precision, .. } = self;
         let chat = base.chat_template.as_deref().unwrap_or_default();
-        let text = format!("{} {} {chat} {adapter} {eos:?} {null_kind:?} {precision:?}", base.digest, base.tokenizer_digest);
+        let device = self.device();
+        let text =
+            format!("{} {} {chat} {adapter} {eos:?} {null_kind:?} {precision:?} {device}", base.digest, base.tokenizer_digest);
         blake3::hash(text.as_bytes()).to_hex().to_string()
     }
 
@@ -247,22 +271,29 @@ impl Model {
         self.decoder.shape.positions
     }
 
-    /// The same weights with products in float32: what the error of others is measured against.
+    /// The same weights with products in float32, on the CPU: what the error of others is measured against.
     #[must_use]
     pub fn exact(&self) -> Self {
-        Self { precision: Precision::F32, ..self.clone() }
+        Self { precision: Precision::F32, accelerator: None, ..self.clone() }
     }
 
     /// Answers jobs; `tell` hears of each batch with the jobs that it settled, and may end the call.
     ///
     /// Scoring comes first: a generation takes long, and nobody waits for it in vain.
-    pub fn compute(&self, jobs: &[Job], tell: &mut Tell<'_>) {
+    ///
+    /// # Errors
+    /// What a device tells of; on the CPU there is none.
+    pub fn compute(&self, jobs: &[Job], tell: &mut Tell<'_>) -> Result<(), ModelError> {
+        if let Some(accelerator) = &self.accelerator {
+            return accelerator.compute(self, jobs, tell);
+        }
         let (generations, scorings): (Vec<usize>, Vec<usize>) =
             (0..jobs.len()).partition(|&i| matches!(jobs[i].work, Work::Generate { .. }));
         if score::run(self, jobs, &scorings, tell).is_continue() {
             // Nothing comes after it.
             let _ = generate::run(self, jobs, &generations, tell);
         }
+        Ok(())
     }
 
     fn forward<'a>(&'a self, clock: &'a Clock) -> Forward<'a> {

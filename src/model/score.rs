@@ -209,11 +209,8 @@ fn distributions(model: &Model, forward: &Forward<'_>, jobs: &[&Scoring<'_>]) ->
     let row = |place: Option<usize>| place.map(|place| logits.row(place).collect::<Vec<f32>>());
     let answer = |(scoring, [own, versus]): (&&Scoring<'_>, &[Option<usize>; 2])| {
         let Work::Next { top_k, versus: view } = scoring.job.work else { unreachable!("a distribution was asked for") };
-        let dist = next_token(&row(*own).unwrap_or_default(), row(*versus).as_deref(), top_k);
-        scoring.done(dist.map(Answer::NextTokenDist).map_err(|(side, NotFinite { token })| {
-            let view = if side == Side::Own { scoring.job.view } else { view.unwrap_or(View::Base) };
-            RequestError::NonFinite { view, position: scoring.job.tokens.len() - 1, token }
-        }))
+        let versus = row(*versus);
+        scoring.done(next_answer(scoring.job, top_k, &row(*own).unwrap_or_default(), view.zip(versus.as_deref())))
     };
     jobs.par_iter().zip(&rows).map(answer).collect()
 }
@@ -227,18 +224,30 @@ impl Scoring<'_> {
         let (Found::Targets(found), Work::Score { from, rolling }) = (&self.found, self.job.work) else {
             unreachable!("log-probabilities were asked for")
         };
-        let found = found.iter().enumerate().map(|(at, logprob)| {
-            logprob.map_err(|NotFinite { token }| RequestError::NonFinite { view: self.job.view, position: from + at - 1, token })
-        });
-        self.done(found.collect::<Result<Vec<f64>, RequestError>>().map(|logprobs| {
-            let (sum, num_tokens) = (logprobs.iter().sum(), logprobs.len());
-            let token_ids = self.job.tokens[from..].to_vec();
-            let logprobs = logprobs.iter().map(|logprob| *logprob as f32).collect();
-            if rolling {
-                Answer::RollingLogprob(RollingLogprob { total_logprob: sum, num_tokens, logprobs })
-            } else {
-                Answer::LogprobOf(CompletionLogprob { logprob: sum, num_tokens, token_ids, logprobs })
-            }
-        }))
+        self.done(score_answer(self.job, from, rolling, found))
     }
+}
+
+/// The answer of a job that asks for the log-probabilities of its tokens from index `from` on, one found for each.
+pub fn score_answer(job: &Job, from: usize, rolling: bool, found: &[Result<f64, NotFinite>]) -> Result<Answer, RequestError> {
+    let not_finite = |at: usize, NotFinite { token }| RequestError::NonFinite { view: job.view, position: from + at - 1, token };
+    let logprobs = found.iter().enumerate().map(|(at, logprob)| logprob.map_err(|found| not_finite(at, found)));
+    let logprobs = logprobs.collect::<Result<Vec<f64>, RequestError>>()?;
+    let (sum, num_tokens) = (logprobs.iter().sum(), logprobs.len());
+    let token_ids = job.tokens[from..].to_vec();
+    let logprobs = logprobs.iter().map(|logprob| *logprob as f32).collect();
+    Ok(if rolling {
+        Answer::RollingLogprob(RollingLogprob { total_logprob: sum, num_tokens, logprobs })
+    } else {
+        Answer::LogprobOf(CompletionLogprob { logprob: sum, num_tokens, token_ids, logprobs })
+    })
+}
+
+/// The answer of a job that asks for the distribution after its tokens, of these logits, compared with those of another view.
+pub fn next_answer(job: &Job, top_k: usize, own: &[f32], versus: Option<(View, &[f32])>) -> Result<Answer, RequestError> {
+    let dist = next_token(own, versus.map(|(_, logits)| logits), top_k);
+    dist.map(Answer::NextTokenDist).map_err(|(side, NotFinite { token })| {
+        let view = versus.map_or(job.view, |(view, _)| if side == Side::Own { job.view } else { view });
+        RequestError::NonFinite { view, position: job.tokens.len() - 1, token }
+    })
 }

@@ -19,12 +19,21 @@ pub struct BaseInfo {
     pub parameters: u64,
     /// What products are computed in: `f32`, or `bf16` (bfloat16 weights, float32 sums).
     pub dtype: &'static str,
+    /// Where: `cpu`, `cuda:0`, `metal`.
+    pub device: String,
     /// Digest of the weights' content, 64 hex digits.
     pub digest: String,
     pub tokenizer_digest: String,
     /// Digest of the tokenizer's chat templates and of what else goes into their texts, where it has any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub chat_template: Option<String>,
+}
+
+impl BaseInfo {
+    /// In what it was computed, and where if not on the CPU: `f32`, `bf16 on cuda:0`.
+    pub fn computed_in(&self) -> String {
+        if self.device == "cpu" { self.dtype.to_owned() } else { format!("{} on {}", self.dtype, self.device) }
+    }
 }
 
 /// The adapter that was probed.

@@ -93,6 +93,7 @@ fn of_run(run: &RunRecord) -> Suite {
         ("suite_digest", run.suite_digest.clone()),
         ("base", run.base.source.clone()),
         ("dtype", run.base.dtype.to_owned()),
+        ("device", run.base.device.clone()),
         ("base_digest", run.base.digest.clone()),
         ("tokenizer_digest", run.base.tokenizer_digest.clone()),
     ];

@@ -115,7 +115,7 @@ fn details(out: &mut String, run: &RunRecord) -> fmt::Result {
         commit(base.commit.as_deref()),
         Markdown(&base.architecture),
         number::parameters(base.parameters),
-        base.dtype,
+        base.computed_in(),
         Markdown(number::short(&base.digest)),
     )?;
     if let Some(adapter) = &run.adapter {

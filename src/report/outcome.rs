@@ -20,8 +20,8 @@ pub(super) fn not_live(liveness: &Liveness) -> &'static str {
 
 /// What the noise floor was measured between.
 pub(super) fn noise_floor(run: &RunRecord) -> String {
-    let dtype = run.base.dtype;
-    if dtype == "f32" { "noise floor".to_owned() } else { format!("noise floor ({dtype} against f32)") }
+    let computed_in = run.base.computed_in();
+    if computed_in == "f32" { "noise floor".to_owned() } else { format!("noise floor ({computed_in} against f32)") }
 }
 
 /// `score 0.81 (healthy)`.

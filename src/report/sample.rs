@@ -32,6 +32,7 @@ pub fn healthy() -> RunRecord {
             architecture: "llama".to_owned(),
             parameters: 724_128,
             dtype: "f32",
+            device: "cpu".to_owned(),
             digest: "3f9a2c1b04de77aa12c0".repeat(3),
             tokenizer_digest: "aa01bc3d5e6f70819223".repeat(3),
             chat_template: None,

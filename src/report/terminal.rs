@@ -61,7 +61,7 @@ impl Page<'_> {
         source.extend([
             clean(&base.architecture),
             format!("{} parameters", number::parameters(base.parameters)),
-            format!("in {}", base.dtype),
+            format!("in {}", base.computed_in()),
             clean(number::short(&base.digest)),
         ]);
         text += &self.labelled("base", &source);

@@ -4,12 +4,14 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::kinds;
-use crate::engine::{NullDraws, Precision, Source as ModelSource, Sources};
+use crate::engine::{Device, NullDraws, Precision, Source as ModelSource, Sources};
 use crate::math::derive_seed;
 use crate::probe::{AnyProbe, ChatForm, CoursePlan, Decide, FileItems, ItemRow, ItemRows, OpenRows, Survey};
 use crate::request::Prompt;
 use crate::stream::Rows;
-use crate::suite::{self, Chat, Diagnostic, Diagnostics, Dtype, GateSpec, NullSpec, ProbeTable, Source, Suite, SuiteError};
+use crate::suite::{
+    self, Chat, Diagnostic, Diagnostics, Dtype, GateSpec, ModelSpec, NullSpec, ProbeTable, Source, Suite, SuiteError,
+};
 
 /// Why a suite can't be run.
 #[derive(Debug, thiserror::Error)]
@@ -224,10 +226,7 @@ fn sources(suite: &Suite, dir: &Path, diagnostics: &mut Diagnostics) -> Option<S
             Precision::F32
         }
     };
-    if *model.device.get_ref() != suite::Device::Cpu {
-        diagnostics
-            .push(Diagnostic::new(model.device.span(), "this sway computes on the CPU only").with_hint("leave `device` out"));
-    }
+    let device = device(model, diagnostics);
     let source = |name: &str, revision: &Option<String>| ModelSource {
         name: name.to_owned(),
         revision: revision.clone(),
@@ -239,7 +238,19 @@ fn sources(suite: &Suite, dir: &Path, diagnostics: &mut Diagnostics) -> Option<S
         suite::NullKind::Matched => NullDraws::Matched,
         suite::NullKind::Init => NullDraws::Init,
     };
-    (diagnostics.len() == known).then_some(Sources { base, adapter, nulls, precision })
+    (diagnostics.len() == known).then_some(Sources { base, adapter, nulls, precision, device })
+}
+
+/// Where a suite's models compute; a device that is unknown, or that the build lacks, is a diagnostic.
+fn device(model: &ModelSpec, diagnostics: &mut Diagnostics) -> Device {
+    let Some(name) = &model.device else { return Device::Cpu };
+    let device = name.get_ref().parse::<Device>();
+    let wrong = match &device {
+        Err(unknown) => Some(Diagnostic::new(name.span(), unknown.to_string())),
+        Ok(device) => device.missing().map(|(what, hint)| Diagnostic::new(name.span(), what).with_hint(hint)),
+    };
+    diagnostics.extend(wrong);
+    device.unwrap_or_default()
 }
 
 /// Opens the files that probes name, relative to the suite's.

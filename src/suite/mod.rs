@@ -48,7 +48,7 @@ pub use diagnostic::Diagnostic;
 pub use diagnostics::Diagnostics;
 pub use document::parse;
 pub use gate::{Decide, GateSpec};
-pub use model::{Chat, Device, Dtype, ModelSpec};
+pub use model::{Chat, Dtype, ModelSpec};
 pub use nearest::nearest;
 pub use null::{NullKind, NullSpec};
 pub use probe::ProbeTable;

@@ -1,4 +1,4 @@
-use serde::{Deserialize, Deserializer, de::Error as _};
+use serde::Deserialize;
 use toml::Spanned;
 
 use super::{Diagnostic, bounds, table::Table};
@@ -20,9 +20,9 @@ pub struct ModelSpec {
     /// What products are computed in. Its span is the table's header where the key is left out.
     #[serde(default = "unsaid")]
     pub dtype: Spanned<Dtype>,
-    /// Where it runs. Its span is the table's header where the key is left out.
-    #[serde(default = "unsaid")]
-    pub device: Spanned<Device>,
+    /// Where it runs; the CPU where it is left out.
+    #[serde(default, deserialize_with = "bounds::optional_text")]
+    pub device: Option<Spanned<String>>,
     /// How prompts reach a model that has a chat template.
     #[serde(default)]
     pub chat: Chat,
@@ -37,7 +37,6 @@ impl ModelSpec {
         let reading = table.read::<Self>(&[]);
         let model = reading.value.filter(|_| !reading.filled).map(|mut model| {
             model.dtype = located(model.dtype, table);
-            model.device = located(model.device, table);
             model
         });
         (model, reading.wrong)
@@ -60,32 +59,6 @@ pub enum Dtype {
     Bf16,
     /// IEEE half precision: known, and refused.
     F16,
-}
-
-/// `device`: `"cpu"`, `"cuda:0"` (or `"cuda"`), `"metal"`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Device {
-    /// The default.
-    #[default]
-    Cpu,
-    /// The GPU with this ordinal.
-    Cuda(usize),
-    /// Apple's GPU.
-    Metal,
-}
-
-impl<'de> Deserialize<'de> for Device {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let word = String::deserialize(deserializer)?;
-        let ordinal = word.strip_prefix("cuda:").filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
-        match (word.as_str(), ordinal.and_then(|digits| digits.parse().ok())) {
-            ("cpu", _) => Ok(Self::Cpu),
-            ("metal", _) => Ok(Self::Metal),
-            ("cuda", _) => Ok(Self::Cuda(0)),
-            (_, Some(ordinal)) => Ok(Self::Cuda(ordinal)),
-            _ => Err(D::Error::unknown_variant(&word, &["cpu", "cuda:0", "metal"])),
-        }
-    }
 }
 
 /// `chat`: what becomes of prompts that are texts. Those that are `messages` go through the chat template.

@@ -154,7 +154,7 @@ fn a_tidy_suite_is_read_whole() {
     let model = suite.model.unwrap();
     assert_eq!(&TIDY[model.base.span()], "\"probes/demo/base\"");
     assert_eq!(model.dtype.get_ref(), &Dtype::Bf16);
-    assert_eq!(model.device.get_ref(), &Device::Cuda(1));
+    assert_eq!(model.device.unwrap().get_ref(), "cuda:1");
     assert_eq!(model.chat, Chat::Auto);
     assert_eq!(suite.version, 1);
     assert_eq!(suite.defaults, Defaults { seed: 7 });
@@ -178,7 +178,7 @@ fn a_tidy_suite_is_read_whole() {
 fn what_a_suite_leaves_out_has_its_default() {
     let (suite, _) = parse(&Source::new("suite.toml", "version = 1\n[model]\nbase = \"b\"\n"));
     let model = suite.model.unwrap();
-    assert_eq!((model.dtype.get_ref(), model.device.get_ref()), (&Dtype::F32, &Device::Cpu));
+    assert_eq!((model.dtype.get_ref(), &model.device), (&Dtype::F32, &None));
     assert_eq!(model.dtype.span(), 12..19);
     assert_eq!(suite.null, NullSpec { runs: 8, kind: NullKind::Matched, max_items: 16 });
     assert_eq!(suite.gate, GateSpec { min_score: 0.6, fdr: 0.05, decide: Decide::Interval });
@@ -392,7 +392,7 @@ fn values_out_of_range_are_told_at_once() {
 [model]
 base = " "
 adapter = 3
-device = "gpu"
+device = ""
 chat = true
 [defaults]
 seed = 1.5
@@ -424,13 +424,11 @@ error: expected a string, found 3
 4 | adapter = 3
   |           ^
 
-error: unknown value `gpu`
+error: `device` must not be empty
  --> suite.toml:5:10
   |
-5 | device = "gpu"
-  |          ^^^^^
-  |
-  = hint: known here: `cpu`, `cuda:0`, `metal`
+5 | device = ""
+  |          ^^
 
 error: expected a string, found true
  --> suite.toml:6:8

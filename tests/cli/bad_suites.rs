@@ -234,13 +234,14 @@ fn what_this_build_cannot_do_is_refused_at_its_place() {
       = hint: leave `dtype` out, and an f16 checkpoint is computed in float32,
               exactly as it is; or write `bf16`
 
-    error: this sway computes on the CPU only
+    error: this sway was built without CUDA
      --> DIR/suite.toml:6:10
       |
     6 | device = "cuda:0"
       |          ^^^^^^^^
       |
-      = hint: leave `device` out
+      = hint: build it with `cargo install --path . --features cuda` where NVIDIA's
+              CUDA toolkit is installed, or compute on the CPU
 
     2 errors in DIR/suite.toml
     "#);

@@ -64,7 +64,7 @@ fn every_check_has_a_name_a_status_a_figure_and_values() {
         assert_eq!(check["status"] == "ok", hints.is_empty(), "what is not ok says what to do: {check:#}");
     }
     assert_eq!(check(&checkup, "build")["values"]["version"], env!("CARGO_PKG_VERSION"));
-    assert_eq!(check(&checkup, "build")["values"]["devices"], serde_json::json!(["cpu"]));
+    assert_eq!(check(&checkup, "build")["values"]["devices"][0], "cpu");
     for precision in ["f32", "bf16"] {
         let rates = check(&checkup, precision)["values"]["rates"].as_array().unwrap();
         assert!(rates[0]["threads"] == 1 && rates.iter().all(|rate| rate["gflops"].as_f64().unwrap() > 0.0), "{rates:?}");

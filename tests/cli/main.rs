@@ -6,6 +6,7 @@
 mod bad_suites;
 mod chat;
 mod demo;
+mod device;
 mod doctor;
 mod dtype;
 mod hub;

@@ -318,10 +318,13 @@ fn each_seed_draws_its_own_continuation() {
 /// What the model tells of a call, batch by batch: the jobs answered, and the tokens that went through it for them.
 fn batches(model: &Shared, jobs: &[Job], most: usize) -> Vec<Vec<(usize, u64)>> {
     let mut told = Vec::new();
-    model.0.compute(jobs, &mut |batch| {
-        told.push(batch.answers.iter().map(|(index, done)| (*index, done.tokens)).collect());
-        if told.len() < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-    });
+    model
+        .0
+        .compute(jobs, &mut |batch| {
+            told.push(batch.answers.iter().map(|(index, done)| (*index, done.tokens)).collect());
+            if told.len() < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })
+        .unwrap();
     told
 }
 

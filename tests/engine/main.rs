@@ -4,6 +4,7 @@
 
 mod bits;
 mod cache;
+mod device;
 mod identity;
 mod models;
 mod planning;

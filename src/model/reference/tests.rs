@@ -13,7 +13,7 @@ use crate::model::kernel::pairs;
 use crate::model::pages::Pages;
 use crate::model::plan::{Budget, Planner};
 use crate::model::readout::{States, Wanted};
-use crate::model::{Job, Model, NullKind, Precision, Work, effective};
+use crate::model::{Device, Job, Model, NullKind, Precision, Work, effective};
 use crate::request::{Answer, Divergence, Finish, Generation, NextTokenDist, RequestError, Sampling, Scale, View};
 
 /// Most that a log-probability in float32 may differ from the reference, in nats.
@@ -53,12 +53,14 @@ fn cases(cases: u32) -> ProptestConfig {
 
 fn compute(model: &Model, jobs: &[Job]) -> Vec<Answer> {
     let mut answers: Vec<Option<Answer>> = vec![None; jobs.len()];
-    model.compute(jobs, &mut |batch| {
-        for (index, done) in batch.answers {
-            assert!(answers[index].replace(done.answer.unwrap_or_else(|e| panic!("{e}"))).is_none());
-        }
-        ControlFlow::Continue(())
-    });
+    model
+        .compute(jobs, &mut |batch| {
+            for (index, done) in batch.answers {
+                assert!(answers[index].replace(done.answer.unwrap_or_else(|e| panic!("{e}"))).is_none());
+            }
+            ControlFlow::Continue(())
+        })
+        .unwrap();
     answers.into_iter().map(|answer| answer.expect("every job is answered")).collect()
 }
 
@@ -400,17 +402,22 @@ fn a_logit_that_is_not_finite_is_an_error_of_its_own_request() {
         of(View::Ft, sample),
         of(View::Base, generate),
     ];
-    let mut answers: Vec<Option<Result<Answer, RequestError>>> = vec![None; jobs.len()];
-    model.compute(&jobs, &mut |batch| {
-        batch.answers.into_iter().for_each(|(index, done)| answers[index] = Some(done.answer));
-        ControlFlow::Continue(())
-    });
-    let error = |position| Some(Err(RequestError::NonFinite { view: View::Ft, position, token: 30 }));
-    for (index, position) in [(0, 2), (2, 2), (3, 1), (5, 2), (6, 2)] {
-        assert_eq!(answers[index], error(position), "{:?}", jobs[index]);
-    }
-    for index in [1, 4, 7] {
-        assert!(matches!(answers[index], Some(Ok(_))), "{:?}: {:?}", jobs[index], answers[index]);
+    for device in [Device::Cpu, Device::Candle] {
+        let model = model.clone().on(device).unwrap();
+        let mut answers: Vec<Option<Result<Answer, RequestError>>> = vec![None; jobs.len()];
+        model
+            .compute(&jobs, &mut |batch| {
+                batch.answers.into_iter().for_each(|(index, done)| answers[index] = Some(done.answer));
+                ControlFlow::Continue(())
+            })
+            .unwrap();
+        let error = |position| Some(Err(RequestError::NonFinite { view: View::Ft, position, token: 30 }));
+        for (index, position) in [(0, 2), (2, 2), (3, 1), (5, 2), (6, 2)] {
+            assert_eq!(answers[index], error(position), "{:?}", jobs[index]);
+        }
+        for index in [1, 4, 7] {
+            assert!(matches!(answers[index], Some(Ok(_))), "{:?}: {:?}", jobs[index], answers[index]);
+        }
     }
 }
 

@@ -70,13 +70,13 @@ fn subjects(out: &mut String, run: &RunRecord) -> fmt::Result {
         commit,
         family: &base.architecture,
         parameters: base.parameters,
-        dtype: Some(base.dtype),
+        computed_in: Some(base.computed_in()),
         digest: &base.digest,
     };
     subject.write(out)?;
     if let Some(AdapterInfo { source, commit, peft_type, parameters, digest }) = &run.adapter {
         let commit = commit.as_deref();
-        Subject { role: "adapter", source, commit, family: peft_type, parameters: *parameters, dtype: None, digest }
+        Subject { role: "adapter", source, commit, family: peft_type, parameters: *parameters, computed_in: None, digest }
             .write(out)?;
     }
     writeln!(out, "</dl>")
@@ -90,8 +90,8 @@ struct Subject<'a> {
     /// Its architecture or its PEFT type.
     family: &'a str,
     parameters: u64,
-    /// What it is computed in.
-    dtype: Option<&'a str>,
+    /// In what, and where.
+    computed_in: Option<String>,
     digest: &'a str,
 }
 
@@ -99,8 +99,8 @@ impl Subject<'_> {
     fn write(&self, out: &mut String) -> fmt::Result {
         writeln!(out, "<div><dt>{}</dt><dd><code>{}</code>", self.role, Html(self.source))?;
         write!(out, "<span>{} · {} parameters", Html(self.family), number::parameters(self.parameters))?;
-        if let Some(dtype) = self.dtype {
-            write!(out, " · in {dtype}")?;
+        if let Some(computed_in) = &self.computed_in {
+            write!(out, " · in {computed_in}")?;
         }
         if let Some(commit) = self.commit {
             write!(out, " · commit {}", Html(number::short(commit)))?;

@@ -16,6 +16,7 @@ fn what_cannot_be_told_is_an_error() {
           <property name="suite_digest" value="5e1f0c7a9b32d44f8a615e1f0c7a9b32d44f8a615e1f0c7a9b32d44f8a61"/>
           <property name="base" value="probes/demo/base"/>
           <property name="dtype" value="f32"/>
+          <property name="device" value="cpu"/>
           <property name="base_digest" value="3f9a2c1b04de77aa12c03f9a2c1b04de77aa12c03f9a2c1b04de77aa12c0"/>
           <property name="tokenizer_digest" value="aa01bc3d5e6f70819223aa01bc3d5e6f70819223aa01bc3d5e6f70819223"/>
           <property name="adapter" value="probes/demo/healthy"/>
