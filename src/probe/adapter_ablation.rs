@@ -120,7 +120,7 @@ impl Probe for AdapterAblation {
         let doses: Vec<f64> = std::iter::once(0.0).chain(DOSES).collect();
         let changes: Vec<f64> = std::iter::once(0.0).chain(curve.iter().copied()).collect();
         let line = Line::fit(&doses, &changes).ok().and_then(|line| line.r_squared);
-        let (Some(r_squared), Some(growth)) = (line, court.ratio("growth", &fold.curves[OVER], &fold.curves[FULL])) else {
+        let (Some(r_squared), Some(growth)) = (line, Court::ratio(&fold.curves[OVER], &fold.curves[FULL])) else {
             return Judgement::nothing("the adapter changes nothing at any dose", values);
         };
         let line_rule = Rule { name: "r_squared", side: Side::Above, worst: 0.5, threshold: self.min_r_squared, best: 1.0 };

@@ -339,7 +339,8 @@ impl<P: Probe> Course for Run<P> {
         let raw = self.probe.metric(&self.same_items.fold)?;
         let usable = |null: &&OtherFold<P>| !null.broken && null.items == self.same_items.items;
         let draws: Vec<f64> = self.nulls.iter().filter(usable).filter_map(|null| self.probe.metric(&null.fold)).collect();
-        let outcome = match NullComparison::new(raw, &draws) {
+        let compared = if P::METRIC_IS_POSITIVE { NullComparison::of_positive } else { NullComparison::new };
+        let outcome = match compared(raw, &draws) {
             Ok(compared) => NullOutcome::Compared { mean: compared.mean, sd: compared.sd, z: compared.z, p: compared.p },
             Err(reason) => NullOutcome::Degenerate { degenerate: reason.to_string() },
         };

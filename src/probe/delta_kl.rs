@@ -63,6 +63,8 @@ impl Probe for DeltaKl {
         asks_documents: false,
     };
 
+    const METRIC_IS_POSITIVE: bool = true;
+
     type Item = Prompt;
     type Measurement = Divergence;
     type Fold = Fold;

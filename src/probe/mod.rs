@@ -15,6 +15,8 @@ mod leakage;
 mod paraphrase_invariance;
 mod preference_flip;
 #[cfg(test)]
+mod simulated;
+#[cfg(test)]
 mod tests;
 mod verdict;
 
@@ -62,6 +64,9 @@ pub const KINDS: &[Kind] = &[
 /// One kind of probe. The type itself holds the keys that a suite gives it.
 pub trait Probe: DeserializeOwned + Clone + Send + 'static {
     const KIND: Kind;
+
+    /// The calibrated metric can't be below zero, as a divergence: see [`crate::math::NullComparison::of_positive`].
+    const METRIC_IS_POSITIVE: bool = false;
 
     /// One unit of inference: a prompt, a case, a section.
     type Item: Item;

@@ -155,8 +155,7 @@ impl Probe for ParaphraseInvariance {
         let mut criteria = vec![lift];
         let lifts = format!("the gold answers gained {} nats per token on the trained phrasings", shown(&criteria[0].estimate));
         // Without a lift there is no ratio: the share of nothing that carries over says nothing.
-        let ratio =
-            if criteria[0].verdict == Verdict::Fail { None } else { court.ratio("ratio", &fold.paraphrased, &fold.verbatim) };
+        let ratio = if criteria[0].verdict == Verdict::Fail { None } else { Court::ratio(&fold.paraphrased, &fold.verbatim) };
         let mut score = lift_rule.score(criteria[0].estimate.value);
         let carried = ratio.as_ref().map_or(String::new(), |ratio| format!(" and {} times that on paraphrases", shown(ratio)));
         if let Some(ratio) = ratio {

@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::math::{Bootstrap, Endpoints, Interval, SignFlip, clopper_pearson, derive_seed, items_to_settle, mean, sd};
+use crate::math::{Interval, SignFlip, clopper_pearson, derive_seed, items_to_settle, mean, mean_interval, ratio_interval, sd};
 use crate::record::{Calibration, Criterion, Estimate, NullOutcome, Verdict};
 
 /// What a verdict goes by.
@@ -145,23 +145,17 @@ impl Court<'_> {
         derive_seed(self.seed, &[self.name, purpose])
     }
 
-    /// The percentile bootstrap with its ends moved outwards as far as few items ask for: the plain one covers 85 % with five
-    /// items where 95 % are meant (Hesterberg 2015).
-    fn bootstrap(&self, purpose: &str) -> Bootstrap {
-        Bootstrap::seeded(self.seed_for(purpose)).with_endpoints(Endpoints::Expanded)
-    }
-
-    /// Mean of the items' values with its bootstrap interval.
-    pub fn mean(&self, purpose: &str, values: &[f64]) -> Option<Estimate> {
+    /// Mean of the items' values with its interval.
+    pub fn mean(values: &[f64]) -> Option<Estimate> {
         let value = mean(values).ok()?;
-        let interval = self.bootstrap(purpose).mean(values).ok();
+        let interval = mean_interval(values).ok();
         Some(Estimate { value, interval: interval.map(|i| [i.low, i.high]), n: values.len() })
     }
 
-    /// Ratio of two means over paired values with its bootstrap interval over the pairs.
-    pub fn ratio(&self, purpose: &str, numerators: &[f64], denominators: &[f64]) -> Option<Estimate> {
+    /// Ratio of two means over paired values with its interval.
+    pub fn ratio(numerators: &[f64], denominators: &[f64]) -> Option<Estimate> {
         let value = mean(numerators).ok()? / mean(denominators).ok()?;
-        let interval = self.bootstrap(purpose).ratio(numerators, denominators).ok();
+        let interval = ratio_interval(numerators, denominators).ok();
         value.is_finite().then(|| Estimate { value, interval: interval.map(|i| [i.low, i.high]), n: numerators.len() })
     }
 
@@ -173,7 +167,7 @@ impl Court<'_> {
 
     /// Holds a mean against a rule.
     pub fn decide_mean(&self, rule: Rule, values: &[f64]) -> Option<Criterion> {
-        let estimate = self.mean(rule.name, values)?;
+        let estimate = Self::mean(values)?;
         let value = estimate.value;
         Some(rule.decide(estimate, |threshold| items_for_mean(value, sd(values).ok()?, threshold), self))
     }

@@ -33,19 +33,19 @@ fn a_healthy_adapter_passes_and_the_report_fits_80_columns() {
              28 modules, ‖ΔW‖/‖W‖ median 0.276, largest 0.415
 
     verdict  probe        score  metric           value  95 % interval    n      z
-    pass     moved         0.78  mean_divergence  0.567  [0.547, 0.589]  40  141.4
-    pass     facts         0.83  verbatim_lift      1.1  [0.7, 1.9]      24    9.6
+    pass     moved         0.78  mean_divergence  0.567  [0.546, 0.589]  40  141.4
+    pass     facts         0.83  verbatim_lift      1.1  [0.7, 3.4]      24    9.6
     pass     preferences   0.85  flip_share        1.00  [0.85, 1.00]    24   19.6
     pass     held          0.85  forgotten_share  0.000  [0.000, 0.060]  60
-    pass     document      0.85  excess_recall    −0.02  [−0.08, 0.03]   16
+    pass     document      0.85  excess_recall    −0.02  [−0.09, 0.03]   16
     pass     dose          0.61  r_squared        0.933                  24
 
     moved (delta_kl): pass
-      the next token's distribution moved by 0.567 [0.547, 0.589] nats of JS on
+      the next token's distribution moved by 0.567 [0.546, 0.589] nats of JS on
       average; 141.4 standard deviations from random adapters of the same size
     facts (paraphrase_invariance): pass
-      the gold answers gained 1.146 [0.703, 1.865] nats per token on the trained
-      phrasings and 1.037 [0.975, 1.093] times that on paraphrases; 9.6 standard
+      the gold answers gained 1.146 [0.726, 3.430] nats per token on the trained
+      phrasings and 1.037 [0.970, 1.108] times that on paraphrases; 9.6 standard
       deviations from random adapters of the same size
     preferences (preference_flip): pass
       of 22 triples that the base got wrong, the adapter gets 22 right (1.000
@@ -53,13 +53,13 @@ fn a_healthy_adapter_passes_and_the_report_fits_80_columns() {
       random adapters of the same size
     held (calibration_drift): pass
       what the base knew is kept: 0 of 60 known facts lost more than 1 nat per token
-      (0.000 [0.000, 0.060]), and the mean change is −0.005 [−0.006, −0.003]
+      (0.000 [0.000, 0.060]), and the mean change is −0.005 [−0.007, −0.003]
     document (leakage): pass
       from a section's beginning it recites 21 % of the rest, the base 23 % (excess
-      −0.017 [−0.078, 0.035])
+      −0.017 [−0.093, 0.030])
     dose (adapter_ablation): pass
       the change grows with the dose along a line of R² 0.933, and from λ = 1 to
-      1.25 by 1.314 [1.211, 1.446] times
+      1.25 by 1.314 [1.218, 1.458] times
 
     work     2,288 requests · 880 from the cache (38.5 %) · 1,408 forward passes ·
              24 batches (largest 534)

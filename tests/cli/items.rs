@@ -128,15 +128,15 @@ fn too_few_items_settle_nothing() {
         .take_while(|line| !line.starts_with("work"))
         .collect();
     insta::assert_snapshot!(finding.join("\n"), @"
-    verdict       probe  metric            value  95 % interval     wanted  n
-    inconclusive  moved  mean_divergence  0.5213  [0.5201, 0.5225]  > 0.02  2
+    verdict       probe  kind      metric           value  95 % interval   wanted  n
+    inconclusive  moved  delta_kl  mean_divergence  0.521  [0.506, 0.536]  > 0.02  2
 
     moved (delta_kl): inconclusive
-      the next token's distribution moved by 0.521 [0.520, 0.522] nats of JS on
+      the next token's distribution moved by 0.521 [0.506, 0.536] nats of JS on
       average, which does not settle it; 2 items are too few for a verdict, which
       needs 5
-      - mean_divergence 0.5213 [0.5201, 0.5225], wanted above 0.02: inconclusive;
-        about 5 items would settle it
+      - mean_divergence 0.521 [0.506, 0.536], wanted above 0.02: inconclusive; about
+        5 items would settle it
 
     left out of the score: moved (inconclusive)
     ");
