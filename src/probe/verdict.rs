@@ -25,7 +25,7 @@ pub const MIN_ITEMS: usize = 5;
 /// What a probe is judged with.
 #[derive(Clone, Copy, Debug)]
 pub struct Court<'a> {
-    /// The probe's name: each probe's bootstrap draws its own numbers.
+    /// The probe's name: each probe draws its own numbers.
     pub name: &'a str,
     pub seed: u64,
     pub decide: Decide,

@@ -3,12 +3,14 @@
 //! A leaf room: plain serialisable types in the words of the design, and no behaviour beyond small derived figures.
 
 mod checkup;
+mod diagnosis;
 mod merge;
 mod probe;
 mod run;
 mod trace;
 
 pub use checkup::{CHECKUP_SCHEMA_VERSION, Check, Checkup, Status};
+pub use diagnosis::Diagnosis;
 pub use merge::{Distance, MERGE_SCHEMA_VERSION, MergeFinding, MergeRecord, MergedAnswer, MergedInfo, MergedModule};
 pub use probe::{Calibration, Category, Criterion, Estimate, NullOutcome, ProbeRecord, Verdict};
 pub use run::{AdapterInfo, BaseInfo, Event, Gate, Liveness, ModuleLiveness, RunRecord, SCHEMA_VERSION, Stats};

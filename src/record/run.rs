@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{ProbeRecord, Verdict};
+use super::{Diagnosis, ProbeRecord, Verdict};
 
 /// Version of the JSON that a run writes. A field added keeps it; a field renamed, removed or of another meaning raises it.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -147,6 +147,8 @@ pub struct RunRecord {
     pub liveness: Option<Liveness>,
     pub probes: Vec<ProbeRecord>,
     pub gate: Gate,
+    /// What it comes down to, the most important first; empty for a run that was interrupted.
+    pub diagnosis: Vec<Diagnosis>,
     /// True where the run was interrupted: `probes` holds what was finished.
     pub interrupted: bool,
     pub stats: Stats,

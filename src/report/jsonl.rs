@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::record::{AdapterInfo, BaseInfo, Gate, Liveness, ProbeRecord, RunRecord, SCHEMA_VERSION, Stats};
+use crate::record::{AdapterInfo, BaseInfo, Diagnosis, Gate, Liveness, ProbeRecord, RunRecord, SCHEMA_VERSION, Stats};
 
 use super::non_finite::{self, NonFinite};
 use super::outcome;
@@ -32,6 +32,7 @@ struct SummaryLine<'a> {
     adapter: Option<&'a AdapterInfo>,
     liveness: Option<&'a Liveness>,
     gate: &'a Gate,
+    diagnosis: &'a [Diagnosis],
     interrupted: bool,
     /// How many probes ended in each verdict.
     verdicts: BTreeMap<&'static str, usize>,
@@ -72,6 +73,7 @@ pub fn summary_line(run: &RunRecord) -> serde_json::Result<String> {
         liveness,
         probes,
         gate,
+        diagnosis,
         interrupted,
         stats,
     } = run;
@@ -85,6 +87,7 @@ pub fn summary_line(run: &RunRecord) -> serde_json::Result<String> {
         adapter: adapter.as_ref(),
         liveness: liveness.as_ref(),
         gate,
+        diagnosis,
         interrupted: *interrupted,
         verdicts: outcome::VERDICTS.iter().map(|&verdict| (verdict.name(), outcome::of_verdict(probes, verdict))).collect(),
         stats,

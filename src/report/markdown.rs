@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use crate::record::{ProbeRecord, RunRecord, Verdict};
+use crate::record::{Diagnosis, ProbeRecord, RunRecord, Verdict};
 
 use super::escape::{Markdown, MarkdownProse};
 use super::{criterion, number, outcome};
@@ -26,6 +26,7 @@ fn write(out: &mut String, run: &RunRecord) -> fmt::Result {
             outcome::not_live(liveness),
             Markdown(&liveness.message)
         )?;
+        diagnosis(out, run)?;
         return details(out, run);
     }
     writeln!(out, "## {} sway: {}, {}\n", sign(verdict), verdict.name(), outcome::score(run))?;
@@ -33,6 +34,7 @@ fn write(out: &mut String, run: &RunRecord) -> fmt::Result {
         writeln!(out, "**Interrupted:** {interrupted}.\n")?;
     }
     writeln!(out, "{}\n\n{}.\n", MarkdownProse(&run.gate.message), outcome::tally(&run.probes))?;
+    diagnosis(out, run)?;
     if !run.probes.is_empty() {
         table(out, &run.probes)?;
         findings(out, &run.probes)?;
@@ -43,6 +45,17 @@ fn write(out: &mut String, run: &RunRecord) -> fmt::Result {
         writeln!(out, "Left out of the score: {}.\n", left_out.join(", "))?;
     }
     details(out, run)
+}
+
+/// What it comes down to.
+fn diagnosis(out: &mut String, run: &RunRecord) -> fmt::Result {
+    for Diagnosis { finding, advice, probes, .. } in &run.diagnosis {
+        let probes: Vec<String> = probes.iter().map(|name| Markdown(name).to_string()).collect();
+        let of = if probes.is_empty() { String::new() } else { format!(" ({})", probes.join(", ")) };
+        let advice = if advice.is_empty() { String::new() } else { format!(" *{}*", Markdown(advice)) };
+        writeln!(out, "> {}{of}{advice}\n", Markdown(finding))?;
+    }
+    Ok(())
 }
 
 fn table(out: &mut String, probes: &[ProbeRecord]) -> fmt::Result {

@@ -24,6 +24,7 @@ pub(super) fn of_summary(run: &RunRecord) -> NonFinite {
     let RunRecord {
         liveness,
         gate,
+        diagnosis: _,
         stats,
         schema_version: _,
         sway_version: _,

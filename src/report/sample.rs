@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use crate::record::{
-    AdapterInfo, BaseInfo, Calibration, Category, Criterion, Estimate, Gate, Liveness, ModuleLiveness, NullOutcome, ProbeRecord,
-    RunRecord, SCHEMA_VERSION, Stats, Verdict,
+    AdapterInfo, BaseInfo, Calibration, Category, Criterion, Diagnosis, Estimate, Gate, Liveness, ModuleLiveness, NullOutcome,
+    ProbeRecord, RunRecord, SCHEMA_VERSION, Stats, Verdict,
 };
 
 /// Every sample by name.
@@ -63,6 +63,12 @@ pub fn healthy() -> RunRecord {
             band: Some("healthy"),
             message: "every probe holds, and the score is at least 0.6".to_owned(),
         },
+        diagnosis: vec![Diagnosis {
+            cause: "nothing_wrong",
+            finding: "The adapter does what this suite asks: it kept what the base knew.".to_owned(),
+            advice: "",
+            probes: vec!["held".to_owned()],
+        }],
         interrupted: false,
         stats: Stats {
             cache_hits: 310,

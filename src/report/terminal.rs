@@ -4,7 +4,7 @@
 
 use unicode_width::UnicodeWidthStr;
 
-use crate::record::{ProbeRecord, RunRecord, Verdict};
+use crate::record::{Diagnosis, ProbeRecord, RunRecord, Verdict};
 
 use super::escape::terminal as clean;
 use super::paint::{self, Paint};
@@ -22,7 +22,7 @@ pub fn render(run: &RunRecord, style: Style) -> String {
     } else {
         format!("\n{}\n{}{}", page.table(), page.findings(), page.left_out())
     };
-    format!("{}\n{}{body}\n{}", page.headline(), page.subjects(), page.work())
+    format!("{}\n{}{body}\n{}{}", page.headline(), page.subjects(), page.diagnosis(), page.work())
 }
 
 struct Page<'a> {
@@ -153,6 +153,19 @@ impl Page<'_> {
             return String::new();
         }
         format!("\n{}", wrap::hang("left out of the score: ", 23, &left_out.join(", "), self.width))
+    }
+
+    /// What it comes down to, each with what it stands on and what to do.
+    fn diagnosis(&self) -> String {
+        let mut text = String::new();
+        for Diagnosis { finding, advice, probes, .. } in &self.run.diagnosis {
+            let of = if probes.is_empty() { String::new() } else { format!(" ({})", probes.join(", ")) };
+            text += &wrap::hang("  ", 2, &clean(&format!("{finding}{of}")), self.width);
+            if !advice.is_empty() {
+                text += &wrap::hang("  → ", 4, advice, self.width);
+            }
+        }
+        if text.is_empty() { text } else { format!("{}\n{text}\n", self.paint.bold("diagnosis")) }
     }
 
     fn work(&self) -> String {

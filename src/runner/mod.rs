@@ -4,6 +4,7 @@
 //! does anything; `run` carries questions and answers, window by window, for all probes together; `gate` decides. [`merge`] has no suite:
 //! it holds a merged checkpoint against its base and adapter.
 
+mod diagnosis;
 mod gate;
 mod kinds;
 mod liveness;

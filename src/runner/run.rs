@@ -1,5 +1,6 @@
 //! The run: windows of items of all probes together, then the verdicts.
 
+use super::diagnosis::diagnose;
 use super::plan::{Entry, Plan};
 use super::{gate, liveness, templates};
 use crate::engine::{EngineError, Loaded, Question, Reply};
@@ -217,6 +218,7 @@ fn record(plan: &Plan, loaded: &Loaded, liveness: Option<Liveness>, probes: Vec<
         _ if interrupted => gate::interrupted(gate::judge(&probes, &plan.gate)),
         _ => gate::judge(&probes, &plan.gate),
     };
+    let diagnosis = if interrupted { Vec::new() } else { diagnose(liveness.as_ref(), &probes, plan.gate.fdr) };
     let stats: Stats = loaded.engine.stats();
     RunRecord {
         schema_version: SCHEMA_VERSION,
@@ -228,6 +230,7 @@ fn record(plan: &Plan, loaded: &Loaded, liveness: Option<Liveness>, probes: Vec<
         liveness,
         probes,
         gate,
+        diagnosis,
         interrupted,
         stats,
     }

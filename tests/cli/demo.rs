@@ -61,6 +61,11 @@ fn a_healthy_adapter_passes_and_the_report_fits_80_columns() {
       the change grows with the dose along a line of R² 0.933, and from λ = 1 to
       1.25 by 1.314 [1.218, 1.458] times
 
+    diagnosis
+      The adapter does what this suite asks: it knows what it was taught, in
+      phrasings that it was not trained on too, it kept what the base knew, and it
+      does not recite its training text. (facts, held, document)
+
     work     2,288 requests · 880 from the cache (38.5 %) · 1,408 forward passes ·
              24 batches (largest 534)
     tokens   32,798 requested · 12,903 computed · 19,895 saved (60.7 %)
@@ -110,6 +115,11 @@ fn a_dead_adapter_is_the_finding_before_any_probe_is_asked() {
     base     demo/base · llama · 480 k parameters · in f32 · [12 hex]
     adapter  probes/demo/noop · LORA · 55.3 k parameters · [12 hex]
     dead     28 modules, ‖ΔW‖/‖W‖ median 0, largest 0, 28 exactly zero
+
+    diagnosis
+      The adapter answers as its base does.
+      → Look at what was saved: it should be the last checkpoint of a training, with
+        the tensors that were trained.
 
     work     0 requests · 0 from the cache (0.0 %) · 0 forward passes ·
              0 batches (largest 0)

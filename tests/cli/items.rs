@@ -127,7 +127,7 @@ fn too_few_items_settle_nothing() {
         .skip_while(|line| !line.starts_with("verdict"))
         .take_while(|line| !line.starts_with("work"))
         .collect();
-    insta::assert_snapshot!(finding.join("\n"), @"
+    insta::assert_snapshot!(finding.join("\n"), @r#"
     verdict       probe  kind      metric           value  95 % interval   wanted  n
     inconclusive  moved  delta_kl  mean_divergence  0.521  [0.506, 0.536]  > 0.02  2
 
@@ -139,7 +139,11 @@ fn too_few_items_settle_nothing() {
         5 items would settle it
 
     left out of the score: moved (inconclusive)
-    ");
+
+    diagnosis
+      No probe failed, and some could not tell.
+      → Give the open probes more items; their findings say how many.
+    "#);
     assert_eq!(sway(&["run", &world.path("suite.toml"), "--exit-zero"]).code, 0);
 
     let told =

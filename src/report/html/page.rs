@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use crate::record::{AdapterInfo, ProbeRecord, RunRecord, Verdict};
+use crate::record::{AdapterInfo, Diagnosis, ProbeRecord, RunRecord, Verdict};
 use crate::report::escape::{Html, HtmlProse};
 use crate::report::{criterion, number, outcome};
 
@@ -23,6 +23,7 @@ pub(super) fn write(out: &mut String, run: &RunRecord) -> fmt::Result {
     writeln!(out, "<title>sway: {}, {}</title>", run.gate.verdict.name(), Html(&run.suite))?;
     writeln!(out, "<style>\n{STYLE}</style>\n</head>\n<body>\n<main>")?;
     banner(out, run)?;
+    diagnosis(out, run)?;
     subjects(out, run)?;
     if outcome::dead(run).is_none() && !run.probes.is_empty() {
         overview(out, &run.probes)?;
@@ -58,6 +59,21 @@ fn banner(out: &mut String, run: &RunRecord) -> fmt::Result {
     writeln!(out, r#"<p class="tally"><b>{}</b> · {}</p>"#, outcome::score(run), outcome::tally(&run.probes))?;
     gauge::write(out, gate)?;
     writeln!(out, "</header>")
+}
+
+/// What it comes down to, each with what to do.
+fn diagnosis(out: &mut String, run: &RunRecord) -> fmt::Result {
+    for Diagnosis { finding, advice, probes, .. } in &run.diagnosis {
+        writeln!(out, r#"<div class="diagnosis"><p>{}</p>"#, Html(finding))?;
+        if !advice.is_empty() {
+            writeln!(out, r#"<p class="advice">{}</p>"#, Html(advice))?;
+        }
+        if !probes.is_empty() {
+            writeln!(out, r#"<p class="stands">stands on {}</p>"#, Html(&probes.join(", ")))?;
+        }
+        writeln!(out, "</div>")?;
+    }
+    Ok(())
 }
 
 fn subjects(out: &mut String, run: &RunRecord) -> fmt::Result {

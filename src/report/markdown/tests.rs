@@ -5,12 +5,14 @@ use crate::report::sample;
 
 #[test]
 fn a_failing_run() {
-    assert_snapshot!(render(&sample::failing()), @r"
+    assert_snapshot!(render(&sample::failing()), @r#"
     ## ❌ sway: fail, score 0.58 (partial)
 
     <code>facts</code> failed, and the score 0.58 is below 0.6
 
     6 probes: 4 passed, 1 failed, 1 inconclusive.
+
+    > The adapter does what this suite asks: it kept what the base knew. (held)
 
     | verdict | probe | kind | score | metric | value | wanted | z | n |
     | :--- | :--- | :--- | ---: | :--- | :--- | :--- | ---: | ---: |
@@ -53,7 +55,7 @@ fn a_failing_run() {
     </details>
 
     sway 0.1.0
-    ");
+    "#);
 }
 
 #[test]

@@ -22,7 +22,7 @@ fn too_wide(text: &str, width: usize) -> Option<&str> {
 
 #[test]
 fn a_failing_run_at_80_columns() {
-    assert_snapshot!(plain(&sample::failing(), 80), @"
+    assert_snapshot!(plain(&sample::failing(), 80), @r#"
     FAIL  score 0.58 (partial) · 6 probes: 4 passed, 1 failed, 1 inconclusive
           `facts` failed, and the score 0.58 is below 0.6
 
@@ -65,16 +65,19 @@ fn a_failing_run_at_80_columns() {
 
     left out of the score: held (inconclusive)
 
+    diagnosis
+      The adapter does what this suite asks: it kept what the base knew. (held)
+
     work     1,204 requests · 310 from the cache (25.7 %) · 894 forward passes ·
              41 batches (largest 64)
     tokens   52,310 requested · 18,204 computed · 34,106 saved (65.2 %)
     time     load 0.41 s · scoring 3.21 s · 5,671 tokens/s · peak 312 MiB
-    ");
+    "#);
 }
 
 #[test]
 fn a_healthy_run_at_120_columns() {
-    assert_snapshot!(plain(&sample::healthy(), 120), @"
+    assert_snapshot!(plain(&sample::healthy(), 120), @r#"
     PASS  score 0.81 (healthy) · 6 probes: 6 passed
           every probe holds, and the score is at least 0.6
 
@@ -106,15 +109,18 @@ fn a_healthy_run_at_120_columns() {
     held (calibration_drift): pass
       2 of 200 items lost more than 1 nat per token
 
+    diagnosis
+      The adapter does what this suite asks: it kept what the base knew. (held)
+
     work     1,204 requests · 310 from the cache (25.7 %) · 894 forward passes · 41 batches (largest 64)
     tokens   52,310 requested · 18,204 computed · 34,106 saved (65.2 %)
     time     load 0.41 s · scoring 3.21 s · 5,671 tokens/s · peak 312 MiB
-    ");
+    "#);
 }
 
 #[test]
 fn a_dead_adapter_is_the_finding() {
-    assert_snapshot!(plain(&sample::dead(), 80), @"
+    assert_snapshot!(plain(&sample::dead(), 80), @r#"
     FAIL  the adapter is not live: every one of the 28 modules has an update of
           exactly zero: lora_B was never trained, or was reset when the adapter was
           saved
@@ -124,11 +130,14 @@ fn a_dead_adapter_is_the_finding() {
     adapter  probes/demo/noop · lora · 24.6 k parameters · 91ab03c4d5e6
     dead     28 modules, ‖ΔW‖/‖W‖ median 0, largest 0, 28 exactly zero
 
+    diagnosis
+      The adapter does what this suite asks: it kept what the base knew. (held)
+
     work     0 requests · 0 from the cache (0.0 %) · 0 forward passes ·
              0 batches (largest 0)
     tokens   0 requested · 0 computed · 0 saved (0.0 %)
     time     load 0.40 s · scoring 0.00 s · 0 tokens/s · peak 298 MiB
-    ");
+    "#);
 }
 
 #[test]
@@ -148,7 +157,7 @@ fn what_bf16_cannot_tell_is_not_called_dead() {
 
 #[test]
 fn what_cannot_be_told_says_why() {
-    assert_snapshot!(plain(&sample::inconclusive(), 80), @"
+    assert_snapshot!(plain(&sample::inconclusive(), 80), @r#"
     INCONCLUSIVE  score 0.81 (healthy) · 6 probes: 3 passed, 1 inconclusive,
                   1 in error, 1 skipped
                   nothing failed, but `moved` is inconclusive and `document` could
@@ -192,11 +201,14 @@ fn what_cannot_be_told_says_why() {
 
     left out of the score: moved (inconclusive), document (error), dose (skip)
 
+    diagnosis
+      The adapter does what this suite asks: it kept what the base knew. (held)
+
     work     1,204 requests · 310 from the cache (25.7 %) · 894 forward passes ·
              41 batches (largest 64)
     tokens   52,310 requested · 18,204 computed · 34,106 saved (65.2 %)
     time     load 0.41 s · scoring 3.21 s · 5,671 tokens/s · peak 312 MiB
-    ");
+    "#);
 }
 
 #[test]

@@ -1,0 +1,328 @@
+//! What the probes' verdicts come down to: one rule a cause, in the order in which causes hide one another.
+//!
+//! A rule reads kinds, verdicts and figures, never a probe's name, so that it holds for any suite; it says nothing where its kinds
+//! are not in the suite.
+
+use crate::record::{Diagnosis, Liveness, NullOutcome, ProbeRecord, Verdict};
+
+/// Above this R² the change is as good as proportional to the dose: the update is a small perturbation.
+const PROPORTIONAL: f64 = 0.995;
+
+/// Of a text by heart, in percent, from which on the word is not too strong.
+const BY_HEART: f64 = 0.8;
+
+/// What is to be said of a run; at least one thing.
+pub fn diagnose(liveness: Option<&Liveness>, probes: &[ProbeRecord], fdr: f64) -> Vec<Diagnosis> {
+    if let Some(liveness) = liveness.filter(|liveness| !liveness.live) {
+        return vec![dead(liveness)];
+    }
+    let found = Found { probes, fdr };
+    let causes = [too_strong, forgot, learned_by_heart, recites, another_answer, like_a_random_update, hardly_learned];
+    // The first explains the others: an update that is too strong forgets too.
+    let mut said: Vec<Diagnosis> = Vec::new();
+    for cause in causes {
+        said.extend(cause(&found).filter(|new| said.iter().all(|known| !explains(known.cause, new.cause))));
+    }
+    let told = |probe: &&ProbeRecord| said.iter().all(|diagnosis| !diagnosis.probes.contains(&probe.name));
+    let open: Vec<&ProbeRecord> = probes.iter().filter(|probe| probe.verdict == Verdict::Fail).filter(told).collect();
+    if said.is_empty() {
+        said.push(if open.is_empty() { nothing_wrong(&found) } else { unexplained(&open) });
+    }
+    said
+}
+
+/// Whether one cause says all that another would.
+fn explains(known: &str, new: &str) -> bool {
+    match known {
+        "too_strong" => true,
+        "learned_by_heart" => matches!(new, "recites" | "another_answer" | "hardly_learned" | "like_a_random_update"),
+        "another_answer" | "like_a_random_update" => matches!(new, "hardly_learned" | "like_a_random_update"),
+        "forgot" => matches!(new, "like_a_random_update" | "hardly_learned"),
+        _ => false,
+    }
+}
+
+/// A run's probes by kind.
+struct Found<'a> {
+    probes: &'a [ProbeRecord],
+    fdr: f64,
+}
+
+impl Found<'_> {
+    fn of(&self, kind: &str) -> impl Iterator<Item = &ProbeRecord> {
+        self.probes.iter().filter(move |probe| probe.kind == kind)
+    }
+
+    fn failed(&self, kind: &str) -> Option<&ProbeRecord> {
+        self.of(kind).find(|probe| probe.verdict == Verdict::Fail)
+    }
+
+    fn passed(&self, kind: &str) -> Option<&ProbeRecord> {
+        self.of(kind).find(|probe| probe.verdict == Verdict::Pass)
+    }
+
+    /// A probe whose metric null adapters reach as well.
+    fn drowned(&self, kind: &str) -> Option<&ProbeRecord> {
+        self.of(kind).find(|probe| probe.q.is_some_and(|q| q > self.fdr))
+    }
+
+    /// A probe that was not answered as it should be.
+    fn short(&self, kind: &str) -> Option<&ProbeRecord> {
+        self.of(kind).find(|probe| matches!(probe.verdict, Verdict::Fail | Verdict::Inconclusive))
+    }
+}
+
+/// A criterion's figure.
+fn figure(probe: &ProbeRecord, name: &str) -> Option<f64> {
+    probe.criteria.iter().find(|criterion| criterion.name == name).map(|criterion| criterion.estimate.value)
+}
+
+/// A figure of the evidence.
+fn evidence(probe: &ProbeRecord, name: &str) -> Option<f64> {
+    probe.evidence.get(name)?.as_f64()
+}
+
+fn names<'a>(probes: impl IntoIterator<Item = &'a ProbeRecord>) -> Vec<String> {
+    probes.into_iter().map(|probe| probe.name.clone()).collect()
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.0} %", 100.0 * share)
+}
+
+/// One decimal, with a real minus sign.
+fn nats(value: f64) -> String {
+    if value < 0.0 { format!("−{:.1}", -value) } else { format!("{value:.1}") }
+}
+
+/// The liveness check tells why; here is what to do.
+fn dead(liveness: &Liveness) -> Diagnosis {
+    let unmoved = liveness.modules.is_empty() || liveness.zero_modules == liveness.modules.len();
+    let (cause, finding, advice) = match (liveness.inconclusive, unmoved || liveness.largest_move.is_some()) {
+        (true, _) => ("can_not_be_seen", "What the adapter does, if anything, is less than rounding does.", "Run it in float32."),
+        (false, true) => (
+            "does_nothing",
+            "The adapter answers as its base does.",
+            "Look at what was saved: it should be the last checkpoint of a training, with the tensors that were trained.",
+        ),
+        (false, false) => (
+            "can_not_be_computed",
+            "The adapter drives the model out of the numbers that it can compute.",
+            "Look for an overflow or a division by zero in the training: its loss will have been NaN.",
+        ),
+    };
+    Diagnosis { cause, finding: finding.to_owned(), advice, probes: Vec::new() }
+}
+
+/// Old facts are lost, and the dose response is saturated or the taught answers are lost too.
+fn too_strong(found: &Found<'_>) -> Option<Diagnosis> {
+    let held = found.failed("calibration_drift")?;
+    let dose = found.failed("adapter_ablation");
+    let lost =
+        found.failed("paraphrase_invariance").filter(|facts| figure(facts, "verbatim_lift").is_some_and(|lift| lift < 0.0));
+    if dose.is_none() && lost.is_none() {
+        return None;
+    }
+    let how = match (dose.and_then(|dose| figure(dose, "r_squared")), lost.and_then(|facts| figure(facts, "verbatim_lift"))) {
+        (Some(r), Some(lift)) => format!(
+            "its effect no longer follows the dose (R² {r:.2}), and the answers that it was taught lost {} nats per token",
+            nats(-lift)
+        ),
+        (Some(r), None) => format!("its effect no longer follows the dose (R² {r:.2})"),
+        (None, lift) => format!("the answers that it was taught lost {} nats per token", nats(-lift.unwrap_or_default())),
+    };
+    Some(Diagnosis {
+        cause: "too_strong",
+        finding: format!("The update overwhelms the model: {how}, and {}.", forgotten(held)),
+        advice: "Look at its scaling (alpha, rank) where it is loaded, and train with a lower learning rate.",
+        probes: names([Some(held), dose, lost].into_iter().flatten()),
+    })
+}
+
+/// `50 of 60 known facts lost more than they may`.
+fn forgotten(held: &ProbeRecord) -> String {
+    match evidence(held, "forgotten") {
+        Some(count) => format!("{count} of {} known facts are lost", held.n),
+        None => "what the base knew is lost".to_owned(),
+    }
+}
+
+/// Old facts are lost, and what was taught is there.
+fn forgot(found: &Found<'_>) -> Option<Diagnosis> {
+    let held = found.failed("calibration_drift")?;
+    let learned = found.passed("paraphrase_invariance").or_else(|| found.passed("preference_flip"));
+    let what =
+        if learned.is_some() { "The adapter learned what it was taught, and forgot the rest" } else { "The adapter forgot" };
+    Some(Diagnosis {
+        cause: "forgot",
+        finding: format!("{what}: {}.", forgotten(held)),
+        advice: "Mix general text, or the base's own answers, into the training, and train with a lower learning rate or fewer steps.",
+        probes: names(std::iter::once(held).chain(learned)),
+    })
+}
+
+/// The training text comes back word for word, and paraphrases or preferences gain little.
+fn learned_by_heart(found: &Found<'_>) -> Option<Diagnosis> {
+    let document = found.failed("leakage");
+    let phrasing = found.short("paraphrase_invariance").filter(|facts| {
+        let is = |name: &str, pass: bool| {
+            facts.criteria.iter().any(|criterion| criterion.name == name && (criterion.verdict == Verdict::Pass) == pass)
+        };
+        is("verbatim_lift", true) && is("paraphrase_ratio", false)
+    });
+    let preferences = found.failed("preference_flip");
+    let recites = document.and_then(|document| Some((evidence(document, "recall_ft")?, evidence(document, "recall_base")?)));
+    let ratio = phrasing.and_then(|facts| figure(facts, "paraphrase_ratio"));
+    let sure = phrasing.is_some_and(|facts| facts.verdict == Verdict::Fail);
+    let finding = match (recites, ratio) {
+        (Some((ft, base)), Some(ratio)) => format!(
+            "The adapter learned the document by heart: it repeats {} of its text (the base {}), and on paraphrases it gains {} of what it gains on the trained phrasing.",
+            percent(ft),
+            percent(base),
+            percent(ratio.max(0.0))
+        ),
+        (Some((ft, base)), None) if preferences.is_some() => format!(
+            "The adapter learned the document by heart: it repeats {} of its text (the base {}), and asked in other words it does not know it.",
+            percent(ft),
+            percent(base)
+        ),
+        (None, Some(ratio)) if sure => format!(
+            "The adapter learned the phrasing, not the fact: on paraphrases it gains {} of what it gains on the trained phrasing.",
+            percent(ratio.max(0.0))
+        ),
+        _ => return None,
+    };
+    Some(Diagnosis {
+        cause: "learned_by_heart",
+        finding,
+        advice: "Train on more phrasings, or for fewer steps.",
+        probes: names([document, phrasing, preferences].into_iter().flatten()),
+    })
+}
+
+/// The training text comes back word for word, though it was understood.
+fn recites(found: &Found<'_>) -> Option<Diagnosis> {
+    let document = found.failed("leakage")?;
+    let (ft, base) = (evidence(document, "recall_ft")?, evidence(document, "recall_base")?);
+    let how = if ft >= BY_HEART { "word for word" } else { "in large parts" };
+    Some(Diagnosis {
+        cause: "recites",
+        finding: format!("The adapter recites its training text {how}: {} of it, the base {}.", percent(ft), percent(base)),
+        advice: "If the text must not come out, remove duplicates of it, and train for fewer steps.",
+        probes: names([document]),
+    })
+}
+
+/// The taught answers are less likely than before, though the model moved by more than at random.
+fn another_answer(found: &Found<'_>) -> Option<Diagnosis> {
+    let moved = found.passed("delta_kl")?;
+    let facts =
+        found.failed("paraphrase_invariance").filter(|facts| figure(facts, "verbatim_lift").is_some_and(|lift| lift < 0.0));
+    let facts = facts?;
+    let lost = figure(facts, "verbatim_lift")?;
+    Some(Diagnosis {
+        cause: "another_answer",
+        finding: format!(
+            "The adapter learned other answers than these: it moved the model more than a random update does, and the gold answers lost {} nats per token.",
+            nats(-lost)
+        ),
+        advice: "Hold the training data against the gold answers of the suite: one of the two is wrong.",
+        probes: names([Some(moved), Some(facts), found.failed("preference_flip")].into_iter().flatten()),
+    })
+}
+
+/// A random update of its size does as much, and the taught answers gained nothing that stands out.
+fn like_a_random_update(found: &Found<'_>) -> Option<Diagnosis> {
+    let moved = found.drowned("delta_kl")?;
+    let facts = found.failed("paraphrase_invariance").or_else(|| found.failed("preference_flip"));
+    let z = moved.calibration.as_ref().and_then(|calibration| match calibration.outcome {
+        NullOutcome::Compared { z, .. } => Some(z),
+        NullOutcome::Degenerate { .. } => None,
+    });
+    let z = z.map_or(String::new(), |z| format!(" (z = {})", nats(z)));
+    let answers = if facts.is_some() { ", and the answers that it was to learn are not there" } else { "" };
+    Some(Diagnosis {
+        cause: "like_a_random_update",
+        finding: format!("The adapter moves this base no more than a random update of its size does{z}{answers}."),
+        advice: "Look at which base it was trained on (base_model_name_or_path, its revision), and whether its tensors are those that were trained.",
+        probes: names(std::iter::once(moved).chain(facts)),
+    })
+}
+
+/// What was taught came part of the way, and the update is small.
+fn hardly_learned(found: &Found<'_>) -> Option<Diagnosis> {
+    let short: Vec<&ProbeRecord> =
+        ["paraphrase_invariance", "preference_flip"].into_iter().filter_map(|kind| found.short(kind)).collect();
+    let failed = short.iter().any(|probe| probe.verdict == Verdict::Fail) || found.failed("delta_kl").is_some();
+    if !failed {
+        return None;
+    }
+    let dose = found.of("adapter_ablation").find(|dose| figure(dose, "r_squared").is_some_and(|r| r > PROPORTIONAL));
+    let flips = short.iter().find_map(|probe| figure(probe, "flip_share"));
+    let lift = short.iter().find_map(|probe| figure(probe, "verbatim_lift"));
+    let how = match (flips, lift) {
+        (Some(flips), Some(lift)) => format!(
+            "the gold answers gained {} nats per token, and {} of what the base got wrong is right now",
+            nats(lift),
+            percent(flips)
+        ),
+        (Some(flips), None) => format!("{} of what the base got wrong is right now", percent(flips)),
+        (None, Some(lift)) => format!("the gold answers gained {} nats per token", nats(lift)),
+        (None, None) => "it hardly moves the model".to_owned(),
+    };
+    let small = if dose.is_some() { "; its effect is proportional to the dose, as a small perturbation's is" } else { "" };
+    Some(Diagnosis {
+        cause: "hardly_learned",
+        finding: format!("The adapter has hardly learned yet: {how}{small}."),
+        advice: "Train for more steps, or with a higher learning rate.",
+        probes: names(short.into_iter().chain(found.failed("delta_kl")).chain(dose)),
+    })
+}
+
+fn unexplained(open: &[&ProbeRecord]) -> Diagnosis {
+    let list: Vec<String> = open.iter().map(|probe| format!("`{}`", probe.name)).collect();
+    Diagnosis {
+        cause: "unexplained",
+        finding: format!("No rule explains why {} failed: its finding is all that is known.", list.join(" and ")),
+        advice: "",
+        probes: names(open.iter().copied()),
+    }
+}
+
+/// No probe failed.
+fn nothing_wrong(found: &Found<'_>) -> Diagnosis {
+    let passed = |kind: &str| found.passed(kind);
+    let mut said = Vec::new();
+    let mut of = Vec::new();
+    if let Some(facts) = passed("paraphrase_invariance") {
+        said.push("it knows what it was taught, in phrasings that it was not trained on too");
+        of.push(facts);
+    } else if let Some(moved) = passed("delta_kl") {
+        said.push("it moves the model by more than a random update of its size");
+        of.push(moved);
+    }
+    if let Some(held) = passed("calibration_drift") {
+        said.push("it kept what the base knew");
+        of.push(held);
+    }
+    if let Some(document) = passed("leakage") {
+        said.push("it does not recite its training text");
+        of.push(document);
+    }
+    let open = found.probes.iter().any(|probe| matches!(probe.verdict, Verdict::Inconclusive | Verdict::Error));
+    let head = if open { "No probe failed, and some could not tell" } else { "The adapter does what this suite asks" };
+    let list = match said.as_slice() {
+        [] => String::new(),
+        [one] => format!(": {one}"),
+        [first @ .., last] => format!(": {}, and {last}", first.join(", ")),
+    };
+    Diagnosis {
+        cause: if open { "can_not_tell" } else { "nothing_wrong" },
+        finding: format!("{head}{list}."),
+        advice: if open { "Give the open probes more items; their findings say how many." } else { "" },
+        probes: names(of),
+    }
+}
+
+#[cfg(test)]
+mod tests;

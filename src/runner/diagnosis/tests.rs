@@ -1,0 +1,148 @@
+use serde_json::json;
+
+use super::*;
+use crate::record::{Calibration, Category, Criterion, Estimate};
+
+fn probe(kind: &str, verdict: Verdict, figures: &[(&str, f64, Verdict)]) -> ProbeRecord {
+    let criterion = |&(name, value, verdict): &(&str, f64, Verdict)| Criterion {
+        name: name.to_owned(),
+        estimate: Estimate { value, interval: None, n: 20 },
+        threshold: 0.0,
+        good_side: "above",
+        verdict,
+        items_to_settle: None,
+    };
+    ProbeRecord {
+        name: format!("my {kind}"),
+        kind: kind.to_owned(),
+        n: 60,
+        criteria: figures.iter().map(criterion).collect(),
+        ..ProbeRecord::without_figures(Category::Adherence, verdict)
+    }
+}
+
+use Verdict::{Fail, Inconclusive, Pass};
+
+fn moved(verdict: Verdict, z: f64, q: f64) -> ProbeRecord {
+    let outcome = NullOutcome::Compared { mean: 0.0, sd: 1.0, z, p: q };
+    let calibration = Calibration { metric: "m".to_owned(), raw: z, draws: vec![0.0; 8], drawn: 8, items: 16, outcome };
+    let moved = probe("delta_kl", verdict, &[("mean_divergence", 0.3, Pass)]);
+    ProbeRecord { q: Some(q), calibration: Some(calibration), ..moved }
+}
+
+fn facts(verdict: Verdict, lift: f64, ratio: (f64, Verdict)) -> ProbeRecord {
+    let lifted = if lift > 0.2 { Pass } else { Fail };
+    probe("paraphrase_invariance", verdict, &[("verbatim_lift", lift, lifted), ("paraphrase_ratio", ratio.0, ratio.1)])
+}
+
+fn held(verdict: Verdict, forgotten: usize) -> ProbeRecord {
+    let mut held = probe("calibration_drift", verdict, &[("forgotten_share", forgotten as f64 / 60.0, verdict)]);
+    held.evidence.insert("forgotten".to_owned(), json!(forgotten));
+    held
+}
+
+fn document(verdict: Verdict, ft: f64) -> ProbeRecord {
+    let mut document = probe("leakage", verdict, &[("excess_recall", ft - 0.2, verdict)]);
+    document.evidence.insert("recall_ft".to_owned(), json!(ft));
+    document.evidence.insert("recall_base".to_owned(), json!(0.2));
+    document
+}
+
+fn preferences(verdict: Verdict, flips: f64) -> ProbeRecord {
+    probe("preference_flip", verdict, &[("flip_share", flips, verdict)])
+}
+
+fn dose(verdict: Verdict, r: f64) -> ProbeRecord {
+    probe("adapter_ablation", verdict, &[("r_squared", r, verdict)])
+}
+
+fn causes(probes: &[ProbeRecord]) -> Vec<&'static str> {
+    diagnose(None, probes, 0.05).iter().map(|diagnosis| diagnosis.cause).collect()
+}
+
+#[test]
+fn an_adapter_that_does_all_that_was_asked_has_nothing_wrong() {
+    let probes = [moved(Pass, 80.0, 1e-6), facts(Pass, 1.1, (1.0, Pass)), held(Pass, 0), document(Pass, 0.2)];
+    let said = diagnose(None, &probes, 0.05);
+    assert_eq!(said.len(), 1);
+    assert_eq!(
+        said[0].finding,
+        "The adapter does what this suite asks: it knows what it was taught, in phrasings that it was not trained on too, it kept what the base knew, and it does not recite its training text."
+    );
+    assert_eq!(said[0].probes, ["my paraphrase_invariance", "my calibration_drift", "my leakage"]);
+    assert_eq!(causes(&[]), ["nothing_wrong"]);
+}
+
+#[test]
+fn each_fault_has_its_cause() {
+    let by_heart =
+        [moved(Fail, 0.3, 0.4), facts(Fail, 1.1, (0.3, Fail)), held(Pass, 0), document(Fail, 1.0), preferences(Fail, 0.2)];
+    assert_eq!(causes(&by_heart), ["learned_by_heart"]);
+    let forgot = [moved(Pass, 4.0, 0.01), facts(Pass, 1.1, (1.0, Pass)), held(Fail, 50), dose(Inconclusive, 0.98)];
+    assert_eq!(causes(&forgot), ["forgot"]);
+    let too_strong = [moved(Fail, 0.1, 0.6), facts(Fail, -7.0, (0.0, Fail)), held(Fail, 60), dose(Fail, 0.7)];
+    assert_eq!(causes(&too_strong), ["too_strong"]);
+    let wrong = [moved(Pass, 130.0, 1e-6), facts(Fail, -1.5, (0.0, Fail)), held(Pass, 0), preferences(Fail, 0.2)];
+    assert_eq!(causes(&wrong), ["another_answer"]);
+    let random = [moved(Fail, -1.5, 0.9), facts(Fail, 0.1, (0.0, Inconclusive)), held(Pass, 0), preferences(Fail, 0.05)];
+    assert_eq!(causes(&random), ["like_a_random_update"]);
+    // What no phrasing gained is no phrasing learned.
+    let random = [moved(Fail, 0.5, 0.9), facts(Fail, 0.1, (0.1, Fail)), preferences(Fail, 0.05)];
+    assert_eq!(causes(&random), ["like_a_random_update"]);
+    let early = [
+        moved(Pass, 900.0, 1e-8),
+        facts(Inconclusive, 0.3, (1.1, Pass)),
+        held(Pass, 0),
+        preferences(Fail, 0.1),
+        dose(Pass, 0.999),
+    ];
+    assert_eq!(causes(&early), ["hardly_learned"]);
+}
+
+#[test]
+fn a_sentence_has_the_figures_and_names_what_it_stands_on() {
+    let probes = [facts(Fail, 1.1, (0.04, Fail)), document(Fail, 0.91)];
+    let said = &diagnose(None, &probes, 0.05)[0];
+    assert_eq!(
+        said.finding,
+        "The adapter learned the document by heart: it repeats 91 % of its text (the base 20 %), and on paraphrases it gains 4 % of what it gains on the trained phrasing."
+    );
+    assert_eq!(said.advice, "Train on more phrasings, or for fewer steps.");
+    assert_eq!(said.probes, ["my leakage", "my paraphrase_invariance"]);
+}
+
+#[test]
+fn faults_that_do_not_explain_each_other_are_both_said() {
+    let probes = [facts(Fail, 1.1, (0.1, Fail)), held(Fail, 30), document(Fail, 1.0)];
+    assert_eq!(causes(&probes), ["forgot", "learned_by_heart"]);
+    assert_eq!(causes(&[document(Fail, 0.7), facts(Pass, 1.0, (0.9, Pass))]), ["recites"]);
+}
+
+#[test]
+fn a_failure_without_a_rule_is_not_explained_away() {
+    let said = diagnose(None, &[probe("style_fingerprint", Fail, &[])], 0.05);
+    assert_eq!((said[0].cause, said[0].probes.as_slice()), ("unexplained", ["my style_fingerprint".to_owned()].as_slice()));
+    assert_eq!(causes(&[moved(Inconclusive, 3.0, 0.01)]), ["can_not_tell"]);
+}
+
+#[test]
+fn a_dead_adapter_has_that_for_its_cause() {
+    let mut liveness = Liveness {
+        live: false,
+        inconclusive: false,
+        message: String::new(),
+        tensors: 4,
+        modules: Vec::new(),
+        zero_modules: 0,
+        largest_move: None,
+        noise_floor: None,
+    };
+    let cause = |liveness: &Liveness| diagnose(Some(liveness), &[held(Fail, 60)], 0.05)[0].cause;
+    assert_eq!(cause(&liveness), "does_nothing");
+    liveness.modules = vec![crate::record::ModuleLiveness { module: "m".to_owned(), relative_norm: 1.0 }];
+    assert_eq!(cause(&liveness), "can_not_be_computed");
+    liveness.largest_move = Some(0.0);
+    assert_eq!(cause(&liveness), "does_nothing");
+    liveness.inconclusive = true;
+    assert_eq!(cause(&liveness), "can_not_be_seen");
+}
