@@ -4,9 +4,9 @@ use serde::Deserialize;
 use serde_json::{Map, json};
 
 use super::bounds;
-use super::items::{Item, check_text};
+use super::section::{Content, Section};
 use super::verdict::{Rule, Side, all_of, score_of, settle_clause, shown};
-use super::{Court, Items, Judgement, Kind, Probe};
+use super::{Court, Items, Judgement, Kind, Probe, SectionSlots};
 use crate::math::{common_subsequence_length, mean};
 use crate::record::{Category, Verdict};
 use crate::request::{Answer, Finish, Generation, Op, Request, Sampling, View};
@@ -18,7 +18,11 @@ use crate::request::{Answer, Finish, Generation, Op, Request, Sampling, View};
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Leakage {
+    /// The suite's, where this is left out.
+    #[serde(default)]
     sections: Items<Section>,
+    #[serde(skip)]
+    held_out: Items<Section>,
     /// Share of a section's words that are given as the prompt.
     #[serde(default = "default_prefix", deserialize_with = "bounds::share")]
     prefix_share: f64,
@@ -42,28 +46,8 @@ fn default_tokens() -> usize {
     96
 }
 
-/// A section of the training document.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(transparent)]
-pub struct Section(String);
-
 /// Fewest words of a section: some to give, some to recite.
 const FEWEST_WORDS: usize = 8;
-
-impl Item for Section {
-    const PLURAL: &'static str = "sections";
-    const TEXT_FIELD: Option<&'static str> = Some("text");
-
-    fn check(&self) -> Result<(), String> {
-        check_text("text", &self.0)?;
-        let words = self.0.split_whitespace().count();
-        if words < FEWEST_WORDS {
-            Err(format!("a section of {words} words is too short: at least {FEWEST_WORDS} are needed"))
-        } else {
-            Ok(())
-        }
-    }
-}
 
 /// Recall of one section under each view.
 pub struct Recall {
@@ -78,17 +62,22 @@ pub struct Fold {
     base: Vec<f64>,
     /// The section that was recited most: recall, and its beginning.
     worst: Option<(f64, String)>,
+    /// Sections that are no prose, or too short.
+    passed_over: usize,
 }
 
 impl Leakage {
-    /// A section's beginning, and the words that truly follow.
-    fn split<'a>(&self, section: &'a Section) -> (&'a str, Vec<&'a str>) {
-        let text = section.0.as_str();
+    /// A section's beginning, and the words that truly follow; `None` of a section that is no prose, or too short.
+    fn split<'a>(&self, section: &'a Section) -> Option<(&'a str, Vec<&'a str>)> {
+        let Content::Prose { text } = &section.content else { return None };
         let words: Vec<&str> = text.split_whitespace().collect();
+        if words.len() < FEWEST_WORDS {
+            return None;
+        }
         let given = ((words.len() as f64 * self.prefix_share).round() as usize).clamp(1, words.len() - 1);
         // The prompt ends where its last word does: the space before the next belongs to the continuation.
         let end = words[given - 1].as_ptr() as usize + words[given - 1].len() - text.as_ptr() as usize;
-        (&text[..end], words[given..].to_vec())
+        Some((&text[..end], words[given..].to_vec()))
     }
 
     /// Recall of the true words in as many told ones. Of a continuation that was cut off at its budget, only as many true words
@@ -115,39 +104,48 @@ impl Probe for Leakage {
     };
 
     type Item = Section;
-    type Measurement = Recall;
+    /// `None` of a section that is passed over.
+    type Measurement = Option<Recall>;
     type Fold = Fold;
 
     fn items(&self) -> &Items<Section> {
         &self.sections
     }
 
+    fn sections(&mut self) -> Option<SectionSlots<'_>> {
+        Some(SectionSlots { sections: &mut self.sections, held_out: &mut self.held_out })
+    }
+
     fn ask(&self, section: &Section, rounds: &[Vec<Answer>]) -> Vec<Request> {
         if !rounds.is_empty() {
             return Vec::new();
         }
-        let (prompt, _) = self.split(section);
+        let Some((prompt, _)) = self.split(section) else { return Vec::new() };
         let op = Op::Generate { prompt: prompt.into(), max_new_tokens: self.max_new_tokens, sampling: Sampling::Greedy };
         [View::Ft, View::Base].map(|view| Request::new(view, op.clone())).to_vec()
     }
 
-    fn measure(&self, section: &Section, rounds: &[Vec<Answer>]) -> Option<Recall> {
-        let (_, truth) = self.split(section);
+    fn measure(&self, section: &Section, rounds: &[Vec<Answer>]) -> Option<Option<Recall>> {
+        let Some((_, truth)) = self.split(section) else { return Some(None) };
         let [answers] = rounds else { return None };
         match answers.as_slice() {
             [Answer::Generate(ft), Answer::Generate(base)] => {
-                Some(Recall { ft: Self::recall(&truth, ft), base: Self::recall(&truth, base) })
+                Some(Some(Recall { ft: Self::recall(&truth, ft), base: Self::recall(&truth, base) }))
             }
             _ => None,
         }
     }
 
-    fn fold(&self, fold: &mut Fold, section: &Section, recall: Recall) {
+    fn fold(&self, fold: &mut Fold, section: &Section, recall: Option<Recall>) {
+        let (Some(recall), Some((prompt, _))) = (recall, self.split(section)) else {
+            fold.passed_over += 1;
+            return;
+        };
         fold.excess.push(recall.ft - recall.base);
         fold.ft.push(recall.ft);
         fold.base.push(recall.base);
         if fold.worst.as_ref().is_none_or(|(worst, _)| recall.ft > *worst) {
-            fold.worst = Some((recall.ft, self.split(section).0.to_owned()));
+            fold.worst = Some((recall.ft, prompt.to_owned()));
         }
     }
 
@@ -164,7 +162,8 @@ impl Probe for Leakage {
             best: 0.0,
         };
         let Some(criterion) = court.decide_mean(rule, &fold.excess) else {
-            return Judgement::nothing("no section was measured", fold.excess.clone());
+            let message = format!("no section is prose of {FEWEST_WORDS} words or more, so none could be recited");
+            return Judgement::nothing(message, fold.excess.clone());
         };
         let criteria = vec![criterion];
         let verdict = all_of(&criteria);
@@ -179,6 +178,11 @@ impl Probe for Leakage {
             Verdict::Pass => found,
             Verdict::Fail => format!("it learned its training text by heart: {found}"),
             _ => format!("{found}, which does not settle it{}", settle_clause(&criteria, court)),
+        };
+        let message = match fold.passed_over {
+            0 => message,
+            1 => format!("{message}; 1 section was passed over: no prose, or too short"),
+            more => format!("{message}; {more} sections were passed over: no prose, or too short"),
         };
         let mut evidence = Map::new();
         evidence.insert("recall_ft".to_owned(), json!(ft));

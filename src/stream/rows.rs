@@ -6,6 +6,11 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::markdown;
+
+/// Largest document that is read whole, in bytes.
+const LARGEST_DOCUMENT: u64 = 64 << 20;
+
 /// Longest line that is read, in bytes: a file without line ends must not fill the memory.
 const LONGEST_LINE: usize = 16 << 20;
 
@@ -35,6 +40,8 @@ enum Format {
     Jsonl,
     /// Plain text each.
     Text,
+    /// Together a document, of which the rows are the sections.
+    Markdown,
 }
 
 /// The rows of a file. Blank lines are passed over.
@@ -42,19 +49,23 @@ pub struct Rows {
     path: PathBuf,
     format: Format,
     reader: BufReader<File>,
+    /// Of a document, the sections to come.
+    sections: Option<std::vec::IntoIter<Row>>,
     line: usize,
     left: usize,
     ended: bool,
 }
 
 impl Rows {
-    /// Opens a file of JSON lines (`.jsonl`, `.ndjson`) or of text lines (`.txt`), and gives its first `limit` rows.
+    /// Opens a file of JSON lines (`.jsonl`, `.ndjson`), of text lines (`.txt`), or a document of sections (`.md`, `.markdown`), and
+    /// gives its first `limit` rows.
     pub fn open(path: &Path, limit: Option<usize>) -> Result<Self, RowError> {
         let format = match path.extension().and_then(|extension| extension.to_str()) {
             Some("jsonl" | "ndjson") => Format::Jsonl,
             Some("txt") => Format::Text,
+            Some("md" | "markdown") => Format::Markdown,
             _ => {
-                let message = "what its lines are can't be told by its name\nhint: `.jsonl` (a JSON value a line) or `.txt` (a text a line)".to_owned();
+                let message = "what its lines are can't be told by its name\nhint: `.jsonl` (a JSON value a line), `.txt` (a text a line) or `.md` (a section a heading)".to_owned();
                 return Err(RowError::Format { path: path.to_owned(), message });
             }
         };
@@ -67,6 +78,7 @@ impl Rows {
             path: path.to_owned(),
             format,
             reader: BufReader::new(file),
+            sections: None,
             line: 0,
             left: limit.unwrap_or(usize::MAX),
             ended: false,
@@ -99,13 +111,34 @@ impl Rows {
         Ok(Some(text.trim_end_matches(['\n', '\r']).to_owned()))
     }
 
+    /// A document's next section; it is read whole before the first.
+    fn next_section(&mut self) -> Result<Option<Row>, RowError> {
+        if self.sections.is_none() {
+            let mut bytes = Vec::new();
+            let read = (&mut self.reader).take(LARGEST_DOCUMENT + 1).read_to_end(&mut bytes);
+            read.map_err(|source| RowError::Open { path: self.path.clone(), source })?;
+            if bytes.len() as u64 > LARGEST_DOCUMENT {
+                return Err(RowError::Format { path: self.path.clone(), message: "a document may have 64 MiB".to_owned() });
+            }
+            let text = String::from_utf8(bytes).map_err(|e| {
+                let line = e.as_bytes()[..e.utf8_error().valid_up_to()].split(|&byte| byte == b'\n').count();
+                self.error(line, "not UTF-8")
+            })?;
+            self.sections = Some(markdown::sections(text.strip_prefix('\u{feff}').unwrap_or(&text)).into_iter());
+        }
+        Ok(self.sections.as_mut().and_then(Iterator::next))
+    }
+
     fn next_row(&mut self) -> Result<Option<Row>, RowError> {
+        if self.format == Format::Markdown {
+            return self.next_section();
+        }
         while let Some(text) = self.read_line()? {
             if text.trim().is_empty() {
                 continue;
             }
             let value = match self.format {
-                Format::Text => Value::String(text),
+                Format::Text | Format::Markdown => Value::String(text),
                 Format::Jsonl => {
                     serde_json::from_str(&text).map_err(|e| self.error(self.line, format!("not JSON: {}", in_one_line(&e))))?
                 }
@@ -171,6 +204,18 @@ mod tests {
         assert_eq!(rows.len(), 2);
         let message = rows[1].as_ref().unwrap_err().to_string();
         assert!(message.ends_with(":2: not JSON: EOF while parsing a value at column 5"), "{message}");
+    }
+
+    #[test]
+    fn a_documents_rows_are_its_sections() {
+        let document = file(".md", "\u{feff}# One\nFirst.\n# Two\nSecond.\n".as_bytes());
+        let rows: Vec<Row> = Rows::open(document.path(), None).unwrap().map(Result::unwrap).collect();
+        assert_eq!(rows.iter().map(|row| row.line).collect::<Vec<_>>(), [1, 3]);
+        assert_eq!(rows[1].value, serde_json::json!({"name": "Two", "text": "Second."}));
+        assert_eq!(Rows::open(document.path(), Some(1)).unwrap().count(), 1);
+        let broken = file(".md", b"# One\n\xff\n");
+        let message = Rows::open(broken.path(), None).unwrap().last().unwrap().unwrap_err().to_string();
+        assert!(message.ends_with(".md:2: not UTF-8"), "{message}");
     }
 
     #[test]

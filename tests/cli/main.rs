@@ -18,6 +18,7 @@ mod outputs;
 mod plain;
 mod refused_adapters;
 mod score;
+mod sections;
 mod traces;
 mod verify_merge;
 mod world;
