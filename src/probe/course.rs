@@ -157,6 +157,7 @@ impl<P: Probe> AnyProbe for P {
             plan,
             drawn: 0,
             flights: Vec::new(),
+            landed: Vec::new(),
             fold: P::Fold::default(),
             measured: 0,
             asked_raw: 0,
@@ -175,6 +176,8 @@ struct Run<P: Probe> {
     plan: CoursePlan,
     drawn: usize,
     flights: Vec<Flight<P::Item>>,
+    /// Those of them that ask no more.
+    landed: Vec<Flight<P::Item>>,
     fold: P::Fold,
     measured: usize,
     /// The adapter itself on the calibrated items.
@@ -302,7 +305,7 @@ impl<P: Probe> Course for Run<P> {
         for mut flight in std::mem::take(&mut self.flights) {
             let mut asked = self.probe.ask(&flight.item, &flight.rounds);
             if asked.is_empty() {
-                self.complete(&flight);
+                self.landed.push(flight);
                 continue;
             }
             flight.asked = asked.len();
@@ -322,6 +325,14 @@ impl<P: Probe> Course for Run<P> {
             still.push(flight);
         }
         self.flights = still;
+        if self.flights.is_empty() {
+            // One item may have taken more rounds than the next: they are folded in their order all the same.
+            let mut landed = std::mem::take(&mut self.landed);
+            landed.sort_by_key(|flight| flight.index);
+            for flight in &landed {
+                self.complete(flight);
+            }
+        }
         questions
     }
 
