@@ -1,6 +1,6 @@
 //! The training document as a suite gives it to all its probes.
 
-use super::items::Items;
+use super::items::{ItemStream, Items, OpenRows};
 use super::section::Section;
 
 /// The `[[section]]` tables of a suite.
@@ -28,6 +28,16 @@ impl SectionSlots<'_> {
         }
         *self.sections != Items::Absent
     }
+}
+
+/// The sections that a probe asks after, and then those that were held out.
+pub fn open(sections: &Items<Section>, held_out: &Items<Section>, rows: &dyn OpenRows) -> Result<ItemStream<Section>, String> {
+    let trained = sections.open(rows)?;
+    let held_out = held_out.open(rows).map_err(|message| format!("held_out: {message}"))?.map(|section| match section {
+        Ok(section) => Ok(Section { held_out: true, ..section }),
+        Err(message) => Err(format!("held_out: {message}")),
+    });
+    Ok(Box::new(trained.chain(held_out)))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
+use super::pack::{Layout, Pack};
 use crate::request::{Asked, Prompt};
 
 /// Where a probe's items are.
@@ -18,6 +19,8 @@ pub enum Items<T> {
     Absent,
     Inline(Vec<T>),
     File(FileItems),
+    /// Those that come with the program.
+    Shipped(Pack),
     /// One after another.
     Several(Vec<Items<T>>),
 }
@@ -34,6 +37,9 @@ pub struct FileItems {
     pub field: Option<String>,
     /// Take the first rows only.
     pub limit: Option<usize>,
+    /// What a row is; the kind says.
+    #[serde(skip)]
+    pub layout: Layout,
 }
 
 /// One unit of inference.
@@ -80,7 +86,7 @@ impl<T> Items<T> {
     /// Whether any are in a file, and not in the suite.
     pub fn in_a_file(&self) -> bool {
         match self {
-            Self::Absent | Self::Inline(_) => false,
+            Self::Absent | Self::Inline(_) | Self::Shipped(_) => false,
             Self::File(_) => true,
             Self::Several(all) => all.iter().any(Self::in_a_file),
         }
@@ -91,7 +97,7 @@ impl<T> Items<T> {
         match self {
             Self::Absent => true,
             Self::Inline(items) => items.is_empty(),
-            Self::File(_) => false,
+            Self::File(_) | Self::Shipped(_) => false,
             Self::Several(all) => all.iter().all(Self::is_none),
         }
     }
@@ -102,6 +108,13 @@ impl<T: Item> Items<T> {
     pub fn open(&self, rows: &dyn OpenRows) -> Result<ItemStream<T>, String> {
         match self {
             Self::Absent => Ok(Box::new(std::iter::empty())),
+            Self::Shipped(pack) => Ok(Box::new(pack.rows().enumerate().map({
+                let name = pack.name;
+                move |(index, row)| {
+                    let item = row.and_then(|row| parse_row::<T>(row, None)).and_then(|item| item.check().map(|()| item));
+                    item.map_err(|message| format!("{name}: item {}: {message}", index + 1))
+                }
+            }))),
             Self::Several(all) => {
                 let opened: Vec<ItemStream<T>> = all.iter().map(|items| items.open(rows)).collect::<Result<_, _>>()?;
                 Ok(Box::new(opened.into_iter().flatten()))

@@ -12,11 +12,17 @@ mod chunk;
 mod course;
 mod delta_kl;
 mod document;
+mod external_perplexity;
+mod fragility;
 mod items;
 mod leakage;
+mod membership;
+mod pack;
 mod paraphrase_invariance;
+mod perturbation;
 mod preference_flip;
 mod section;
+mod section_internalization;
 #[cfg(test)]
 mod tests;
 mod verdict;
@@ -26,11 +32,14 @@ pub use calibration_drift::CalibrationDrift;
 pub use course::{AnyProbe, ChatForm, Course, CoursePlan, Ending, Survey, TemplateEffect};
 pub use delta_kl::DeltaKl;
 pub use document::{Document, SectionSlots};
+pub use external_perplexity::ExternalPerplexity;
 pub use items::{FileItems, Item, ItemRow, ItemRows, ItemStream, Items, OpenRows};
 pub use leakage::Leakage;
+pub use pack::Layout;
 pub use paraphrase_invariance::ParaphraseInvariance;
 pub use preference_flip::PreferenceFlip;
 pub use section::{Content, Score, Section};
+pub use section_internalization::SectionInternalization;
 pub use verdict::{Court, Decide, Judgement, MIN_ITEMS};
 
 use serde::de::DeserializeOwned;
@@ -56,10 +65,12 @@ pub struct Kind {
 /// All kinds, in the order in which they are listed.
 pub const KINDS: &[Kind] = &[
     DeltaKl::KIND,
+    SectionInternalization::KIND,
     ParaphraseInvariance::KIND,
     PreferenceFlip::KIND,
     CalibrationDrift::KIND,
     Leakage::KIND,
+    ExternalPerplexity::KIND,
     AdapterAblation::KIND,
 ];
 

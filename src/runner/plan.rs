@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::{kinds, sections};
 use crate::engine::{Device, NullDraws, Precision, Source as ModelSource, Sources};
 use crate::math::derive_seed;
-use crate::probe::{AnyProbe, ChatForm, CoursePlan, Decide, FileItems, ItemRow, ItemRows, OpenRows, Survey};
+use crate::probe::{AnyProbe, ChatForm, CoursePlan, Decide, FileItems, ItemRow, ItemRows, Layout, OpenRows, Survey};
 use crate::request::Prompt;
 use crate::stream::Rows;
 use crate::suite::{
@@ -268,7 +268,11 @@ pub struct Files {
 impl OpenRows for Files {
     fn open(&self, items: &FileItems) -> Result<ItemRows, String> {
         let path = self.dir.join(&items.file);
-        let rows = Rows::open(&path, items.limit).map_err(|e| e.to_string())?;
+        let rows = match items.layout {
+            Layout::Rows => Rows::open(&path, items.limit),
+            Layout::Pieces => Rows::open_pieces(&path, items.limit),
+        };
+        let rows = rows.map_err(|e| e.to_string())?;
         let rows = rows.map(|row| row.map(|row| ItemRow { line: row.line, value: row.value }).map_err(|e| e.to_string()));
         Ok(ItemRows { path: path.display().to_string(), rows: Box::new(rows) })
     }

@@ -14,6 +14,9 @@ const LARGEST_DOCUMENT: u64 = 64 << 20;
 /// Longest line that is read, in bytes: a file without line ends must not fill the memory.
 const LONGEST_LINE: usize = 16 << 20;
 
+/// Stands alone on a line between two texts.
+const SEPARATOR: &str = "***";
+
 /// A row that can't be read, or a file that can't be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum RowError {
@@ -40,6 +43,8 @@ enum Format {
     Jsonl,
     /// Plain text each.
     Text,
+    /// Together texts of several lines, with a line of [`SEPARATOR`] between two.
+    Pieces,
     /// Together a document, of which the rows are the sections.
     Markdown,
 }
@@ -83,6 +88,12 @@ impl Rows {
             left: limit.unwrap_or(usize::MAX),
             ended: false,
         })
+    }
+
+    /// As [`Self::open`], but that a text file's rows are the texts between its lines of `***`, each with its line ends.
+    pub fn open_pieces(path: &Path, limit: Option<usize>) -> Result<Self, RowError> {
+        let rows = Self::open(path, limit)?;
+        Ok(if rows.format == Format::Text { Self { format: Format::Pieces, ..rows } } else { rows })
     }
 
     pub fn path(&self) -> &Path {
@@ -129,16 +140,39 @@ impl Rows {
         Ok(self.sections.as_mut().and_then(Iterator::next))
     }
 
+    /// The next text that says something; its line is its first that does.
+    fn next_piece(&mut self) -> Result<Option<Row>, RowError> {
+        let (mut piece, mut first) = (String::new(), 0);
+        while let Some(text) = self.read_line()? {
+            let ends = text.trim() == SEPARATOR;
+            if ends && first > 0 {
+                break;
+            }
+            if first == 0 && (ends || text.trim().is_empty()) {
+                continue;
+            }
+            first = if first == 0 { self.line } else { first };
+            piece.push_str(&text);
+            piece.push('\n');
+            if piece.len() > LONGEST_LINE {
+                return Err(self.error(first, format!("the text is longer than {LONGEST_LINE} bytes")));
+            }
+        }
+        Ok((first > 0).then(|| Row { line: first, value: Value::String(piece.trim_end().to_owned()) }))
+    }
+
     fn next_row(&mut self) -> Result<Option<Row>, RowError> {
-        if self.format == Format::Markdown {
-            return self.next_section();
+        match self.format {
+            Format::Markdown => return self.next_section(),
+            Format::Pieces => return self.next_piece(),
+            Format::Jsonl | Format::Text => {}
         }
         while let Some(text) = self.read_line()? {
             if text.trim().is_empty() {
                 continue;
             }
             let value = match self.format {
-                Format::Text | Format::Markdown => Value::String(text),
+                Format::Text | Format::Pieces | Format::Markdown => Value::String(text),
                 Format::Jsonl => {
                     serde_json::from_str(&text).map_err(|e| self.error(self.line, format!("not JSON: {}", in_one_line(&e))))?
                 }
@@ -216,6 +250,17 @@ mod tests {
         let broken = file(".md", b"# One\n\xff\n");
         let message = Rows::open(broken.path(), None).unwrap().last().unwrap().unwrap_err().to_string();
         assert!(message.ends_with(".md:2: not UTF-8"), "{message}");
+    }
+
+    #[test]
+    fn pieces_lie_between_lines_of_stars() {
+        let prose = file(".txt", b"***\n\none\n\nstill one\n***\n \n ***\r\ntwo\n");
+        let rows: Vec<Row> = Rows::open_pieces(prose.path(), None).unwrap().map(Result::unwrap).collect();
+        assert_eq!(rows, [Row { line: 3, value: "one\n\nstill one".into() }, Row { line: 9, value: "two".into() }]);
+        assert_eq!(Rows::open_pieces(prose.path(), Some(1)).unwrap().count(), 1);
+        let json = file(".jsonl", b"\"one\"\n\"two\"\n");
+        assert_eq!(Rows::open_pieces(json.path(), None).unwrap().count(), 2);
+        assert_eq!(Rows::open_pieces(file(".txt", b"\n***\n").path(), None).unwrap().count(), 0);
     }
 
     #[test]

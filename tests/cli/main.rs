@@ -8,6 +8,7 @@ mod chat;
 mod demo;
 mod device;
 mod doctor;
+mod document;
 mod dtype;
 mod hub;
 #[path = "../support/hub_server.rs"]
