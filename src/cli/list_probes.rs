@@ -14,7 +14,7 @@ pub fn list(args: &ListProbesArgs) -> Result<Exit, Failure> {
     match args.format {
         ListFormat::Human => {
             for kind in KINDS {
-                let _ = writeln!(text, "{:22}  {:12}  {}", kind.name, kind.category.name(), kind.summary);
+                let _ = writeln!(text, "{:24}  {:12}  {}", kind.name, kind.category.name(), kind.summary);
             }
         }
         ListFormat::Json => {

@@ -4,8 +4,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::{
-    Distribution, Interval, Line, NullComparison, SignFlip, benjamini_hochberg, clopper_pearson, log_softmax, mcnemar, quantiles,
-    student_quantile, student_sf, student_two_sided, wilson,
+    Distribution, Interval, Line, NullComparison, SignFlip, auc, benjamini_hochberg, clopper_pearson, log_softmax, mcnemar,
+    quantiles, student_quantile, student_sf, student_two_sided, true_positive_rate, wilson,
 };
 
 const GOLDENS: &str = include_str!("../../tests/goldens/statistics.json");
@@ -244,5 +244,27 @@ fn least_squares() {
         let line = Line::fit(&case.x, &case.y).unwrap();
         all_close(&[line.slope, line.intercept], &[case.slope, case.intercept], 1e-12, 1e-14);
         close(line.r_squared.unwrap(), case.r_squared, 1e-12, 1e-14);
+    }
+}
+
+#[derive(Deserialize)]
+struct Roc {
+    positives: Vec<f64>,
+    negatives: Vec<f64>,
+    auc: f64,
+    low: f64,
+    high: f64,
+    rates: Vec<(f64, f64)>,
+}
+
+#[test]
+fn groups_told_apart_by_their_scores() {
+    for case in cases::<Roc>("roc") {
+        let found = auc(&case.positives, &case.negatives).unwrap();
+        let Interval { low, high } = found.interval.unwrap();
+        all_close(&[found.value, low, high], &[case.auc, case.low, case.high], 1e-12, 1e-13);
+        for (share, rate) in case.rates {
+            close(true_positive_rate(&case.positives, &case.negatives, share).unwrap(), rate, 1e-13, 0.0);
+        }
     }
 }

@@ -25,6 +25,14 @@ pub fn growth<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Erro
     checked(deserializer, |value| value > 1.0 && value < 1.25, "lie between 1 and 1.25, both excluded")
 }
 
+/// Words of a chunk: fewer say nothing of how a text is read.
+pub fn at_least_sixteen<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    match usize::deserialize(deserializer)? {
+        0..16 => Err(D::Error::custom("must be at least 16")),
+        value => Ok(value),
+    }
+}
+
 pub fn at_least_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
     match usize::deserialize(deserializer)? {
         0 => Err(D::Error::custom("must be at least 1")),

@@ -5,6 +5,7 @@ use serde_json::{Map, json};
 
 use super::bounds;
 use super::items::{Item, check_text};
+use super::pack::GENERAL_KNOWLEDGE;
 use super::verdict::{Rule, Side, all_of, score_of, settle_clause, shown};
 use super::{Court, Items, Judgement, Kind, Probe};
 use crate::math::mean;
@@ -15,6 +16,8 @@ use crate::request::{Answer, Asked, Op, Request, View};
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CalibrationDrift {
+    /// The 305 facts that come with sway, where this is left out.
+    #[serde(default = "shipped")]
     items: Items<Fact>,
     /// A loss beyond this, in nats per token, counts as forgotten.
     #[serde(default = "default_loss", deserialize_with = "bounds::positive")]
@@ -24,6 +27,10 @@ pub struct CalibrationDrift {
     /// Least mean change, nats per token.
     #[serde(default = "default_change", deserialize_with = "bounds::negative")]
     min_change: f64,
+}
+
+fn shipped() -> Items<Fact> {
+    Items::Shipped(GENERAL_KNOWLEDGE)
 }
 
 fn default_loss() -> f64 {
@@ -43,6 +50,8 @@ pub struct Fact {
     #[serde(flatten)]
     asked: Asked,
     gold: String,
+    /// What the fact is about: the evidence tells of each field.
+    field: Option<String>,
 }
 
 impl Item for Fact {
@@ -64,6 +73,8 @@ pub struct Fold {
     changes: Vec<f64>,
     /// The largest losses, worst first.
     lost: Vec<(f64, String)>,
+    /// Changes by the fact's field, in the order of the first of each.
+    fields: Vec<(String, Vec<f64>)>,
 }
 
 impl Probe for CalibrationDrift {
@@ -103,6 +114,12 @@ impl Probe for CalibrationDrift {
 
     fn fold(&self, fold: &mut Fold, fact: &Fact, change: f64) {
         fold.changes.push(change);
+        if let Some(field) = &fact.field {
+            match fold.fields.iter_mut().find(|(name, _)| name == field) {
+                Some((_, changes)) => changes.push(change),
+                None => fold.fields.push((field.clone(), vec![change])),
+            }
+        }
         if change < -self.loss {
             let at = fold.lost.partition_point(|(other, _)| *other <= change);
             fold.lost.insert(at, (change, format!("{}{}", fact.asked.0.words(), fact.gold)));
@@ -149,6 +166,13 @@ impl Probe for CalibrationDrift {
         evidence.insert("forgotten".to_owned(), json!(forgotten));
         if let Ok(change) = mean(&fold.changes) {
             evidence.insert("mean_change".to_owned(), json!(change));
+        }
+        let fields = fold.fields.iter().map(|(field, changes)| {
+            let forgotten = changes.iter().filter(|change| **change < -self.loss).count();
+            json!({"field": field, "n": changes.len(), "mean_change": mean(changes).ok(), "forgotten": forgotten})
+        });
+        if !fold.fields.is_empty() {
+            evidence.insert("fields".to_owned(), json!(fields.collect::<Vec<_>>()));
         }
         evidence.insert(
             "worst".to_owned(),

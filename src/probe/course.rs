@@ -6,8 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::items::Item;
-use super::{Court, Items, Judgement, Kind, OpenRows, Probe};
+use super::{Court, Document, Item, ItemStream, Judgement, Kind, OpenRows, Probe};
 use crate::math::NullComparison;
 use crate::record::{Calibration, NullOutcome};
 use crate::request::{Answer, Op, Prompt, Request, RequestError, View};
@@ -57,8 +56,11 @@ pub struct CoursePlan {
 pub trait AnyProbe: Send {
     fn kind(&self) -> Kind;
 
-    /// Whether the items are in a file, and not in the suite.
+    /// Whether any items are in a file, and not in the suite.
     fn reads_a_file(&self) -> bool;
+
+    /// Gives it the suite's sections, where it asks after sections and has none of its own; `false` where it has none then either.
+    fn take_sections(&mut self, document: &Document) -> bool;
 
     /// Reads all items once: what is wrong with any is told before a model is loaded.
     fn survey(&self, rows: &dyn OpenRows) -> Result<Survey, String>;
@@ -120,12 +122,16 @@ impl<P: Probe> AnyProbe for P {
     }
 
     fn reads_a_file(&self) -> bool {
-        matches!(self.items(), Items::File(_))
+        self.in_a_file()
+    }
+
+    fn take_sections(&mut self, document: &Document) -> bool {
+        self.sections().is_none_or(|slots| slots.fill(document))
     }
 
     fn survey(&self, rows: &dyn OpenRows) -> Result<Survey, String> {
         let mut survey = Survey::default();
-        for item in self.items().open(rows)? {
+        for item in self.open(rows)? {
             survey.items += 1;
             let requests = self.ask(&item?, &[]);
             survey.requests += requests.len();
@@ -143,7 +149,7 @@ impl<P: Probe> AnyProbe for P {
     }
 
     fn start(&self, rows: &dyn OpenRows, plan: CoursePlan) -> Result<Box<dyn Course>, String> {
-        let items = self.items().open(rows)?;
+        let items = self.open(rows)?;
         let nulls = plan.nulls.iter().map(|_| OtherFold::default()).collect();
         Ok(Box::new(Run {
             probe: self.clone(),
@@ -151,6 +157,7 @@ impl<P: Probe> AnyProbe for P {
             plan,
             drawn: 0,
             flights: Vec::new(),
+            landed: Vec::new(),
             fold: P::Fold::default(),
             measured: 0,
             asked_raw: 0,
@@ -165,10 +172,12 @@ impl<P: Probe> AnyProbe for P {
 
 struct Run<P: Probe> {
     probe: P,
-    items: Box<dyn Iterator<Item = Result<P::Item, String>> + Send>,
+    items: ItemStream<P::Item>,
     plan: CoursePlan,
     drawn: usize,
     flights: Vec<Flight<P::Item>>,
+    /// Those of them that ask no more.
+    landed: Vec<Flight<P::Item>>,
     fold: P::Fold,
     measured: usize,
     /// The adapter itself on the calibrated items.
@@ -296,7 +305,7 @@ impl<P: Probe> Course for Run<P> {
         for mut flight in std::mem::take(&mut self.flights) {
             let mut asked = self.probe.ask(&flight.item, &flight.rounds);
             if asked.is_empty() {
-                self.complete(&flight);
+                self.landed.push(flight);
                 continue;
             }
             flight.asked = asked.len();
@@ -316,6 +325,14 @@ impl<P: Probe> Course for Run<P> {
             still.push(flight);
         }
         self.flights = still;
+        if self.flights.is_empty() {
+            // One item may have taken more rounds than the next: they are folded in their order all the same.
+            let mut landed = std::mem::take(&mut self.landed);
+            landed.sort_by_key(|flight| flight.index);
+            for flight in &landed {
+                self.complete(flight);
+            }
+        }
         questions
     }
 

@@ -8,14 +8,25 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
+use super::pack::{Layout, Pack};
 use crate::request::{Asked, Prompt};
 
 /// Where a probe's items are.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub enum Items<T> {
+    /// The suite names none for this probe.
+    #[default]
+    Absent,
     Inline(Vec<T>),
     File(FileItems),
+    /// Those that come with the program.
+    Shipped(Pack),
+    /// One after another.
+    Several(Vec<Items<T>>),
 }
+
+/// Items, one at a time, or what is wrong with one and where it is.
+pub type ItemStream<T> = Box<dyn Iterator<Item = Result<T, String>> + Send>;
 
 /// Items in a file, relative to the suite's.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -26,6 +37,9 @@ pub struct FileItems {
     pub field: Option<String>,
     /// Take the first rows only.
     pub limit: Option<usize>,
+    /// What a row is; the kind says.
+    #[serde(skip)]
+    pub layout: Layout,
 }
 
 /// One unit of inference.
@@ -68,10 +82,43 @@ pub trait OpenRows {
     fn open(&self, items: &FileItems) -> Result<ItemRows, String>;
 }
 
+impl<T> Items<T> {
+    /// Whether any are in a file, and not in the suite.
+    pub fn in_a_file(&self) -> bool {
+        match self {
+            Self::Absent | Self::Inline(_) | Self::Shipped(_) => false,
+            Self::File(_) => true,
+            Self::Several(all) => all.iter().any(Self::in_a_file),
+        }
+    }
+
+    /// Whether it can be told without a look into a file that there are none.
+    pub fn is_none(&self) -> bool {
+        match self {
+            Self::Absent => true,
+            Self::Inline(items) => items.is_empty(),
+            Self::File(_) | Self::Shipped(_) => false,
+            Self::Several(all) => all.iter().all(Self::is_none),
+        }
+    }
+}
+
 impl<T: Item> Items<T> {
     /// The items, one at a time; each is checked. Inline items are copied: they are as few as somebody wrote by hand.
-    pub fn open(&self, rows: &dyn OpenRows) -> Result<Box<dyn Iterator<Item = Result<T, String>> + Send>, String> {
+    pub fn open(&self, rows: &dyn OpenRows) -> Result<ItemStream<T>, String> {
         match self {
+            Self::Absent => Ok(Box::new(std::iter::empty())),
+            Self::Shipped(pack) => Ok(Box::new(pack.rows().enumerate().map({
+                let name = pack.name;
+                move |(index, row)| {
+                    let item = row.and_then(|row| parse_row::<T>(row, None)).and_then(|item| item.check().map(|()| item));
+                    item.map_err(|message| format!("{name}: item {}: {message}", index + 1))
+                }
+            }))),
+            Self::Several(all) => {
+                let opened: Vec<ItemStream<T>> = all.iter().map(|items| items.open(rows)).collect::<Result<_, _>>()?;
+                Ok(Box::new(opened.into_iter().flatten()))
+            }
             Self::Inline(items) => Ok(Box::new(items.clone().into_iter().enumerate().map(|(index, item)| match item.check() {
                 Ok(()) => Ok(item),
                 Err(message) => Err(format!("item {}: {message}", index + 1)),

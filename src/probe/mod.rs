@@ -8,12 +8,21 @@
 mod adapter_ablation;
 mod bounds;
 mod calibration_drift;
+mod chunk;
 mod course;
 mod delta_kl;
+mod document;
+mod external_perplexity;
+mod fragility;
 mod items;
 mod leakage;
+mod membership;
+mod pack;
 mod paraphrase_invariance;
+mod perturbation;
 mod preference_flip;
+mod section;
+mod section_internalization;
 #[cfg(test)]
 mod simulated;
 #[cfg(test)]
@@ -24,17 +33,21 @@ pub use adapter_ablation::AdapterAblation;
 pub use calibration_drift::CalibrationDrift;
 pub use course::{AnyProbe, ChatForm, Course, CoursePlan, Ending, Survey, TemplateEffect};
 pub use delta_kl::DeltaKl;
-pub use items::{FileItems, ItemRow, ItemRows, Items, OpenRows};
+pub use document::{Document, SectionSlots};
+pub use external_perplexity::ExternalPerplexity;
+pub use items::{FileItems, Item, ItemRow, ItemRows, ItemStream, Items, OpenRows};
 pub use leakage::Leakage;
+pub use pack::Layout;
 pub use paraphrase_invariance::ParaphraseInvariance;
 pub use preference_flip::PreferenceFlip;
+pub use section::{Content, Score, Section};
+pub use section_internalization::SectionInternalization;
 pub use verdict::{Court, Decide, Judgement, MIN_ITEMS};
 
 use serde::de::DeserializeOwned;
 
 use crate::record::Category;
 use crate::request::{Answer, Request};
-use items::Item;
 
 /// What `list-probes` tells of a kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,10 +67,12 @@ pub struct Kind {
 /// All kinds, in the order in which they are listed.
 pub const KINDS: &[Kind] = &[
     DeltaKl::KIND,
+    SectionInternalization::KIND,
     ParaphraseInvariance::KIND,
     PreferenceFlip::KIND,
     CalibrationDrift::KIND,
     Leakage::KIND,
+    ExternalPerplexity::KIND,
     AdapterAblation::KIND,
 ];
 
@@ -78,6 +93,21 @@ pub trait Probe: DeserializeOwned + Clone + Send + 'static {
     type Fold: Default + Send;
 
     fn items(&self) -> &Items<Self::Item>;
+
+    /// All that it asks after, where that is more than [`Self::items`].
+    fn open(&self, rows: &dyn OpenRows) -> Result<ItemStream<Self::Item>, String> {
+        self.items().open(rows)
+    }
+
+    /// Whether any of what it asks after is in a file, and not in the suite.
+    fn in_a_file(&self) -> bool {
+        self.items().in_a_file()
+    }
+
+    /// Where it keeps sections of the training document, if these are what it asks after.
+    fn sections(&mut self) -> Option<SectionSlots<'_>> {
+        None
+    }
 
     /// The questions that the item's next round needs, given the answers of its rounds so far. None: the item is complete.
     ///

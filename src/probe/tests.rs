@@ -1,5 +1,10 @@
 //! Probes on hand-written answers: no model, no mock.
 
+mod external_perplexity;
+mod general_knowledge;
+mod leakage;
+mod section_internalization;
+
 use std::collections::BTreeSet;
 
 use super::*;
@@ -100,6 +105,12 @@ fn a_threshold_that_no_figure_can_lie_beyond_is_refused() {
     assert!(refused::<Leakage>("sections = []\nprefix_share = 7.0"));
     assert!(refused::<Leakage>("sections = []\nmax_excess = -0.05"));
     assert!(refused::<Leakage>("sections = []\nmax_new_tokens = 0"));
+    assert!(refused::<Leakage>("sections = []\nchunk_words = 15"));
+    assert!(refused::<SectionInternalization>("sections = []\nmin_lift = 0.0"));
+    assert!(refused::<SectionInternalization>("sections = []\nmin_share = 1.0"));
+    assert!(refused::<ExternalPerplexity>("min_change = 0.1"));
+    assert!(refused::<ExternalPerplexity>("chunk_words = 15"));
+    assert!(refused::<ExternalPerplexity>("texts = [\"a\"]\nfile = \"a.txt\""));
     assert!(refused::<AdapterAblation>("prompts = []\nmin_growth = 1.25"));
     assert!(refused::<AdapterAblation>("prompts = []\nmin_r_squared = 1.0"));
     assert!(!refused::<AdapterAblation>("prompts = []\nmin_growth = 1.1"));
@@ -342,53 +353,6 @@ mod calibration_drift_on_answers {
         let few = judged(&facts(10), losing(0.0, 0.0));
         assert_eq!(few.verdict, Verdict::Inconclusive);
         assert!(few.message.contains("items would settle it"), "{}", few.message);
-    }
-}
-
-mod leakage_on_answers {
-    use super::*;
-
-    const SECTION: &str = "a b c d e f g h i j";
-
-    fn sections() -> Leakage {
-        probe(&format!("prefix_share = 0.4\n{}", list("sections", 6, |_| format!("\"{SECTION}\""))))
-    }
-
-    #[test]
-    fn the_beginning_is_the_prompt_and_both_views_go_on() {
-        let probe = sections();
-        let item = probe.items().open(&NoFiles).unwrap().next().unwrap().unwrap();
-        let asked = probe.ask(&item, &[]);
-        assert_eq!(
-            asked.iter().map(|r| (r.view, r.op.subject().into_owned())).collect::<Vec<_>>(),
-            [(View::Ft, "a b c d".to_owned()), (View::Base, "a b c d".to_owned())]
-        );
-    }
-
-    #[test]
-    fn reciting_fails_and_what_the_base_recites_too_is_no_leak() {
-        let recites = judged(&sections(), |r| text(if r.view == View::Ft { " e f g h i j and on" } else { " x y z" }));
-        assert_eq!(recites.verdict, Verdict::Fail);
-        assert!(recites.message.contains("by heart"), "{}", recites.message);
-        assert!((recites.criteria[0].estimate.value - 1.0).abs() < 1e-12);
-        let both = judged(&sections(), |_| text(" e f g h i j"));
-        assert_eq!(both.verdict, Verdict::Pass);
-    }
-
-    #[test]
-    fn a_section_longer_than_the_budget_is_judged_on_what_there_was_room_for() {
-        let cut = judged(&sections(), |r| {
-            let text = if r.view == View::Ft { " e f g" } else { " x y z" };
-            Answer::Generate(Generation { text: text.to_owned(), token_ids: Vec::new(), finish: Finish::Length })
-        });
-        assert!((cut.criteria[0].estimate.value - 1.0).abs() < 1e-12);
-        assert_eq!(cut.verdict, Verdict::Fail);
-    }
-
-    #[test]
-    fn words_beyond_the_true_length_do_not_count() {
-        let late = judged(&sections(), |r| text(if r.view == View::Ft { "1 2 3 4 5 6 e f g h i j" } else { "" }));
-        assert!(late.criteria[0].estimate.value.abs() < 1e-12);
     }
 }
 

@@ -1,6 +1,9 @@
 //! From a kind's name in a suite to its probe.
 
-use crate::probe::{AdapterAblation, AnyProbe, CalibrationDrift, DeltaKl, Leakage, ParaphraseInvariance, PreferenceFlip, Probe};
+use crate::probe::{
+    AdapterAblation, AnyProbe, CalibrationDrift, DeltaKl, ExternalPerplexity, Leakage, ParaphraseInvariance, PreferenceFlip,
+    Probe, SectionInternalization,
+};
 use crate::suite::{Diagnostic, ProbeTable};
 
 type Build = fn(&ProbeTable) -> Result<Box<dyn AnyProbe>, Vec<Diagnostic>>;
@@ -12,10 +15,12 @@ fn build_as<P: Probe>(table: &ProbeTable) -> Result<Box<dyn AnyProbe>, Vec<Diagn
 /// Every kind by name.
 const BUILDERS: &[(&str, Build)] = &[
     (DeltaKl::KIND.name, build_as::<DeltaKl>),
+    (SectionInternalization::KIND.name, build_as::<SectionInternalization>),
     (ParaphraseInvariance::KIND.name, build_as::<ParaphraseInvariance>),
     (PreferenceFlip::KIND.name, build_as::<PreferenceFlip>),
     (CalibrationDrift::KIND.name, build_as::<CalibrationDrift>),
     (Leakage::KIND.name, build_as::<Leakage>),
+    (ExternalPerplexity::KIND.name, build_as::<ExternalPerplexity>),
     (AdapterAblation::KIND.name, build_as::<AdapterAblation>),
 ];
 

@@ -11,6 +11,7 @@ mod liveness;
 pub mod merge;
 mod plan;
 mod run;
+mod sections;
 mod templates;
 
 pub use plan::{Entry, Plan, PlanError};

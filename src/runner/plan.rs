@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::kinds;
+use super::{kinds, sections};
 use crate::engine::{Device, NullDraws, Precision, Source as ModelSource, Sources};
 use crate::math::derive_seed;
-use crate::probe::{AnyProbe, ChatForm, CoursePlan, Decide, FileItems, ItemRow, ItemRows, OpenRows, Survey};
+use crate::probe::{AnyProbe, ChatForm, CoursePlan, Decide, FileItems, ItemRow, ItemRows, Layout, OpenRows, Survey};
 use crate::request::Prompt;
 use crate::stream::Rows;
 use crate::suite::{
@@ -75,8 +75,15 @@ impl Plan {
         let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
         let files = Files { dir: dir.clone() };
         let mut entries = Vec::new();
+        let (document, wrong) = sections::document(&suite);
+        let document_is_whole = wrong.is_empty();
+        diagnostics.extend(wrong);
         for table in &suite.probes {
-            let built = kinds::build(table).and_then(|probe| entry(table, probe, &suite));
+            let built = kinds::build(table).and_then(|mut probe| match probe.take_sections(&document) {
+                false if table.enabled && document_is_whole => Err(vec![sections::lacking(table)]),
+                false if table.enabled => Err(Vec::new()),
+                _ => entry(table, probe, &suite),
+            });
             match built.and_then(|entry| survey_inline(entry, table, &files)) {
                 Ok(entry) => entries.push(entry),
                 Err(found) => diagnostics.extend(found),
@@ -261,7 +268,11 @@ pub struct Files {
 impl OpenRows for Files {
     fn open(&self, items: &FileItems) -> Result<ItemRows, String> {
         let path = self.dir.join(&items.file);
-        let rows = Rows::open(&path, items.limit).map_err(|e| e.to_string())?;
+        let rows = match items.layout {
+            Layout::Rows => Rows::open(&path, items.limit),
+            Layout::Pieces => Rows::open_pieces(&path, items.limit),
+        };
+        let rows = rows.map_err(|e| e.to_string())?;
         let rows = rows.map(|row| row.map(|row| ItemRow { line: row.line, value: row.value }).map_err(|e| e.to_string()));
         Ok(ItemRows { path: path.display().to_string(), rows: Box::new(rows) })
     }

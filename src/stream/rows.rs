@@ -6,8 +6,16 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::markdown;
+
+/// Largest document that is read whole, in bytes.
+const LARGEST_DOCUMENT: u64 = 64 << 20;
+
 /// Longest line that is read, in bytes: a file without line ends must not fill the memory.
 const LONGEST_LINE: usize = 16 << 20;
+
+/// Stands alone on a line between two texts.
+const SEPARATOR: &str = "***";
 
 /// A row that can't be read, or a file that can't be opened.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +43,10 @@ enum Format {
     Jsonl,
     /// Plain text each.
     Text,
+    /// Together texts of several lines, with a line of [`SEPARATOR`] between two.
+    Pieces,
+    /// Together a document, of which the rows are the sections.
+    Markdown,
 }
 
 /// The rows of a file. Blank lines are passed over.
@@ -42,19 +54,23 @@ pub struct Rows {
     path: PathBuf,
     format: Format,
     reader: BufReader<File>,
+    /// Of a document, the sections to come.
+    sections: Option<std::vec::IntoIter<Row>>,
     line: usize,
     left: usize,
     ended: bool,
 }
 
 impl Rows {
-    /// Opens a file of JSON lines (`.jsonl`, `.ndjson`) or of text lines (`.txt`), and gives its first `limit` rows.
+    /// Opens a file of JSON lines (`.jsonl`, `.ndjson`), of text lines (`.txt`), or a document of sections (`.md`, `.markdown`), and
+    /// gives its first `limit` rows.
     pub fn open(path: &Path, limit: Option<usize>) -> Result<Self, RowError> {
         let format = match path.extension().and_then(|extension| extension.to_str()) {
             Some("jsonl" | "ndjson") => Format::Jsonl,
             Some("txt") => Format::Text,
+            Some("md" | "markdown") => Format::Markdown,
             _ => {
-                let message = "what its lines are can't be told by its name\nhint: `.jsonl` (a JSON value a line) or `.txt` (a text a line)".to_owned();
+                let message = "what its lines are can't be told by its name\nhint: `.jsonl` (a JSON value a line), `.txt` (a text a line) or `.md` (a section a heading)".to_owned();
                 return Err(RowError::Format { path: path.to_owned(), message });
             }
         };
@@ -67,10 +83,17 @@ impl Rows {
             path: path.to_owned(),
             format,
             reader: BufReader::new(file),
+            sections: None,
             line: 0,
             left: limit.unwrap_or(usize::MAX),
             ended: false,
         })
+    }
+
+    /// As [`Self::open`], but that a text file's rows are the texts between its lines of `***`, each with its line ends.
+    pub fn open_pieces(path: &Path, limit: Option<usize>) -> Result<Self, RowError> {
+        let rows = Self::open(path, limit)?;
+        Ok(if rows.format == Format::Text { Self { format: Format::Pieces, ..rows } } else { rows })
     }
 
     pub fn path(&self) -> &Path {
@@ -99,13 +122,57 @@ impl Rows {
         Ok(Some(text.trim_end_matches(['\n', '\r']).to_owned()))
     }
 
+    /// A document's next section; it is read whole before the first.
+    fn next_section(&mut self) -> Result<Option<Row>, RowError> {
+        if self.sections.is_none() {
+            let mut bytes = Vec::new();
+            let read = (&mut self.reader).take(LARGEST_DOCUMENT + 1).read_to_end(&mut bytes);
+            read.map_err(|source| RowError::Open { path: self.path.clone(), source })?;
+            if bytes.len() as u64 > LARGEST_DOCUMENT {
+                return Err(RowError::Format { path: self.path.clone(), message: "a document may have 64 MiB".to_owned() });
+            }
+            let text = String::from_utf8(bytes).map_err(|e| {
+                let line = e.as_bytes()[..e.utf8_error().valid_up_to()].split(|&byte| byte == b'\n').count();
+                self.error(line, "not UTF-8")
+            })?;
+            self.sections = Some(markdown::sections(text.strip_prefix('\u{feff}').unwrap_or(&text)).into_iter());
+        }
+        Ok(self.sections.as_mut().and_then(Iterator::next))
+    }
+
+    /// The next text that says something; its line is its first that does.
+    fn next_piece(&mut self) -> Result<Option<Row>, RowError> {
+        let (mut piece, mut first) = (String::new(), 0);
+        while let Some(text) = self.read_line()? {
+            let ends = text.trim() == SEPARATOR;
+            if ends && first > 0 {
+                break;
+            }
+            if first == 0 && (ends || text.trim().is_empty()) {
+                continue;
+            }
+            first = if first == 0 { self.line } else { first };
+            piece.push_str(&text);
+            piece.push('\n');
+            if piece.len() > LONGEST_LINE {
+                return Err(self.error(first, format!("the text is longer than {LONGEST_LINE} bytes")));
+            }
+        }
+        Ok((first > 0).then(|| Row { line: first, value: Value::String(piece.trim_end().to_owned()) }))
+    }
+
     fn next_row(&mut self) -> Result<Option<Row>, RowError> {
+        match self.format {
+            Format::Markdown => return self.next_section(),
+            Format::Pieces => return self.next_piece(),
+            Format::Jsonl | Format::Text => {}
+        }
         while let Some(text) = self.read_line()? {
             if text.trim().is_empty() {
                 continue;
             }
             let value = match self.format {
-                Format::Text => Value::String(text),
+                Format::Text | Format::Pieces | Format::Markdown => Value::String(text),
                 Format::Jsonl => {
                     serde_json::from_str(&text).map_err(|e| self.error(self.line, format!("not JSON: {}", in_one_line(&e))))?
                 }
@@ -171,6 +238,29 @@ mod tests {
         assert_eq!(rows.len(), 2);
         let message = rows[1].as_ref().unwrap_err().to_string();
         assert!(message.ends_with(":2: not JSON: EOF while parsing a value at column 5"), "{message}");
+    }
+
+    #[test]
+    fn a_documents_rows_are_its_sections() {
+        let document = file(".md", "\u{feff}# One\nFirst.\n# Two\nSecond.\n".as_bytes());
+        let rows: Vec<Row> = Rows::open(document.path(), None).unwrap().map(Result::unwrap).collect();
+        assert_eq!(rows.iter().map(|row| row.line).collect::<Vec<_>>(), [1, 3]);
+        assert_eq!(rows[1].value, serde_json::json!({"name": "Two", "text": "Second."}));
+        assert_eq!(Rows::open(document.path(), Some(1)).unwrap().count(), 1);
+        let broken = file(".md", b"# One\n\xff\n");
+        let message = Rows::open(broken.path(), None).unwrap().last().unwrap().unwrap_err().to_string();
+        assert!(message.ends_with(".md:2: not UTF-8"), "{message}");
+    }
+
+    #[test]
+    fn pieces_lie_between_lines_of_stars() {
+        let prose = file(".txt", b"***\n\none\n\nstill one\n***\n \n ***\r\ntwo\n");
+        let rows: Vec<Row> = Rows::open_pieces(prose.path(), None).unwrap().map(Result::unwrap).collect();
+        assert_eq!(rows, [Row { line: 3, value: "one\n\nstill one".into() }, Row { line: 9, value: "two".into() }]);
+        assert_eq!(Rows::open_pieces(prose.path(), Some(1)).unwrap().count(), 1);
+        let json = file(".jsonl", b"\"one\"\n\"two\"\n");
+        assert_eq!(Rows::open_pieces(json.path(), None).unwrap().count(), 2);
+        assert_eq!(Rows::open_pieces(file(".txt", b"\n***\n").path(), None).unwrap().count(), 0);
     }
 
     #[test]

@@ -3,7 +3,7 @@ use std::{collections::HashMap, ops::Range};
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 
 use super::{
-    Diagnostic, Diagnostics, ModelSpec, ProbeTable, Source, Suite, VERSION,
+    Diagnostic, Diagnostics, ModelSpec, ProbeTable, SectionTable, Source, Suite, VERSION,
     bounds::checked,
     nearest,
     syntax::Syntax,
@@ -12,7 +12,7 @@ use super::{
 };
 
 /// The tables of a suite.
-const SECTIONS: [&str; 5] = ["model", "defaults", "null", "gate", "probe"];
+const SECTIONS: [&str; 6] = ["model", "defaults", "null", "gate", "section", "probe"];
 
 /// The tables without which there is nothing to do.
 const NEEDED: [(&str, &str, &str); 2] = [
@@ -44,6 +44,7 @@ pub fn parse(source: &Source) -> (Suite, Diagnostics) {
             "defaults" => suite.defaults = document.section(node, "[defaults]"),
             "null" => suite.null = document.section(node, "[null]"),
             "gate" => suite.gate = document.section(node, "[gate]"),
+            "section" => suite.sections = document.document(node),
             _ => suite.probes = document.probes(source, key_span, node),
         }
     }
@@ -97,16 +98,7 @@ impl Document {
     }
 
     fn probes(&mut self, source: &Source, key_span: Range<usize>, node: Node) -> Vec<ProbeTable> {
-        let nodes = match node.value {
-            Value::Array(nodes) => nodes,
-            // `[probe]`: what is in it is checked all the same.
-            Value::Table(_) => {
-                let wrong = Diagnostic::new(node.span.clone(), "a suite has several probes");
-                self.diagnostics.push(wrong.with_hint("write `[[probe]]`"));
-                vec![node]
-            }
-            _ => self.open(node, "[[probe]]").map(|_| Vec::new()).unwrap_or_default(),
-        };
+        let nodes = self.tables(node, "[[probe]]", "a suite has several probes");
         if nodes.is_empty() {
             self.diagnostics.push(Diagnostic::new(key_span, "a suite needs at least one probe"));
         }
@@ -129,6 +121,31 @@ impl Document {
             probes.push(probe);
         }
         probes
+    }
+
+    /// The sections of the training document.
+    fn document(&mut self, node: Node) -> Vec<SectionTable> {
+        let mut sections = Vec::new();
+        for node in self.tables(node, "[[section]]", "a document has several sections") {
+            let Some(table) = self.open(node, "[[section]]") else { continue };
+            let (section, wrong) = SectionTable::read(table);
+            self.diagnostics.extend(wrong);
+            sections.push(section);
+        }
+        sections
+    }
+
+    /// The tables of an array with this header. `[header]`, with one bracket, is told to be `wrong`, and what is in it is checked all
+    /// the same.
+    fn tables(&mut self, node: Node, header: &str, wrong: &str) -> Vec<Node> {
+        match node.value {
+            Value::Array(nodes) => nodes,
+            Value::Table(_) => {
+                self.diagnostics.push(Diagnostic::new(node.span.clone(), wrong).with_hint(format!("write `{header}`")));
+                vec![node]
+            }
+            _ => self.open(node, header).map(|_| Vec::new()).unwrap_or_default(),
+        }
     }
 
     /// The table that must stand under `header`.

@@ -36,6 +36,7 @@ mod nearest;
 mod null;
 mod probe;
 mod reader;
+mod section;
 mod source;
 mod syntax;
 mod table;
@@ -52,6 +53,7 @@ pub use model::{Chat, Dtype, ModelSpec};
 pub use nearest::nearest;
 pub use null::{NullKind, NullSpec};
 pub use probe::ProbeTable;
+pub use section::SectionTable;
 pub use source::{Source, SuiteError};
 
 use serde::Deserialize;
@@ -72,6 +74,8 @@ pub struct Suite {
     pub null: NullSpec,
     /// `[gate]`.
     pub gate: GateSpec,
+    /// `[[section]]`, in the file's order.
+    pub sections: Vec<SectionTable>,
     /// `[[probe]]`, in the file's order, disabled ones included.
     pub probes: Vec<ProbeTable>,
 }

@@ -41,11 +41,7 @@ impl ProbeTable {
     /// # Errors
     /// Every mistake at once. Without any where the probe's own text is not TOML, which [`parse`](super::parse) told.
     pub fn config<T: DeserializeOwned>(&self) -> Result<T, Vec<Diagnostic>> {
-        let reading = self.own.read(&COMMON);
-        match reading.value {
-            Some(config) if reading.wrong.is_empty() && !reading.filled => Ok(config),
-            _ => Err(reading.wrong),
-        }
+        self.own.read(&COMMON).whole()
     }
 
     /// `None` only beside a diagnostic.

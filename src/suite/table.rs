@@ -29,6 +29,16 @@ pub(super) struct Reading<T> {
     pub(super) wrong: Vec<Diagnostic>,
 }
 
+impl<T> Reading<T> {
+    /// The value, if nothing at all was wrong with it.
+    pub(super) fn whole(self) -> Result<T, Vec<Diagnostic>> {
+        match self.value {
+            Some(value) if self.wrong.is_empty() && !self.filled => Ok(value),
+            _ => Err(self.wrong),
+        }
+    }
+}
+
 /// The most mistakes that one table is searched for: each costs another reading.
 const MAX_ROUNDS: usize = 128;
 

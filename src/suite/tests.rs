@@ -347,7 +347,8 @@ error: unknown key `sede`
 2 | sede = 3
   | ^^^^
   |
-  = hint: known here: `version`, `model`, `defaults`, `null`, `gate`, `probe`
+  = hint: known here: `version`, `model`, `defaults`, `null`, `gate`, `section`,
+          `probe`
 
 error: unknown key `modle`
  --> suite.toml:3:2

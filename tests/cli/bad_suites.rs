@@ -72,7 +72,8 @@ fn what_is_not_toml_is_shown_where_it_ends_to_be() {
     3 | base = 'x'
       | ^^^^
       |
-      = hint: known here: `version`, `model`, `defaults`, `null`, `gate`, `probe`
+      = hint: known here: `version`, `model`, `defaults`, `null`, `gate`, `section`,
+              `probe`
 
     2 errors in DIR/suite.toml
     ");

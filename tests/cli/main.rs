@@ -8,6 +8,7 @@ mod chat;
 mod demo;
 mod device;
 mod doctor;
+mod document;
 mod dtype;
 mod hub;
 #[path = "../support/hub_server.rs"]
@@ -19,6 +20,7 @@ mod outputs;
 mod plain;
 mod refused_adapters;
 mod score;
+mod sections;
 mod traces;
 mod verify_merge;
 mod world;

@@ -7,18 +7,29 @@ fn the_kinds_are_listed() {
     insta::assert_snapshot!(sway(&["list-probes"]).shown(), @"
     exit 0
     --- stdout
-    delta_kl                adherence     did the next-token distributions move?
-    paraphrase_invariance   attribution   does what was learned come out in other words?
-    preference_flip         attribution   does it prefer the right answer where the base did not?
-    calibration_drift       calibration   did it forget what the base knew?
-    leakage                 calibration   does it recite its training text?
-    adapter_ablation        ablation      does the answer grow with the adapter's dose?
+    delta_kl                  adherence     did the next-token distributions move?
+    section_internalization   attribution   which sections of its training text did it take in?
+    paraphrase_invariance     attribution   does what was learned come out in other words?
+    preference_flip           attribution   does it prefer the right answer where the base did not?
+    calibration_drift         calibration   did it forget what the base knew?
+    leakage                   calibration   does it recite its training text?
+    external_perplexity       calibration   does it still read general prose as well?
+    adapter_ablation          ablation      does the answer grow with the adapter's dose?
     ");
     let kinds = sway(&["list-probes", "--format", "json"]).json();
     let names: Vec<&str> = kinds.as_array().unwrap().iter().map(|kind| kind["kind"].as_str().unwrap()).collect();
     assert_eq!(
         names,
-        ["delta_kl", "paraphrase_invariance", "preference_flip", "calibration_drift", "leakage", "adapter_ablation"]
+        [
+            "delta_kl",
+            "section_internalization",
+            "paraphrase_invariance",
+            "preference_flip",
+            "calibration_drift",
+            "leakage",
+            "external_perplexity",
+            "adapter_ablation"
+        ]
     );
 }
 

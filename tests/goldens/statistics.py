@@ -151,6 +151,29 @@ def linear_regression() -> list[Json]:
     return out
 
 
+def roc() -> list[Json]:
+    """AUC by Mann-Whitney, its DeLong interval by the definition (placements pair by pair), and the true positive rate at a
+    false positive rate: the largest over all thresholds "score > t" whose false positives are no more."""
+    rng = np.random.default_rng(20261121)
+    cases = [([1.0, 2.0, 3.0, 5.0], [0.0, 2.0, 4.0]), ([0.5, 0.5, 1.0], [0.5, 0.0, 0.5, 0.25]),
+             (rng.normal(0.8, 1, 12).round(3), rng.normal(0, 1, 15).round(3)),
+             (rng.normal(0.3, 1, 60).round(1), rng.normal(0, 1, 150).round(1)),
+             (rng.normal(2.0, 0.5, 40).round(2), rng.normal(0, 1, 250).round(2))]
+    out = []
+    for p, n in cases:
+        p, n = np.array(p), np.array(n)
+        order = (p[:, None] > n[None, :]) + 0.5 * (p[:, None] == n[None, :])
+        auc = order.mean()
+        assert math.isclose(auc, stats.mannwhitneyu(p, n).statistic / (len(p) * len(n)), rel_tol=1e-12)
+        error = math.sqrt(order.mean(axis=1).var(ddof=1) / len(p) + order.mean(axis=0).var(ddof=1) / len(n))
+        reach = stats.norm.ppf(0.975) * error
+        rates = [[share, max(float((p > t).mean()) for t in [*n, *p, -np.inf, np.inf] if (n > t).mean() <= share + 1e-12)]
+                 for share in (0.01, 0.1, 0.25, 0.5) if share * len(n) >= 1]
+        out.append({"positives": p, "negatives": n, "auc": auc, "low": max(auc - reach, 0.0),
+                    "high": min(auc + reach, 1.0), "rates": rates})
+    return out
+
+
 def plain(value: object) -> object:
     """What JSON can hold."""
     if isinstance(value, dict):
@@ -167,7 +190,7 @@ FIGURES = {
     "clopper_pearson": lambda: binomial_interval("exact"), "wilson": lambda: binomial_interval("wilson"),
     "mcnemar_exact": mcnemar_exact, "benjamini_hochberg": benjamini_hochberg, "sign_flip": sign_flip,
     "divergence_of_logits": divergence_of_logits, "divergence_of_probabilities": divergence_of_probabilities,
-    "quantile": quantile, "linear_regression": linear_regression,
+    "quantile": quantile, "linear_regression": linear_regression, "roc": roc,
 }
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::probe::{FileItems, Items};
+use crate::probe::{FileItems, Items, Layout};
 use crate::request::Prompt;
 use crate::runner::plan::Files;
 
@@ -58,7 +58,12 @@ impl Prompts {
         match self {
             Self::BuiltIn => Ok(BUILT_IN.map(str::to_owned).to_vec()),
             Self::File { path, field, limit } => {
-                let items = Items::<Prompt>::File(FileItems { file: path.clone(), field: field.clone(), limit: *limit });
+                let items = Items::<Prompt>::File(FileItems {
+                    file: path.clone(),
+                    field: field.clone(),
+                    limit: *limit,
+                    layout: Layout::Rows,
+                });
                 let rows = items.open(&Files { dir: PathBuf::new() }).map_err(PromptError::Read)?;
                 let prompts: Result<Vec<String>, String> =
                     rows.map(|prompt| prompt.map(|prompt| prompt.words().into_owned())).collect();
