@@ -322,14 +322,28 @@ impl<P: Probe> Course for Run<P> {
     fn tell(&mut self, replies: Vec<Result<Answer, RequestError>>) {
         let mut replies = replies.into_iter();
         for mut flight in std::mem::take(&mut self.flights) {
-            let round: Result<Vec<Answer>, RequestError> =
-                replies.by_ref().take(flight.asked).collect::<Vec<_>>().into_iter().collect();
-            match round {
-                Ok(answers) => {
+            let mut answers = Vec::with_capacity(flight.asked);
+            let mut error = None;
+            for reply in replies.by_ref().take(flight.asked) {
+                match reply {
+                    Ok(answer) if error.is_none() => answers.push(answer),
+                    Ok(_) => {}
+                    // What was too long may be done without, unless something else is wrong too.
+                    Err(other) => {
+                        if error.as_ref().is_none_or(|first: &RequestError| first.is_too_long() && !other.is_too_long()) {
+                            error = Some(other);
+                        }
+                    }
+                }
+            }
+            match error {
+                Some(error) if !error.is_too_long() || !self.probe.goes_on_with(&flight.rounds, &answers) => {
+                    self.fail(&flight, &error.to_string());
+                }
+                _ => {
                     flight.rounds.push(answers);
                     self.flights.push(flight);
                 }
-                Err(error) => self.fail(&flight, &error.to_string()),
             }
         }
     }

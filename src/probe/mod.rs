@@ -9,11 +9,14 @@ mod adapter_ablation;
 mod bounds;
 mod calibration_drift;
 mod course;
+mod decay;
 mod delta_kl;
 mod items;
 mod leakage;
 mod paraphrase_invariance;
 mod preference_flip;
+mod prompt_collapse;
+mod stuffing;
 #[cfg(test)]
 mod tests;
 mod verdict;
@@ -26,6 +29,7 @@ pub use items::{FileItems, ItemRow, ItemRows, Items, OpenRows};
 pub use leakage::Leakage;
 pub use paraphrase_invariance::ParaphraseInvariance;
 pub use preference_flip::PreferenceFlip;
+pub use prompt_collapse::PromptCollapse;
 pub use verdict::{Court, Decide, Judgement, MIN_ITEMS};
 
 use serde::de::DeserializeOwned;
@@ -52,6 +56,7 @@ pub struct Kind {
 /// All kinds, in the order in which they are listed.
 pub const KINDS: &[Kind] = &[
     DeltaKl::KIND,
+    PromptCollapse::KIND,
     ParaphraseInvariance::KIND,
     PreferenceFlip::KIND,
     CalibrationDrift::KIND,
@@ -78,6 +83,12 @@ pub trait Probe: DeserializeOwned + Clone + Send + 'static {
     ///
     /// Most kinds need one round; one that must look at an answer before it asks again goes on.
     fn ask(&self, item: &Self::Item, rounds: &[Vec<Answer>]) -> Vec<Request>;
+
+    /// In a round, an input was too long for the model's context: whether the item can go on with the answers to the questions
+    /// before it. They are the round then, shorter than it was asked; else the item fails with what was too long.
+    fn goes_on_with(&self, _rounds: &[Vec<Answer>], _answers: &[Answer]) -> bool {
+        false
+    }
 
     /// Turns a complete item's answers into its measurement; `None` where an answer is not of the op that was asked.
     fn measure(&self, item: &Self::Item, rounds: &[Vec<Answer>]) -> Option<Self::Measurement>;

@@ -1,5 +1,7 @@
 //! Probes on hand-written answers: no model, no mock.
 
+mod prompt_collapse;
+
 use std::collections::BTreeSet;
 
 use super::*;

@@ -1,6 +1,8 @@
 //! From a kind's name in a suite to its probe.
 
-use crate::probe::{AdapterAblation, AnyProbe, CalibrationDrift, DeltaKl, Leakage, ParaphraseInvariance, PreferenceFlip, Probe};
+use crate::probe::{
+    AdapterAblation, AnyProbe, CalibrationDrift, DeltaKl, Leakage, ParaphraseInvariance, PreferenceFlip, Probe, PromptCollapse,
+};
 use crate::suite::{Diagnostic, ProbeTable};
 
 type Build = fn(&ProbeTable) -> Result<Box<dyn AnyProbe>, Vec<Diagnostic>>;
@@ -12,6 +14,7 @@ fn build_as<P: Probe>(table: &ProbeTable) -> Result<Box<dyn AnyProbe>, Vec<Diagn
 /// Every kind by name.
 const BUILDERS: &[(&str, Build)] = &[
     (DeltaKl::KIND.name, build_as::<DeltaKl>),
+    (PromptCollapse::KIND.name, build_as::<PromptCollapse>),
     (ParaphraseInvariance::KIND.name, build_as::<ParaphraseInvariance>),
     (PreferenceFlip::KIND.name, build_as::<PreferenceFlip>),
     (CalibrationDrift::KIND.name, build_as::<CalibrationDrift>),

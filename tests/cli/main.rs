@@ -14,6 +14,7 @@ mod hub;
 mod hub_server;
 mod inspect;
 mod items;
+mod kinds;
 mod outputs;
 mod plain;
 mod refused_adapters;

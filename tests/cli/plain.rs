@@ -8,6 +8,7 @@ fn the_kinds_are_listed() {
     exit 0
     --- stdout
     delta_kl                adherence     did the next-token distributions move?
+    prompt_collapse         adherence     does its effect last when other text stands before the prompt?
     paraphrase_invariance   attribution   does what was learned come out in other words?
     preference_flip         attribution   does it prefer the right answer where the base did not?
     calibration_drift       calibration   did it forget what the base knew?
@@ -18,7 +19,15 @@ fn the_kinds_are_listed() {
     let names: Vec<&str> = kinds.as_array().unwrap().iter().map(|kind| kind["kind"].as_str().unwrap()).collect();
     assert_eq!(
         names,
-        ["delta_kl", "paraphrase_invariance", "preference_flip", "calibration_drift", "leakage", "adapter_ablation"]
+        [
+            "delta_kl",
+            "prompt_collapse",
+            "paraphrase_invariance",
+            "preference_flip",
+            "calibration_drift",
+            "leakage",
+            "adapter_ablation"
+        ]
     );
 }
 
