@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::items::Item;
-use super::{Court, Items, Judgement, Kind, OpenRows, Probe};
+use super::{Court, Items, Judgement, Kind, ModelFacts, OpenRows, Probe};
 use crate::math::NullComparison;
 use crate::record::{Calibration, NullOutcome};
 use crate::request::{Answer, Op, Prompt, Request, RequestError, View};
@@ -62,6 +62,9 @@ pub trait AnyProbe: Send {
 
     /// Reads all items once: what is wrong with any is told before a model is loaded.
     fn survey(&self, rows: &dyn OpenRows) -> Result<Survey, String>;
+
+    /// Why the probe is skipped on this model; `None` where it is run.
+    fn skip(&self, model: ModelFacts) -> Option<String>;
 
     fn start(&self, rows: &dyn OpenRows, plan: CoursePlan) -> Result<Box<dyn Course>, String>;
 }
@@ -140,6 +143,10 @@ impl<P: Probe> AnyProbe for P {
             return Err(format!("there are no {}", P::Item::PLURAL));
         }
         Ok(survey)
+    }
+
+    fn skip(&self, model: ModelFacts) -> Option<String> {
+        self.nothing_to_ask(model)
     }
 
     fn start(&self, rows: &dyn OpenRows, plan: CoursePlan) -> Result<Box<dyn Course>, String> {

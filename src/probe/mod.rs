@@ -13,6 +13,7 @@ mod decay;
 mod delta_kl;
 mod items;
 mod leakage;
+mod multi_turn_coherence_decay;
 mod paraphrase_invariance;
 mod preference_flip;
 mod prompt_collapse;
@@ -27,6 +28,7 @@ pub use course::{AnyProbe, ChatForm, Course, CoursePlan, Ending, Survey, Templat
 pub use delta_kl::DeltaKl;
 pub use items::{FileItems, ItemRow, ItemRows, Items, OpenRows};
 pub use leakage::Leakage;
+pub use multi_turn_coherence_decay::MultiTurnCoherenceDecay;
 pub use paraphrase_invariance::ParaphraseInvariance;
 pub use preference_flip::PreferenceFlip;
 pub use prompt_collapse::PromptCollapse;
@@ -57,12 +59,19 @@ pub struct Kind {
 pub const KINDS: &[Kind] = &[
     DeltaKl::KIND,
     PromptCollapse::KIND,
+    MultiTurnCoherenceDecay::KIND,
     ParaphraseInvariance::KIND,
     PreferenceFlip::KIND,
     CalibrationDrift::KIND,
     Leakage::KIND,
     AdapterAblation::KIND,
 ];
+
+/// What a probe may know of the model before it asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ModelFacts {
+    pub has_chat_template: bool,
+}
 
 /// One kind of probe. The type itself holds the keys that a suite gives it.
 pub trait Probe: DeserializeOwned + Clone + Send + 'static {
@@ -78,6 +87,11 @@ pub trait Probe: DeserializeOwned + Clone + Send + 'static {
     type Fold: Default + Send;
 
     fn items(&self) -> &Items<Self::Item>;
+
+    /// Why there is nothing to ask of this model; the probe is skipped then, and this is what its record says.
+    fn nothing_to_ask(&self, _model: ModelFacts) -> Option<String> {
+        None
+    }
 
     /// The questions that the item's next round needs, given the answers of its rounds so far. None: the item is complete.
     ///

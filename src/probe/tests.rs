@@ -1,5 +1,6 @@
 //! Probes on hand-written answers: no model, no mock.
 
+mod multi_turn_coherence_decay;
 mod prompt_collapse;
 
 use std::collections::BTreeSet;

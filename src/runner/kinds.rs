@@ -1,7 +1,8 @@
 //! From a kind's name in a suite to its probe.
 
 use crate::probe::{
-    AdapterAblation, AnyProbe, CalibrationDrift, DeltaKl, Leakage, ParaphraseInvariance, PreferenceFlip, Probe, PromptCollapse,
+    AdapterAblation, AnyProbe, CalibrationDrift, DeltaKl, Leakage, MultiTurnCoherenceDecay, ParaphraseInvariance, PreferenceFlip,
+    Probe, PromptCollapse,
 };
 use crate::suite::{Diagnostic, ProbeTable};
 
@@ -15,6 +16,7 @@ fn build_as<P: Probe>(table: &ProbeTable) -> Result<Box<dyn AnyProbe>, Vec<Diagn
 const BUILDERS: &[(&str, Build)] = &[
     (DeltaKl::KIND.name, build_as::<DeltaKl>),
     (PromptCollapse::KIND.name, build_as::<PromptCollapse>),
+    (MultiTurnCoherenceDecay::KIND.name, build_as::<MultiTurnCoherenceDecay>),
     (ParaphraseInvariance::KIND.name, build_as::<ParaphraseInvariance>),
     (PreferenceFlip::KIND.name, build_as::<PreferenceFlip>),
     (CalibrationDrift::KIND.name, build_as::<CalibrationDrift>),

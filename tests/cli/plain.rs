@@ -7,13 +7,14 @@ fn the_kinds_are_listed() {
     insta::assert_snapshot!(sway(&["list-probes"]).shown(), @"
     exit 0
     --- stdout
-    delta_kl                adherence     did the next-token distributions move?
-    prompt_collapse         adherence     does its effect last when other text stands before the prompt?
-    paraphrase_invariance   attribution   does what was learned come out in other words?
-    preference_flip         attribution   does it prefer the right answer where the base did not?
-    calibration_drift       calibration   did it forget what the base knew?
-    leakage                 calibration   does it recite its training text?
-    adapter_ablation        ablation      does the answer grow with the adapter's dose?
+    delta_kl                    adherence     did the next-token distributions move?
+    prompt_collapse             adherence     does its effect last when other text stands before the prompt?
+    multi_turn_coherence_decay  adherence     does its effect last over the turns of a conversation?
+    paraphrase_invariance       attribution   does what was learned come out in other words?
+    preference_flip             attribution   does it prefer the right answer where the base did not?
+    calibration_drift           calibration   did it forget what the base knew?
+    leakage                     calibration   does it recite its training text?
+    adapter_ablation            ablation      does the answer grow with the adapter's dose?
     ");
     let kinds = sway(&["list-probes", "--format", "json"]).json();
     let names: Vec<&str> = kinds.as_array().unwrap().iter().map(|kind| kind["kind"].as_str().unwrap()).collect();
@@ -22,6 +23,7 @@ fn the_kinds_are_listed() {
         [
             "delta_kl",
             "prompt_collapse",
+            "multi_turn_coherence_decay",
             "paraphrase_invariance",
             "preference_flip",
             "calibration_drift",
