@@ -57,7 +57,7 @@ pub struct CoursePlan {
 pub trait AnyProbe: Send {
     fn kind(&self) -> Kind;
 
-    /// Whether the items are in a file, and not in the suite.
+    /// Whether the items, or what else the probe needs, are in a file, and not in the suite.
     fn reads_a_file(&self) -> bool;
 
     /// Reads all items once: what is wrong with any is told before a model is loaded.
@@ -123,10 +123,11 @@ impl<P: Probe> AnyProbe for P {
     }
 
     fn reads_a_file(&self) -> bool {
-        matches!(self.items(), Items::File(_))
+        matches!(self.items(), Items::File(_)) || self.has_files_beside()
     }
 
     fn survey(&self, rows: &dyn OpenRows) -> Result<Survey, String> {
+        self.clone().read(rows)?;
         let mut survey = Survey::default();
         for item in self.items().open(rows)? {
             survey.items += 1;
@@ -150,10 +151,12 @@ impl<P: Probe> AnyProbe for P {
     }
 
     fn start(&self, rows: &dyn OpenRows, plan: CoursePlan) -> Result<Box<dyn Course>, String> {
-        let items = self.items().open(rows)?;
+        let mut probe = self.clone();
+        probe.read(rows)?;
+        let items = probe.items().open(rows)?;
         let nulls = plan.nulls.iter().map(|_| OtherFold::default()).collect();
         Ok(Box::new(Run {
-            probe: self.clone(),
+            probe,
             items,
             plan,
             drawn: 0,
@@ -232,6 +235,10 @@ struct Flight<I> {
 impl<P: Probe> Run<P> {
     fn complete(&mut self, flight: &Flight<P::Item>) {
         let (probe, item) = (&self.probe, &flight.item);
+        if let Some(flaw) = probe.flaw(item, &flight.rounds) {
+            self.fail(flight, &flaw);
+            return;
+        }
         let Some(measurement) = probe.measure(item, &flight.rounds) else {
             self.fail(flight, "an answer was not of the op that was asked");
             return;

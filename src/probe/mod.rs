@@ -18,6 +18,8 @@ mod paraphrase_invariance;
 mod preference_flip;
 mod prompt_collapse;
 mod stuffing;
+mod style;
+mod style_fingerprint;
 #[cfg(test)]
 mod tests;
 mod verdict;
@@ -32,6 +34,7 @@ pub use multi_turn_coherence_decay::MultiTurnCoherenceDecay;
 pub use paraphrase_invariance::ParaphraseInvariance;
 pub use preference_flip::PreferenceFlip;
 pub use prompt_collapse::PromptCollapse;
+pub use style_fingerprint::StyleFingerprint;
 pub use verdict::{Court, Decide, Judgement, MIN_ITEMS};
 
 use serde::de::DeserializeOwned;
@@ -62,6 +65,7 @@ pub const KINDS: &[Kind] = &[
     MultiTurnCoherenceDecay::KIND,
     ParaphraseInvariance::KIND,
     PreferenceFlip::KIND,
+    StyleFingerprint::KIND,
     CalibrationDrift::KIND,
     Leakage::KIND,
     AdapterAblation::KIND,
@@ -88,6 +92,16 @@ pub trait Probe: DeserializeOwned + Clone + Send + 'static {
 
     fn items(&self) -> &Items<Self::Item>;
 
+    /// Whether it names files beside those that its items are in.
+    fn has_files_beside(&self) -> bool {
+        false
+    }
+
+    /// Reads what the probe needs beside its items, before the first of them is drawn.
+    fn read(&mut self, _rows: &dyn OpenRows) -> Result<(), String> {
+        Ok(())
+    }
+
     /// Why there is nothing to ask of this model; the probe is skipped then, and this is what its record says.
     fn nothing_to_ask(&self, _model: ModelFacts) -> Option<String> {
         None
@@ -102,6 +116,11 @@ pub trait Probe: DeserializeOwned + Clone + Send + 'static {
     /// before it. They are the round then, shorter than it was asked; else the item fails with what was too long.
     fn goes_on_with(&self, _rounds: &[Vec<Answer>], _answers: &[Answer]) -> bool {
         false
+    }
+
+    /// What is wrong with a complete item's answers, each of which is of its op: the item fails with it.
+    fn flaw(&self, _item: &Self::Item, _rounds: &[Vec<Answer>]) -> Option<String> {
+        None
     }
 
     /// Turns a complete item's answers into its measurement; `None` where an answer is not of the op that was asked.

@@ -2,6 +2,7 @@
 
 mod multi_turn_coherence_decay;
 mod prompt_collapse;
+mod style_fingerprint;
 
 use std::collections::BTreeSet;
 

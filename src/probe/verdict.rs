@@ -165,6 +165,12 @@ impl Court<'_> {
         value.is_finite().then(|| Estimate { value, interval: interval.map(|i| [i.low, i.high]), n: numerators.len() })
     }
 
+    /// Any figure of n items with its bootstrap interval: [`Bootstrap::statistic`].
+    pub fn statistic(&self, purpose: &str, value: f64, n: usize, of: impl Fn(&[usize]) -> Option<f64>) -> Estimate {
+        let interval = self.bootstrap(purpose).statistic(n, of).ok();
+        Estimate { value, interval: interval.map(|i| [i.low, i.high]), n }
+    }
+
     /// p of "the mean is above `threshold`", by sign flips of the paired differences.
     pub fn paired_p(&self, values: &[f64], threshold: f64) -> Option<f64> {
         let shifted: Vec<f64> = values.iter().map(|value| value - threshold).collect();

@@ -31,3 +31,30 @@ fn a_prompt_is_asked_after_as_many_real_tokens_as_the_context_holds() {
     assert_eq!(record["evidence"]["mean_js"].as_array().unwrap().len(), 4, "{record}");
     assert!(!record["message"].as_str().unwrap().contains("left out"), "{record}");
 }
+
+#[test]
+fn a_style_is_held_against_a_reference_in_a_file_or_in_the_suite() {
+    let world = World::new();
+    let reference = "Senna Wick, who likes bread, was in Ostrel; Corvin Voss, a smith by trade, was not! ".repeat(20);
+    world.write("voice.txt", format!("{reference}\n\n{reference}\n"));
+    let suite = |reference: &str| {
+        let keys = format!("prompts = {PROMPTS}\nmax_new_tokens = 24\nreference = {reference}");
+        world.suite(&format!("[[probe]]\nname = \"voice\"\nkind = \"style_fingerprint\"\n{keys}\n"))
+    };
+    let from_file = record_of(&suite("{ file = \"voice.txt\" }"), "voice");
+    assert_ne!(from_file["verdict"], "error", "{from_file}");
+    assert_eq!((&from_file["n"], from_file["values"].as_array().unwrap().len()), (&8.into(), 8));
+    let inline = record_of(&suite(&format!("\"\"\"{reference}\n\n{reference}\"\"\"")), "voice");
+    assert_eq!((&inline["verdict"], &inline["message"]), (&from_file["verdict"], &from_file["message"]));
+
+    let missing = sway(&["run", &suite("{ file = \"nobody.txt\" }")]);
+    assert_eq!(missing.code, 4);
+    assert!(missing.stderr.starts_with("error: probe `voice`: can't read "), "{}", missing.stderr);
+    let short = sway(&["run", &suite("\"a few words\"")]);
+    assert_eq!(short.code, 2);
+    assert!(
+        short.stderr.contains("a reference of 3 words is too short") && short.stderr.contains("in this probe"),
+        "{}",
+        short.stderr
+    );
+}
