@@ -22,6 +22,8 @@ mod style;
 mod style_fingerprint;
 #[cfg(test)]
 mod tests;
+mod tool_call;
+mod tool_use_fidelity;
 mod verdict;
 
 pub use adapter_ablation::AdapterAblation;
@@ -35,6 +37,7 @@ pub use paraphrase_invariance::ParaphraseInvariance;
 pub use preference_flip::PreferenceFlip;
 pub use prompt_collapse::PromptCollapse;
 pub use style_fingerprint::StyleFingerprint;
+pub use tool_use_fidelity::ToolUseFidelity;
 pub use verdict::{Court, Decide, Judgement, MIN_ITEMS};
 
 use serde::de::DeserializeOwned;
@@ -65,6 +68,7 @@ pub const KINDS: &[Kind] = &[
     MultiTurnCoherenceDecay::KIND,
     ParaphraseInvariance::KIND,
     PreferenceFlip::KIND,
+    ToolUseFidelity::KIND,
     StyleFingerprint::KIND,
     CalibrationDrift::KIND,
     Leakage::KIND,

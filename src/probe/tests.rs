@@ -3,6 +3,7 @@
 mod multi_turn_coherence_decay;
 mod prompt_collapse;
 mod style_fingerprint;
+mod tool_use_fidelity;
 
 use std::collections::BTreeSet;
 

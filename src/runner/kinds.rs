@@ -2,7 +2,7 @@
 
 use crate::probe::{
     AdapterAblation, AnyProbe, CalibrationDrift, DeltaKl, Leakage, MultiTurnCoherenceDecay, ParaphraseInvariance, PreferenceFlip,
-    Probe, PromptCollapse, StyleFingerprint,
+    Probe, PromptCollapse, StyleFingerprint, ToolUseFidelity,
 };
 use crate::suite::{Diagnostic, ProbeTable};
 
@@ -19,6 +19,7 @@ const BUILDERS: &[(&str, Build)] = &[
     (MultiTurnCoherenceDecay::KIND.name, build_as::<MultiTurnCoherenceDecay>),
     (ParaphraseInvariance::KIND.name, build_as::<ParaphraseInvariance>),
     (PreferenceFlip::KIND.name, build_as::<PreferenceFlip>),
+    (ToolUseFidelity::KIND.name, build_as::<ToolUseFidelity>),
     (StyleFingerprint::KIND.name, build_as::<StyleFingerprint>),
     (CalibrationDrift::KIND.name, build_as::<CalibrationDrift>),
     (Leakage::KIND.name, build_as::<Leakage>),

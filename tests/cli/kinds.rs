@@ -58,3 +58,25 @@ fn a_style_is_held_against_a_reference_in_a_file_or_in_the_suite() {
         short.stderr
     );
 }
+
+#[test]
+fn a_base_that_calls_no_tool_is_said_plainly_and_a_bad_tool_is_told_at_its_place() {
+    let world = World::new();
+    let tool = "tool = { name = \"weather\", parameters = { type = \"object\" } }";
+    let suite = |tool: &str| {
+        let case = |who: &str| format!("{{ prompt = \"What is the weather like where {who} lives?\", {tool} }}");
+        let cases: Vec<String> = ["Nessa", "Corvin", "Senna", "Thessa", "Orla"].map(case).to_vec();
+        world.suite(&format!(
+            "[[probe]]\nname = \"calls\"\nkind = \"tool_use_fidelity\"\nmax_new_tokens = 12\ncases = [{}]\n",
+            cases.join(", ")
+        ))
+    };
+    let record = record_of(&suite(tool), "calls");
+    assert_eq!(record["verdict"], "inconclusive", "{record}");
+    assert!(record["message"].as_str().unwrap().contains("neither makes a valid call"), "{record}");
+    assert_eq!(record["evidence"]["base"]["calls"], 0);
+
+    let bad = sway(&["run", &suite("tool = { name = \"weather\", parameters = { type = \"objekt\" } }")]);
+    assert_eq!(bad.code, 2);
+    assert!(bad.stderr.contains("the parameters of `weather` are no JSON schema"), "{}", bad.stderr);
+}

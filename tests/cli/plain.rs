@@ -12,6 +12,7 @@ fn the_kinds_are_listed() {
     multi_turn_coherence_decay  adherence     does its effect last over the turns of a conversation?
     paraphrase_invariance       attribution   does what was learned come out in other words?
     preference_flip             attribution   does it prefer the right answer where the base did not?
+    tool_use_fidelity           attribution   does it still call tools as their schemas ask, and no others?
     style_fingerprint           calibration   does it write more like the text that it was to write like?
     calibration_drift           calibration   did it forget what the base knew?
     leakage                     calibration   does it recite its training text?
@@ -27,6 +28,7 @@ fn the_kinds_are_listed() {
             "multi_turn_coherence_decay",
             "paraphrase_invariance",
             "preference_flip",
+            "tool_use_fidelity",
             "style_fingerprint",
             "calibration_drift",
             "leakage",
