@@ -32,6 +32,7 @@ const OWNED: &[(&str, &str)] = &[
     ("half", "model"),
     ("sysinfo", "model"),
     ("fs4", "model"),
+    ("jsonschema", "probe"),
     ("anyhow", "cli"),
     ("indicatif", "cli"),
     ("clap", "cli"),

@@ -13,8 +13,9 @@ pub fn list(args: &ListProbesArgs) -> Result<Exit, Failure> {
     let mut text = String::new();
     match args.format {
         ListFormat::Human => {
+            let width = KINDS.iter().map(|kind| kind.name.len()).max().unwrap_or(0);
             for kind in KINDS {
-                let _ = writeln!(text, "{:24}  {:12}  {}", kind.name, kind.category.name(), kind.summary);
+                let _ = writeln!(text, "{:width$}  {:12}  {}", kind.name, kind.category.name(), kind.summary);
             }
         }
         ListFormat::Json => {

@@ -121,24 +121,72 @@ impl Bootstrap {
                 ratios.push(sum.numerator / sum.denominator);
             }
         }
-        if ratios.is_empty() {
+        let leave_one_out = || {
+            let without = |unit: &Unit| (whole.numerator - unit.numerator) / (whole.denominator - unit.denominator);
+            units.iter().map(without).filter(|ratio| ratio.is_finite()).collect()
+        };
+        self.ends(ratios, units.len(), estimate, leave_one_out)
+    }
+
+    /// Interval of any figure of (n ≥ 2) items that does not depend on their order. `of` gives it for counts: (n), how often each item
+    /// was drawn. `Ok` needs a figure where each was drawn once; a resample without one counts as beyond both ends.
+    ///
+    /// Every resample asks for the figure once, over all items: time is 2000 times that of `of`.
+    ///
+    /// # Errors
+    /// Fewer than two items; no figure, or so many resamples without one that an end would be one of them.
+    pub fn statistic(&self, items: usize, of: impl Fn(&[usize]) -> Option<f64>) -> Result<Interval, Degenerate> {
+        if items < 2 {
+            return Err(Degenerate::TooFew { needed: 2, found: items });
+        }
+        if self.resamples == 0 {
+            return Err(Degenerate::TooFew { needed: 1, found: 0 });
+        }
+        let figure = |counts: &[usize]| of(counts).filter(|figure| figure.is_finite());
+        let estimate = figure(&vec![1; items]).ok_or(Degenerate::DenominatorNearZero)?;
+        let mut figures = Vec::with_capacity(self.resamples);
+        let mut rng = seed::generator(self.seed);
+        for _ in 0..self.resamples {
+            let mut counts = vec![0; items];
+            for _ in 0..items {
+                counts[seed::below(&mut rng, items as u32)] += 1;
+            }
+            figures.extend(figure(&counts));
+        }
+        let leave_one_out = || {
+            let without = |item| figure(&(0..items).map(|other| usize::from(other != item)).collect::<Vec<_>>());
+            (0..items).filter_map(without).collect()
+        };
+        self.ends(figures, items, estimate, leave_one_out)
+    }
+
+    /// The ends among the resamples' figures, those that have none counted as beyond both; `leave_one_out`: the figures without each of
+    /// the n units.
+    fn ends(
+        &self,
+        mut figures: Vec<f64>,
+        n: usize,
+        estimate: f64,
+        leave_one_out: impl FnOnce() -> Vec<f64>,
+    ) -> Result<Interval, Degenerate> {
+        if figures.is_empty() {
             return Err(Degenerate::DenominatorNearZero);
         }
-        ratios.sort_unstable_by(f64::total_cmp);
+        figures.sort_unstable_by(f64::total_cmp);
         let (low_rank, high_rank) = match self.endpoints {
             Endpoints::Percentile => ranks(normal::Z_975, 0.0, 0.0),
             Endpoints::Expanded => {
-                let n = units.len() as f64;
+                let n = n as f64;
                 let t = student::two_sided_95(n - 1.0).unwrap_or(f64::INFINITY);
                 ranks(t * (n / (n - 1.0)).sqrt(), 0.0, 0.0)
             }
-            Endpoints::Bca => ranks(normal::Z_975, bias(&ratios, estimate), acceleration(&units, whole)),
+            Endpoints::Bca => ranks(normal::Z_975, bias(&figures, estimate), acceleration(&leave_one_out())),
         };
-        let without = self.resamples - ratios.len();
+        let without = self.resamples - figures.len();
         let beyond = |end: f64| std::iter::repeat_n(end, without);
-        let low: Vec<f64> = beyond(f64::NEG_INFINITY).chain(ratios.iter().copied()).collect();
-        ratios.extend(beyond(f64::INFINITY));
-        let interval = Interval { low: quantile::of_sorted(&low, low_rank), high: quantile::of_sorted(&ratios, high_rank) };
+        let low: Vec<f64> = beyond(f64::NEG_INFINITY).chain(figures.iter().copied()).collect();
+        figures.extend(beyond(f64::INFINITY));
+        let interval = Interval { low: quantile::of_sorted(&low, low_rank), high: quantile::of_sorted(&figures, high_rank) };
         if interval.low.is_finite() && interval.high.is_finite() { Ok(interval) } else { Err(Degenerate::DenominatorNearZero) }
     }
 }
@@ -167,12 +215,7 @@ fn bias(sorted: &[f64], estimate: f64) -> f64 {
 }
 
 /// `Σ d³ / (6 (Σ d²)^1.5)`, d being the jackknife's mean less the estimate without one unit (Efron 1987, equation 6.6).
-fn acceleration(units: &[Unit], whole: Unit) -> f64 {
-    let without: Vec<f64> = units
-        .iter()
-        .map(|unit| (whole.numerator - unit.numerator) / (whole.denominator - unit.denominator))
-        .filter(|ratio| ratio.is_finite())
-        .collect();
+fn acceleration(without: &[f64]) -> f64 {
     let mean = without.iter().sum::<f64>() / without.len() as f64;
     let (squares, cubes) = without.iter().fold((0.0, 0.0), |(squares, cubes), ratio| {
         let d = mean - ratio;
@@ -253,6 +296,31 @@ mod tests {
         }
         let none = Bootstrap { resamples: 0, ..Bootstrap::seeded(0) };
         assert_eq!(none.mean(&[1.0, 2.0]), Err(Degenerate::TooFew { needed: 1, found: 0 }));
+    }
+
+    #[test]
+    fn a_mean_is_a_statistic_like_any_other() {
+        let mean = |counts: &[usize]| {
+            let sum: f64 = counts.iter().zip(X).map(|(count, x)| *count as f64 * x).sum();
+            Some(sum / counts.iter().sum::<usize>() as f64)
+        };
+        for endpoints in ALL {
+            let bootstrap = Bootstrap::seeded(7).with_endpoints(endpoints);
+            let (known, found) = (bootstrap.mean(&X).unwrap(), bootstrap.statistic(X.len(), mean));
+            // The means are summed in another order, which decides ties in the bias of BCa.
+            assert!(near(found, known.low, known.high, 0.02), "{endpoints:?}");
+        }
+    }
+
+    #[test]
+    fn a_statistic_that_is_often_missing_has_no_interval() {
+        let bootstrap = Bootstrap::seeded(0);
+        let near_zero = Err(Degenerate::DenominatorNearZero);
+        assert_eq!(bootstrap.statistic(5, |_| None), near_zero);
+        assert_eq!(bootstrap.statistic(5, |_| Some(f64::NAN)), near_zero);
+        assert_eq!(bootstrap.statistic(5, |counts| (counts[0] < 2).then_some(1.0)), near_zero);
+        assert_eq!(bootstrap.statistic(1, |_| Some(1.0)), Err(Degenerate::TooFew { needed: 2, found: 1 }));
+        assert_eq!(bootstrap.statistic(5, |_| Some(0.5)), Ok(Interval { low: 0.5, high: 0.5 }));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{Court, Document, Item, ItemStream, Judgement, Kind, OpenRows, Probe};
+use super::{Court, Document, Item, ItemStream, Judgement, Kind, ModelFacts, OpenRows, Probe};
 use crate::math::NullComparison;
 use crate::record::{Calibration, NullOutcome};
 use crate::request::{Answer, Op, Prompt, Request, RequestError, View};
@@ -56,7 +56,7 @@ pub struct CoursePlan {
 pub trait AnyProbe: Send {
     fn kind(&self) -> Kind;
 
-    /// Whether any items are in a file, and not in the suite.
+    /// Whether the items, or what else the probe needs, are in a file, and not in the suite.
     fn reads_a_file(&self) -> bool;
 
     /// Gives it the suite's sections, where it asks after sections and has none of its own; `false` where it has none then either.
@@ -64,6 +64,9 @@ pub trait AnyProbe: Send {
 
     /// Reads all items once: what is wrong with any is told before a model is loaded.
     fn survey(&self, rows: &dyn OpenRows) -> Result<Survey, String>;
+
+    /// Why the probe is skipped on this model; `None` where it is run.
+    fn skip(&self, model: ModelFacts) -> Option<String>;
 
     fn start(&self, rows: &dyn OpenRows, plan: CoursePlan) -> Result<Box<dyn Course>, String>;
 }
@@ -130,6 +133,7 @@ impl<P: Probe> AnyProbe for P {
     }
 
     fn survey(&self, rows: &dyn OpenRows) -> Result<Survey, String> {
+        self.clone().read(rows)?;
         let mut survey = Survey::default();
         for item in self.open(rows)? {
             survey.items += 1;
@@ -148,11 +152,17 @@ impl<P: Probe> AnyProbe for P {
         Ok(survey)
     }
 
+    fn skip(&self, model: ModelFacts) -> Option<String> {
+        self.nothing_to_ask(model)
+    }
+
     fn start(&self, rows: &dyn OpenRows, plan: CoursePlan) -> Result<Box<dyn Course>, String> {
-        let items = self.open(rows)?;
+        let mut probe = self.clone();
+        probe.read(rows)?;
+        let items = probe.open(rows)?;
         let nulls = plan.nulls.iter().map(|_| OtherFold::default()).collect();
         Ok(Box::new(Run {
-            probe: self.clone(),
+            probe,
             items,
             plan,
             drawn: 0,
@@ -234,6 +244,10 @@ struct Flight<I> {
 impl<P: Probe> Run<P> {
     fn complete(&mut self, flight: &Flight<P::Item>) {
         let (probe, item) = (&self.probe, &flight.item);
+        if let Some(flaw) = probe.flaw(item, &flight.rounds) {
+            self.fail(flight, &flaw);
+            return;
+        }
         let Some(measurement) = probe.measure(item, &flight.rounds) else {
             self.fail(flight, "an answer was not of the op that was asked");
             return;
@@ -339,14 +353,28 @@ impl<P: Probe> Course for Run<P> {
     fn tell(&mut self, replies: Vec<Result<Answer, RequestError>>) {
         let mut replies = replies.into_iter();
         for mut flight in std::mem::take(&mut self.flights) {
-            let round: Result<Vec<Answer>, RequestError> =
-                replies.by_ref().take(flight.asked).collect::<Vec<_>>().into_iter().collect();
-            match round {
-                Ok(answers) => {
+            let mut answers = Vec::with_capacity(flight.asked);
+            let mut error = None;
+            for reply in replies.by_ref().take(flight.asked) {
+                match reply {
+                    Ok(answer) if error.is_none() => answers.push(answer),
+                    Ok(_) => {}
+                    // What was too long may be done without, unless something else is wrong too.
+                    Err(other) => {
+                        if error.as_ref().is_none_or(|first: &RequestError| first.is_too_long() && !other.is_too_long()) {
+                            error = Some(other);
+                        }
+                    }
+                }
+            }
+            match error {
+                Some(error) if !error.is_too_long() || !self.probe.goes_on_with(&flight.rounds, &answers) => {
+                    self.fail(&flight, &error.to_string());
+                }
+                _ => {
                     flight.rounds.push(answers);
                     self.flights.push(flight);
                 }
-                Err(error) => self.fail(&flight, &error.to_string()),
             }
         }
     }

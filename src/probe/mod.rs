@@ -10,6 +10,7 @@ mod bounds;
 mod calibration_drift;
 mod chunk;
 mod course;
+mod decay;
 mod delta_kl;
 mod document;
 mod external_perplexity;
@@ -17,16 +18,23 @@ mod fragility;
 mod items;
 mod leakage;
 mod membership;
+mod multi_turn_coherence_decay;
 mod pack;
 mod paraphrase_invariance;
 mod perturbation;
 mod preference_flip;
+mod prompt_collapse;
 mod section;
 mod section_internalization;
 #[cfg(test)]
 mod simulated;
+mod stuffing;
+mod style;
+mod style_fingerprint;
 #[cfg(test)]
 mod tests;
+mod tool_call;
+mod tool_use_fidelity;
 mod verdict;
 
 pub use adapter_ablation::AdapterAblation;
@@ -37,11 +45,15 @@ pub use document::{Document, SectionSlots};
 pub use external_perplexity::ExternalPerplexity;
 pub use items::{FileItems, Item, ItemRow, ItemRows, ItemStream, Items, OpenRows};
 pub use leakage::Leakage;
+pub use multi_turn_coherence_decay::MultiTurnCoherenceDecay;
 pub use pack::Layout;
 pub use paraphrase_invariance::ParaphraseInvariance;
 pub use preference_flip::PreferenceFlip;
+pub use prompt_collapse::PromptCollapse;
 pub use section::{Content, Score, Section};
 pub use section_internalization::SectionInternalization;
+pub use style_fingerprint::StyleFingerprint;
+pub use tool_use_fidelity::ToolUseFidelity;
 pub use verdict::{Court, Decide, Judgement, MIN_ITEMS};
 
 use serde::de::DeserializeOwned;
@@ -67,14 +79,24 @@ pub struct Kind {
 /// All kinds, in the order in which they are listed.
 pub const KINDS: &[Kind] = &[
     DeltaKl::KIND,
+    PromptCollapse::KIND,
+    MultiTurnCoherenceDecay::KIND,
     SectionInternalization::KIND,
     ParaphraseInvariance::KIND,
     PreferenceFlip::KIND,
+    ToolUseFidelity::KIND,
+    StyleFingerprint::KIND,
     CalibrationDrift::KIND,
     Leakage::KIND,
     ExternalPerplexity::KIND,
     AdapterAblation::KIND,
 ];
+
+/// What a probe may know of the model before it asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ModelFacts {
+    pub has_chat_template: bool,
+}
 
 /// One kind of probe. The type itself holds the keys that a suite gives it.
 pub trait Probe: DeserializeOwned + Clone + Send + 'static {
@@ -99,7 +121,7 @@ pub trait Probe: DeserializeOwned + Clone + Send + 'static {
         self.items().open(rows)
     }
 
-    /// Whether any of what it asks after is in a file, and not in the suite.
+    /// Whether any of what it asks after, or needs beside, is in a file, and not in the suite.
     fn in_a_file(&self) -> bool {
         self.items().in_a_file()
     }
@@ -109,10 +131,31 @@ pub trait Probe: DeserializeOwned + Clone + Send + 'static {
         None
     }
 
+    /// Reads what the probe needs beside its items, before the first of them is drawn.
+    fn read(&mut self, _rows: &dyn OpenRows) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// Why there is nothing to ask of this model; the probe is skipped then, and this is what its record says.
+    fn nothing_to_ask(&self, _model: ModelFacts) -> Option<String> {
+        None
+    }
+
     /// The questions that the item's next round needs, given the answers of its rounds so far. None: the item is complete.
     ///
     /// Most kinds need one round; one that must look at an answer before it asks again goes on.
     fn ask(&self, item: &Self::Item, rounds: &[Vec<Answer>]) -> Vec<Request>;
+
+    /// In a round, an input was too long for the model's context: whether the item can go on with the answers to the questions
+    /// before it. They are the round then, shorter than it was asked; else the item fails with what was too long.
+    fn goes_on_with(&self, _rounds: &[Vec<Answer>], _answers: &[Answer]) -> bool {
+        false
+    }
+
+    /// What is wrong with a complete item's answers, each of which is of its op: the item fails with it.
+    fn flaw(&self, _item: &Self::Item, _rounds: &[Vec<Answer>]) -> Option<String> {
+        None
+    }
 
     /// Turns a complete item's answers into its measurement; `None` where an answer is not of the op that was asked.
     fn measure(&self, item: &Self::Item, rounds: &[Vec<Answer>]) -> Option<Self::Measurement>;

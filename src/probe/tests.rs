@@ -3,7 +3,11 @@
 mod external_perplexity;
 mod general_knowledge;
 mod leakage;
+mod multi_turn_coherence_decay;
+mod prompt_collapse;
 mod section_internalization;
+mod style_fingerprint;
+mod tool_use_fidelity;
 
 use std::collections::BTreeSet;
 

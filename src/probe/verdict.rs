@@ -6,7 +6,10 @@
 
 use serde_json::{Map, Value};
 
-use crate::math::{Interval, SignFlip, clopper_pearson, derive_seed, items_to_settle, mean, mean_interval, ratio_interval, sd};
+use crate::math::{
+    Bootstrap, Endpoints, Interval, PairedShares, SignFlip, clopper_pearson, derive_seed, items_to_settle, mean, mean_interval,
+    ratio_interval, sd,
+};
 use crate::record::{Calibration, Criterion, Estimate, NullOutcome, Verdict};
 
 /// What a verdict goes by.
@@ -159,6 +162,13 @@ impl Court<'_> {
         value.is_finite().then(|| Estimate { value, interval: interval.map(|i| [i.low, i.high]), n: numerators.len() })
     }
 
+    /// Any figure of n items with its bootstrap interval: [`Bootstrap::statistic`].
+    pub fn statistic(&self, purpose: &str, value: f64, n: usize, of: impl Fn(&[usize]) -> Option<f64>) -> Estimate {
+        let bootstrap = Bootstrap::seeded(self.seed_for(purpose)).with_endpoints(Endpoints::Expanded);
+        let interval = bootstrap.statistic(n, of).ok();
+        Estimate { value, interval: interval.map(|i| [i.low, i.high]), n }
+    }
+
     /// p of "the mean is above `threshold`", by sign flips of the paired differences.
     pub fn paired_p(&self, values: &[f64], threshold: f64) -> Option<f64> {
         let shifted: Vec<f64> = values.iter().map(|value| value - threshold).collect();
@@ -178,6 +188,18 @@ impl Court<'_> {
         let estimate = Estimate { value: count as f64 / total as f64, interval: Some([interval.low, interval.high]), n: total };
         let value = estimate.value;
         Some(rule.decide(estimate, |threshold| items_for_share(value, total, threshold), self))
+    }
+
+    /// Holds the difference of two shares of the same cases, with Newcombe's interval, against a rule. (A bootstrap of cases that do
+    /// not differ has no width, however few they are.)
+    pub fn decide_paired_shares(&self, rule: Rule, pairs: PairedShares) -> Option<Criterion> {
+        let interval = pairs.interval().ok()?;
+        let estimate = Estimate {
+            value: pairs.difference().ok()?,
+            interval: Some([interval.low, interval.high]),
+            n: pairs.total() as usize,
+        };
+        Some(rule.decide(estimate, |threshold| items_for_pairs(pairs, threshold), self))
     }
 
     /// The verdict of an effect: its criteria, and whether it stands out from the nulls.
@@ -235,6 +257,24 @@ fn items_for_share(share: f64, total: usize, threshold: f64) -> Option<usize> {
     while items <= MOST {
         let count = (share * items as f64).round() as u64;
         if clopper_pearson(count, items as u64).is_ok_and(|interval| settles(&interval)) {
+            return Some(items);
+        }
+        items += (items / 20).max(1);
+    }
+    None
+}
+
+/// How many cases that fall together as these do would put the whole interval on one side of a threshold; `None` beyond a million.
+fn items_for_pairs(pairs: PairedShares, threshold: f64) -> Option<usize> {
+    const MOST: usize = 1_000_000;
+    let total = pairs.total() as usize;
+    let mut items = total;
+    while items <= MOST {
+        let scaled = |count: u64| (count as f64 * items as f64 / total as f64).round() as u64;
+        let (both, first, second) = (scaled(pairs.both), scaled(pairs.first), scaled(pairs.second));
+        let neither = (items as u64).saturating_sub(both + first + second);
+        let interval = PairedShares { both, first, second, neither }.interval().ok()?;
+        if interval.is_above(threshold) || interval.is_below(threshold) {
             return Some(items);
         }
         items += (items / 20).max(1);

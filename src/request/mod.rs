@@ -10,7 +10,7 @@ mod view;
 
 pub use answer::{Answer, CompletionLogprob, Divergence, Finish, Generation, NextTokenDist, RollingLogprob};
 pub use op::{Op, Overflow, Sampling};
-pub use prompt::{Asked, Conversation, Message, Prompt};
+pub use prompt::{Asked, Conversation, Message, Prompt, turn};
 pub use view::{Scale, View, ViewError};
 
 use serde::Serialize;
@@ -89,6 +89,12 @@ pub enum RequestError {
 }
 
 impl RequestError {
+    /// Whether a shorter input would have its answer.
+    #[must_use]
+    pub fn is_too_long(&self) -> bool {
+        self.code() == "too_long"
+    }
+
     /// The stable name that scripts match on.
     #[must_use]
     pub fn code(&self) -> &'static str {

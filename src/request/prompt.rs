@@ -35,13 +35,33 @@ impl Prompt {
     #[must_use]
     pub fn as_user_turn(self) -> Self {
         match self {
-            Self::Text(text) => {
-                let mut message = Map::new();
-                message.insert("role".to_owned(), json!("user"));
-                message.insert("content".to_owned(), json!(text));
-                Self::Chat(Conversation::new(vec![message]))
-            }
+            Self::Text(text) => Self::Chat(Conversation::new(vec![turn("user", &text)])),
             chat @ Self::Chat(_) => chat,
+        }
+    }
+
+    /// The prompt with another text before it, a blank line between the two: before the text, or before what a user says first in
+    /// the conversation.
+    #[must_use]
+    pub fn preceded_by(&self, before: &str) -> Self {
+        match self {
+            Self::Text(text) => Self::Text(format!("{before}\n\n{text}")),
+            Self::Chat(conversation) => {
+                let mut conversation = conversation.clone();
+                let is_user = |message: &Message| message.get("role").and_then(Value::as_str) == Some("user");
+                let content =
+                    conversation.messages.iter_mut().find(|message| is_user(message)).and_then(|user| user.get_mut("content"));
+                match content {
+                    Some(Value::String(said)) => said.insert_str(0, &format!("{before}\n\n")),
+                    Some(Value::Array(parts)) => parts.insert(0, json!({"type": "text", "text": format!("{before}\n\n")})),
+                    _ => {
+                        let system = |message: &Message| message.get("role").and_then(Value::as_str) == Some("system");
+                        let at = conversation.messages.iter().take_while(|message| system(message)).count();
+                        conversation.messages.insert(at, turn("user", before));
+                    }
+                }
+                Self::Chat(conversation)
+            }
         }
     }
 
@@ -78,6 +98,15 @@ impl From<String> for Prompt {
 
 /// One turn: `role`, mostly `content`, and whatever else the template reads (`tool_calls`, `name`, …).
 pub type Message = Map<String, Value>;
+
+/// What one side says in a turn.
+#[must_use]
+pub fn turn(role: &str, content: &str) -> Message {
+    let mut message = Map::new();
+    message.insert("role".to_owned(), json!(role));
+    message.insert("content".to_owned(), json!(content));
+    message
+}
 
 /// Messages, and what else a chat template is given. The keys are those of `transformers`' `apply_chat_template`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -284,6 +313,17 @@ mod tests {
         assert!(asked(json!({"gold": "x"})).unwrap_err().contains("`prompt` is missing"));
         // Passed over in silence, it would be another prompt than the one that was meant.
         assert!(asked(json!({"prompt": "hi", "add_generation_prompt": false})).unwrap_err().contains("goes with `messages`"));
+    }
+
+    #[test]
+    fn a_text_comes_before_what_a_user_says_first() {
+        assert_eq!(Prompt::from("hi").preceded_by("once"), Prompt::from("once\n\nhi"));
+        assert_eq!(Prompt::from("hi").as_user_turn().preceded_by("once"), Prompt::from("once\n\nhi").as_user_turn());
+        let words = |json: Value| prompt(json).unwrap().preceded_by("once").words().into_owned();
+        let system = json!({"role": "system", "content": "be brief"});
+        let parts = json!({"role": "user", "content": [{"type": "text", "text": "a"}]});
+        assert_eq!(words(json!([system, parts])), "be brief\n\nonce\n\n\n\na");
+        assert_eq!(words(json!([system, {"role": "assistant", "content": "a"}])), "be brief\n\nonce\n\na");
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! From a kind's name in a suite to its probe.
 
 use crate::probe::{
-    AdapterAblation, AnyProbe, CalibrationDrift, DeltaKl, ExternalPerplexity, Leakage, ParaphraseInvariance, PreferenceFlip,
-    Probe, SectionInternalization,
+    AdapterAblation, AnyProbe, CalibrationDrift, DeltaKl, ExternalPerplexity, Leakage, MultiTurnCoherenceDecay,
+    ParaphraseInvariance, PreferenceFlip, Probe, PromptCollapse, SectionInternalization, StyleFingerprint, ToolUseFidelity,
 };
 use crate::suite::{Diagnostic, ProbeTable};
 
@@ -15,9 +15,13 @@ fn build_as<P: Probe>(table: &ProbeTable) -> Result<Box<dyn AnyProbe>, Vec<Diagn
 /// Every kind by name.
 const BUILDERS: &[(&str, Build)] = &[
     (DeltaKl::KIND.name, build_as::<DeltaKl>),
+    (PromptCollapse::KIND.name, build_as::<PromptCollapse>),
+    (MultiTurnCoherenceDecay::KIND.name, build_as::<MultiTurnCoherenceDecay>),
     (SectionInternalization::KIND.name, build_as::<SectionInternalization>),
     (ParaphraseInvariance::KIND.name, build_as::<ParaphraseInvariance>),
     (PreferenceFlip::KIND.name, build_as::<PreferenceFlip>),
+    (ToolUseFidelity::KIND.name, build_as::<ToolUseFidelity>),
+    (StyleFingerprint::KIND.name, build_as::<StyleFingerprint>),
     (CalibrationDrift::KIND.name, build_as::<CalibrationDrift>),
     (Leakage::KIND.name, build_as::<Leakage>),
     (ExternalPerplexity::KIND.name, build_as::<ExternalPerplexity>),

@@ -5,7 +5,7 @@ use super::plan::{Entry, Plan};
 use super::{gate, liveness, templates};
 use crate::engine::{EngineError, Loaded, Question, Reply};
 use crate::math::benjamini_hochberg;
-use crate::probe::{Course, Court};
+use crate::probe::{Course, Court, ModelFacts};
 use crate::record::{Calibration, Event, Gate, Liveness, NullOutcome, ProbeRecord, RunRecord, SCHEMA_VERSION, Stats, Verdict};
 
 /// Items in flight at once over all probes: bounds the memory of a run whose items come from a file of any length.
@@ -26,6 +26,14 @@ struct Running {
     course: Box<dyn Course>,
 }
 
+/// The enabled probes of a plan.
+#[derive(Default)]
+struct Started {
+    running: Vec<Running>,
+    /// Indices of those that have nothing to ask of this model, and why.
+    skipped: Vec<(usize, String)>,
+}
+
 /// Runs a plan. Events tell what happens on the way; the record tells what was found.
 pub fn run(plan: &Plan, loaded: &mut Loaded, emit: &mut dyn FnMut(&Event<'_>)) -> Result<RunRecord, RunError> {
     emit(&Event::Started { probes: plan.entries.len(), items: plan.items(), requests: plan.requests() });
@@ -39,13 +47,14 @@ pub fn run(plan: &Plan, loaded: &mut Loaded, emit: &mut dyn FnMut(&Event<'_>)) -
             return Ok(finish(record(plan, loaded, found, Vec::new(), false), emit));
         }
     }
-    let mut running = start(plan)?;
-    let interrupted = match carry(&mut running, &plan.entries, loaded, emit) {
+    let model = ModelFacts { has_chat_template: loaded.base.chat_template.is_some() };
+    let mut started = start(plan, model)?;
+    let interrupted = match carry(&mut started.running, &plan.entries, loaded, emit) {
         Ok(()) => false,
         Err(EngineError::Interrupted { .. }) => true,
         Err(error) => return Err(error.into()),
     };
-    let probes = judge(plan, &running, loaded.base.chat_template.is_some(), interrupted);
+    let probes = judge(plan, &started, model.has_chat_template, interrupted);
     for probe in &probes {
         emit(&Event::Probe(probe));
     }
@@ -57,15 +66,21 @@ fn finish(record: RunRecord, emit: &mut dyn FnMut(&Event<'_>)) -> RunRecord {
     record
 }
 
-fn start(plan: &Plan) -> Result<Vec<Running>, RunError> {
+fn start(plan: &Plan, model: ModelFacts) -> Result<Started, RunError> {
     let files = plan.files();
-    let enabled = plan.entries.iter().enumerate().filter(|(_, entry)| entry.enabled);
-    enabled
-        .map(|(index, entry)| match entry.probe.start(&files, plan.course(entry)) {
-            Ok(course) => Ok(Running { entry: index, course }),
-            Err(message) => Err(RunError::Data { probe: entry.name.clone(), message }),
-        })
-        .collect()
+    let mut started = Started::default();
+    for (index, entry) in plan.entries.iter().enumerate().filter(|(_, entry)| entry.enabled) {
+        if let Some(why) = entry.probe.skip(model) {
+            started.skipped.push((index, why));
+            continue;
+        }
+        let course = entry
+            .probe
+            .start(&files, plan.course(entry))
+            .map_err(|message| RunError::Data { probe: entry.name.clone(), message })?;
+        started.running.push(Running { entry: index, course });
+    }
+    Ok(started)
 }
 
 /// Takes all courses through their items.
@@ -125,7 +140,8 @@ fn tell_if_whole(one: &mut Running, replies: &[Option<Reply>]) {
 }
 
 /// Verdicts of all probes, in the suite's order; of an interrupted run, those of the probes that were finished.
-fn judge(plan: &Plan, running: &[Running], is_chat_model: bool, interrupted: bool) -> Vec<ProbeRecord> {
+fn judge(plan: &Plan, started: &Started, is_chat_model: bool, interrupted: bool) -> Vec<ProbeRecord> {
+    let Started { running, skipped } = started;
     let finished: Vec<&Running> =
         running.iter().filter(|one| !interrupted || one.course.measured() == plan.entries[one.entry].survey.items).collect();
     let calibrations: Vec<Option<Calibration>> = finished.iter().map(|one| one.course.calibration()).collect();
@@ -138,10 +154,12 @@ fn judge(plan: &Plan, running: &[Running], is_chat_model: bool, interrupted: boo
         records.push((one.entry, probe_record(plan, one, calibration, q, is_chat_model)));
     }
     let unfinished = running.iter().filter(|one| records.iter().all(|(index, _)| *index != one.entry));
-    let unfinished: Vec<_> = unfinished.map(|one| (one.entry, "not finished: the run was interrupted")).collect();
+    let unfinished: Vec<_> = unfinished.map(|one| (one.entry, "not finished: the run was interrupted".to_owned())).collect();
     let disabled = plan.entries.iter().enumerate().filter(|(_, entry)| !entry.enabled);
-    let left_out = unfinished.into_iter().chain(disabled.map(|(index, _)| (index, "not run: `enabled = false`")));
-    records.extend(left_out.map(|(index, why)| (index, empty_record(&plan.entries[index], Verdict::Skip, why.to_owned()))));
+    let disabled = disabled.map(|(index, _)| (index, "not run: `enabled = false`".to_owned()));
+    let skipped = skipped.iter().map(|(index, why)| (*index, format!("not run: {why}")));
+    let left_out = unfinished.into_iter().chain(disabled).chain(skipped);
+    records.extend(left_out.map(|(index, why)| (index, empty_record(&plan.entries[index], Verdict::Skip, why))));
     records.sort_by_key(|(index, _)| *index);
     records.into_iter().map(|(_, record)| record).collect()
 }

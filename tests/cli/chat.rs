@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::world::{BASE, ROOT, World, lines_of, moved, probe, sway, sway_reading};
+use crate::world::{BASE, PROMPTS, ROOT, World, lines_of, moved, probe, sway, sway_reading};
 
 const TEMPLATE: &str =
     "{{ bos_token }}{% for m in messages %}{{ m.content }}{% endfor %}{% if add_generation_prompt %} and{% endif %}";
@@ -126,6 +126,36 @@ fn conversations_stand_in_rows_of_a_file_too() {
     let from_file = run(&world, &base, "[[probe]]\nname = \"p\"\nkind = \"delta_kl\"\nprompts = { file = \"rows.jsonl\" }\n");
     let texts = "[[probe]]\nname = \"p\"\nkind = \"delta_kl\"\nprompts = [\"The home of Nessa\", \"Senna Wick likes\"]\n";
     assert_eq!(probe(&from_file, "p")["values"], probe(&run(&world, &base, texts), "p")["values"]);
+}
+
+#[test]
+fn a_conversation_is_led_by_the_adapter_where_there_is_a_template_and_skipped_where_there_is_none() {
+    let world = World::new();
+    let suite = |more: &str| {
+        format!(
+            "[[probe]]\nname = \"talks\"\nkind = \"multi_turn_coherence_decay\"\nprompts = {PROMPTS}\nmax_new_tokens = 8\n{more}\n"
+        )
+    };
+    let told = run(&world, &chat_base(&world), &suite(""));
+    let talks = probe(&told, "talks");
+    assert_eq!(talks["evidence"]["turn"], json!([2, 3, 4]), "{talks}");
+    assert_eq!((&talks["n"], &talks["metric"]), (&json!(8), &json!("halvings")));
+    assert!(talks["message"].as_str().unwrap().contains("the half-life of KL(base ‖ ft) is"), "{talks}");
+
+    let bare = run(&world, &format!("{ROOT}/{BASE}"), &suite(""));
+    let talks = probe(&bare, "talks");
+    assert_eq!(talks["verdict"], "skip", "{talks}");
+    assert_eq!(talks["message"], "not run: the tokenizer has no chat template, so there are no turns");
+    // With the liveness check alone there is nothing to pass on.
+    assert_eq!(bare["gate"]["verdict"], "inconclusive");
+
+    // A template under which four turns are more than the demo's context holds.
+    let long =
+        format!("{{% for m in messages %}}{{{{ m.content }}}} {}{{% endfor %}}", "Nessa Drace lives in Ostrel. ".repeat(6));
+    let wordy = model_with(&world, BASE, "wordy", &[("chat_template.jinja", &long)]);
+    let cut = run(&world, &wordy, &suite(""));
+    let message = probe(&cut, "talks")["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("in 8 of 8 conversations the model's context was full before turn 4"), "{message}");
 }
 
 #[test]

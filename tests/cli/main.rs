@@ -15,6 +15,7 @@ mod hub;
 mod hub_server;
 mod inspect;
 mod items;
+mod kinds;
 mod matrix;
 mod outputs;
 mod plain;

@@ -7,14 +7,18 @@ fn the_kinds_are_listed() {
     insta::assert_snapshot!(sway(&["list-probes"]).shown(), @"
     exit 0
     --- stdout
-    delta_kl                  adherence     did the next-token distributions move?
-    section_internalization   attribution   which sections of its training text did it take in?
-    paraphrase_invariance     attribution   does what was learned come out in other words?
-    preference_flip           attribution   does it prefer the right answer where the base did not?
-    calibration_drift         calibration   did it forget what the base knew?
-    leakage                   calibration   does it recite its training text?
-    external_perplexity       calibration   does it still read general prose as well?
-    adapter_ablation          ablation      does the answer grow with the adapter's dose?
+    delta_kl                    adherence     did the next-token distributions move?
+    prompt_collapse             adherence     does its effect last when other text stands before the prompt?
+    multi_turn_coherence_decay  adherence     does its effect last over the turns of a conversation?
+    section_internalization     attribution   which sections of its training text did it take in?
+    paraphrase_invariance       attribution   does what was learned come out in other words?
+    preference_flip             attribution   does it prefer the right answer where the base did not?
+    tool_use_fidelity           attribution   does it still call tools as their schemas ask, and no others?
+    style_fingerprint           calibration   does it write more like the text that it was to write like?
+    calibration_drift           calibration   did it forget what the base knew?
+    leakage                     calibration   does it recite its training text?
+    external_perplexity         calibration   does it still read general prose as well?
+    adapter_ablation            ablation      does the answer grow with the adapter's dose?
     ");
     let kinds = sway(&["list-probes", "--format", "json"]).json();
     let names: Vec<&str> = kinds.as_array().unwrap().iter().map(|kind| kind["kind"].as_str().unwrap()).collect();
@@ -22,9 +26,13 @@ fn the_kinds_are_listed() {
         names,
         [
             "delta_kl",
+            "prompt_collapse",
+            "multi_turn_coherence_decay",
             "section_internalization",
             "paraphrase_invariance",
             "preference_flip",
+            "tool_use_fidelity",
+            "style_fingerprint",
             "calibration_drift",
             "leakage",
             "external_perplexity",
