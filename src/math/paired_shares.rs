@@ -91,6 +91,18 @@ mod tests {
         assert!(table([73, 0, 0, 0]).interval().unwrap().is_below(0.05));
     }
 
+    /// By the formula, reckoned once more in Python.
+    #[test]
+    fn marks_that_go_together_narrow_the_interval() {
+        let interval = table([20, 12, 2, 16]).interval().unwrap();
+        assert!(
+            (interval.low - 0.056_156_424_842).abs() < 1e-9 && (interval.high - 0.329_206_995_400).abs() < 1e-9,
+            "{interval:?}"
+        );
+        let unrelated = table([11, 11, 11, 11]).interval().unwrap();
+        assert!(unrelated.width() > table([20, 2, 2, 20]).interval().unwrap().width());
+    }
+
     #[test]
     fn no_case_has_no_difference() {
         let none = Degenerate::TooFew { needed: 1, found: 0 };
