@@ -129,3 +129,13 @@ fn a_recital_tells_how_fragile_it_is_and_whose_rows_it_was() {
     let healthy = record_of("healthy", &suite);
     assert!(found(&healthy, "pass").contains("with an AUC of "));
 }
+
+#[test]
+fn the_quick_suite_needs_nothing_but_models() {
+    let told = sway(&["run", "probes/quick.toml", "--dry-run", "--base", "any/base", "--adapter", "any/adapter"]);
+    assert_eq!((told.code, told.stderr.as_str()), (0, ""));
+    for kind in ["calibration_drift 305", "external_perplexity 34", "adapter_ablation 8"] {
+        let words: Vec<&str> = kind.split_whitespace().collect();
+        assert!(told.stdout.lines().any(|line| words.iter().all(|word| line.contains(word))), "{kind}: {}", told.stdout);
+    }
+}
