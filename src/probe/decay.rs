@@ -7,9 +7,9 @@
 use serde_json::{Value, json};
 
 use super::Court;
-use super::verdict::{Rule, Side};
+use super::verdict::{Rule, Side, settle_clause};
 use crate::math::{halvings_per_unit, mean};
-use crate::record::{Criterion, Estimate};
+use crate::record::{Criterion, Estimate, Verdict};
 
 /// Divergences are taken to be at least this, in nats, when their logarithm is. Log-probabilities that are off by δ nats make a
 /// JS of at most δ²/8 and a KL of at most δ²/2 (to second order); the goldens are off by less than 1e-4, this is 4e-4 and more.
@@ -78,6 +78,24 @@ pub fn half_life_evidence(halvings: &Estimate, within: f64) -> Value {
 /// Whether the interval reaches to where nothing decays.
 pub fn is_held(halvings: &Estimate) -> bool {
     halvings.interval.map_or(halvings.value, |[low, _]| low) <= 0.0
+}
+
+/// What became of the effect, as a finding; `beside` is what is to be known of single items.
+pub fn message(criterion: &Criterion, found: &str, beside: &str, court: &Court<'_>) -> String {
+    match criterion.verdict {
+        Verdict::Pass if is_held(&criterion.estimate) => format!("the adapter's effect held: {found}{beside}"),
+        Verdict::Pass => format!("the adapter's effect lasts: {found}{beside}"),
+        Verdict::Fail => format!("the adapter's effect wears off: {found}{beside}"),
+        _ => {
+            let settle = settle_clause(std::slice::from_ref(criterion), court);
+            format!("{found}, which does not settle it{beside}{settle}")
+        }
+    }
+}
+
+/// How many items of a probe are not moved at all, as the end of a finding.
+pub fn unmoved(moved: usize, n: usize, items: &str) -> String {
+    if moved < n { format!("; {} of {n} {items} are not moved at all", n - moved) } else { String::new() }
 }
 
 /// Mean divergence at the n-th point, over the items that have one; one figure for each point that any item has.

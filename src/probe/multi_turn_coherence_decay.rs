@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::decay::{self, Curve};
 use super::items::Item;
-use super::verdict::{score_of, settle_clause, shown};
+use super::verdict::{score_of, shown};
 use super::{Court, Items, Judgement, Kind, ModelFacts, Probe, bounds};
 use crate::math::mean;
 use crate::record::{Category, Verdict};
@@ -239,27 +239,15 @@ impl Probe for MultiTurnCoherenceDecay {
             shown(halvings),
             self.min_half_life
         );
-        let still = if moved.len() < n {
-            format!("; {} of {n} conversations are not moved at all", n - moved.len())
+        let beside = decay::unmoved(moved.len(), n, "conversations") + &note;
+        let grows = halvings.interval.is_some_and(|[_, high]| high < 0.0);
+        let (verdict, message) = if criterion.verdict == Verdict::Pass && grows {
+            let message = format!("the adapter drives the conversation further from the base with every turn: {found}{beside}");
+            (Verdict::Warn, message)
         } else {
-            String::new()
+            (criterion.verdict, decay::message(&criterion, &found, &beside, court))
         };
-        let (held, grows) = (decay::is_held(halvings), halvings.interval.is_some_and(|[_, high]| high < 0.0));
-        let verdict = match criterion.verdict {
-            Verdict::Pass if grows => Verdict::Warn,
-            verdict => verdict,
-        };
-        let criteria = vec![criterion];
-        let message = match verdict {
-            Verdict::Warn => {
-                format!("the adapter drives the conversation further from the base with every turn: {found}{still}{note}")
-            }
-            Verdict::Pass if held => format!("the adapter's effect held: {found}{still}{note}"),
-            Verdict::Pass => format!("the adapter's effect lasts: {found}{still}{note}"),
-            Verdict::Fail => format!("the adapter's effect wears off: {found}{still}{note}"),
-            _ => format!("{found}, which does not settle it{still}{note}{}", settle_clause(&criteria, court)),
-        };
-        let score = score_of(verdict, decay::rule().score(criteria[0].estimate.value));
-        Judgement { verdict, score, p_paired: None, criteria, message, evidence, values }
+        let score = score_of(verdict, decay::rule().score(criterion.estimate.value));
+        Judgement { verdict, score, p_paired: None, criteria: vec![criterion], message, evidence, values }
     }
 }

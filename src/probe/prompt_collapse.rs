@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer, de};
 use serde_json::{Map, json};
 
 use super::decay::{self, Curve};
-use super::verdict::{score_of, settle_clause, shown};
+use super::verdict::{score_of, shown};
 use super::{Court, Items, Judgement, Kind, Probe, bounds, stuffing};
 use crate::math::mean;
 use crate::record::{Category, Verdict};
@@ -229,19 +229,11 @@ impl Probe for PromptCollapse {
             shown(&criterion.estimate),
             self.min_half_life
         );
-        let still =
-            if moved.len() < n { format!("; {} of {n} prompts are not moved at all", n - moved.len()) } else { String::new() };
-        let held = decay::is_held(&criterion.estimate);
-        let criteria = vec![criterion];
-        let verdict = criteria[0].verdict;
-        let message = match verdict {
-            Verdict::Pass if held => format!("the adapter's effect held: {found}{still}{note}"),
-            Verdict::Pass => format!("the adapter's effect lasts: {found}{still}{note}"),
-            Verdict::Fail => format!("the adapter's effect wears off: {found}{still}{note}"),
-            _ => format!("{found}, which does not settle it{still}{note}{}", settle_clause(&criteria, court)),
-        };
-        let score = score_of(verdict, decay::rule().score(criteria[0].estimate.value));
-        Judgement { verdict, score, p_paired: None, criteria, message, evidence, values }
+        let beside = decay::unmoved(moved.len(), n, "prompts") + &note;
+        let message = decay::message(&criterion, &found, &beside, court);
+        let verdict = criterion.verdict;
+        let score = score_of(verdict, decay::rule().score(criterion.estimate.value));
+        Judgement { verdict, score, p_paired: None, criteria: vec![criterion], message, evidence, values }
     }
 }
 

@@ -110,8 +110,17 @@ fn hold(wrong: &[String]) {
 
 #[test]
 fn intervals_hold_the_true_mean_as_often_as_the_table_says() {
-    let row = |(items, name)| wrong(name, &COUNTS.map(|n| coverage(items, n)));
-    hold(&ITEMS.into_iter().filter_map(row).collect::<Vec<_>>());
+    let mut rows = Vec::new();
+    for (items, name) in ITEMS {
+        let found = COUNTS.map(|n| coverage(items, n));
+        rows.extend(wrong(name, &found));
+        for (n, share) in COUNTS.into_iter().zip(found) {
+            // 93 to 97 %, and two standard errors. Eight or twelve items may show none of the few that lose.
+            let blind = matches!(items, Items::FewLose) && n < 20;
+            assert!(blind || (92.0..=98.0).contains(&share), "{name}, {n} items: {share} %");
+        }
+    }
+    hold(&rows);
 }
 
 fn court(calibration: Option<&Calibration>, q: Option<f64>) -> Court<'_> {
@@ -182,6 +191,8 @@ fn a_gate_cries_wolf_as_seldom_as_the_table_says() {
         ];
         rows.extend(wrong(&format!("alarms: {name}"), &found));
         worst = found[..2].iter().fold(worst, |worst, share| worst.max(*share));
+        // 2.5 %, as a two-sided interval of 95 % errs on either side, and three standard errors.
+        assert!(found[2..].iter().all(|share| *share <= 4.0), "{name}: {found:?}");
     }
     hold(&rows);
     // Two standard errors above 5 %.
