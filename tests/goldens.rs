@@ -9,7 +9,7 @@ use std::time::Duration;
 use safetensors::SafeTensors;
 use sway::engine::{CacheLimits, Engine, Question};
 use sway::model::{Device, Model, NullKind, Precision};
-use sway::request::{Answer, NextTokenDist, Op, Request, View};
+use sway::request::{Answer, Computation, NextTokenDist, Op, Request, View};
 
 /// Most that one log-probability may differ from `PyTorch`'s in float32, in nats.
 const F32_TOLERANCE: f64 = 1e-4;
@@ -233,13 +233,10 @@ fn the_passes_of_gpus_in_bf16_are_near_pytorchs_numbers_and_rounded_weights_show
 }
 
 #[test]
-fn recomputing_gives_the_numbers_of_float32_whatever_the_dtype_and_keeps_none_of_them() {
+fn an_exact_computation_gives_the_numbers_of_float32_whatever_the_dtype_and_none_are_kept() {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens/llama_default");
     let request = Request::new(View::Ft, Op::NextTokenDist { prompt: "w5 w15".into(), top_k: 96, versus: None });
-    let recompute = |engine: &mut Engine| {
-        let replies = engine.recompute(&[Question { asker: "golden", request: &request }]).unwrap();
-        replies.into_iter().map(|reply| reply.unwrap()).collect::<Vec<Answer>>()
-    };
+    let recompute = |engine: &mut Engine| ask(engine, &[request.clone().computed(Computation::Exact)]);
     let exact = ask(&mut engine(&golden, Device::Cpu, Precision::F32), std::slice::from_ref(&request));
     let mut rounded = engine(&golden, Device::Cpu, Precision::Bf16);
     assert_eq!(recompute(&mut rounded), exact);

@@ -97,7 +97,7 @@ impl Fields {
             other => return Err(bad(format!("unknown op `{other}`{}", hint(other, &Op::NAMES)))),
         };
         match self.0.keys().next() {
-            None => Ok(Request { view, op, overflow }),
+            None => Ok(Request { overflow, ..Request::new(view, op) }),
             Some(key) if KEYS.contains(&key.as_str()) => Err(bad(format!("`{key}` does not go with {}", op.name()))),
             Some(key) => Err(bad(format!("unknown key `{key}`{}", hint(key, &KEYS)))),
         }

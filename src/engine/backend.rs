@@ -18,6 +18,14 @@ pub trait Backend: Send {
     fn compute_exact(&self, jobs: &[Job], tell: &mut Tell<'_>) -> Result<(), ModelError> {
         self.compute(jobs, tell)
     }
+
+    /// The same models read anew, or the base alone, sharing nothing with these.
+    fn reload(&self, _with_adapter: bool) -> Result<Box<dyn Backend>, ModelError> {
+        Err(ModelError::Unsupported("these models have no files that they could be read from anew".to_owned()))
+    }
+
+    /// Lets go of the adapter, if there is one: only the base answers from now on.
+    fn drop_adapter(&mut self) {}
 }
 
 impl Backend for Model {
@@ -35,5 +43,13 @@ impl Backend for Model {
 
     fn compute_exact(&self, jobs: &[Job], tell: &mut Tell<'_>) -> Result<(), ModelError> {
         self.exact().compute(jobs, tell)
+    }
+
+    fn reload(&self, with_adapter: bool) -> Result<Box<dyn Backend>, ModelError> {
+        Ok(Box::new(self.reload(with_adapter)?))
+    }
+
+    fn drop_adapter(&mut self) {
+        self.drop_adapter();
     }
 }

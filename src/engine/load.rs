@@ -42,6 +42,11 @@ pub struct Loaded {
 }
 
 impl Loaded {
+    /// Tokens in the vocabulary: all, and those of the base alone.
+    pub fn vocab_sizes(&self) -> [usize; 2] {
+        [self.model.vocab_size(), self.model.base.vocab_size]
+    }
+
     /// ‖ΔW‖/‖W‖ of every module that the adapter touches. Reads the weights of all of them.
     pub fn modules(&self) -> Vec<ModuleLiveness> {
         let norms = self.model.module_norms().into_iter();

@@ -3,6 +3,7 @@
 //! A call's requests are looked up in the cache, twins within the call are merged, and what is left goes to the model in packed
 //! batches. Statistics and traces are kept on the way.
 
+mod anew;
 mod backend;
 mod cache;
 mod key;
@@ -24,6 +25,7 @@ pub use load::{Device, Loaded, NullDraws, Precision, Source, Sources, load};
 pub use merge::{Compared, Grid, LoadedMerge, MergeSources, Outcome, OwnFile, Tally, load_merge};
 pub use trace::Trace;
 
+use anew::Anew;
 use cache::{Cached, ResponseCache};
 use key::{Key, Keys};
 use meter::Meter;
@@ -31,7 +33,7 @@ use trace::Event;
 
 use crate::model::{Batch, Job, ModelError, Work};
 use crate::record::Stats;
-use crate::request::{Answer, Request, RequestError};
+use crate::request::{Answer, Computation, Request, RequestError};
 
 /// A request with the name of who asked, for traces.
 #[derive(Clone, Copy, Debug)]
@@ -74,6 +76,7 @@ pub struct Step<'a> {
 /// Answers requests of any view, from its cache or through its backend.
 pub struct Engine {
     backend: Box<dyn Backend>,
+    anew: Anew,
     keys: Keys,
     cache: ResponseCache,
     meter: Meter,
@@ -82,19 +85,11 @@ pub struct Engine {
     interrupted: Arc<AtomicBool>,
 }
 
-/// How misses are computed.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Effort {
-    /// In the model's dtype, and kept.
-    Usual,
-    /// In float32, and not kept: the cache's answers are in the model's dtype.
-    Exact,
-}
-
 /// A request of a call that the cache does not hold, with everyone who waits for it.
 struct Miss {
     key: Key,
     job: Job,
+    computation: Computation,
     /// Indices of the call's questions: the first asked, the others are its twins.
     waiting: Vec<usize>,
 }
@@ -105,6 +100,7 @@ impl Engine {
         let keys = Keys::new(&backend.identity());
         Ok(Self {
             backend,
+            anew: Anew::default(),
             keys,
             cache: ResponseCache::new(limits)?,
             meter: Meter::new(load),
@@ -132,26 +128,14 @@ impl Engine {
         let mut replies: Vec<Option<Reply>> = questions.iter().map(|_| None).collect();
         let (misses, answered) = self.look_up(questions, &mut replies)?;
         told(&Step { answered, tokens: 0, replies: &replies });
-        if self.compute(&misses, Effort::Usual, questions, &mut replies, told)? {
-            return Err(EngineError::Interrupted { replies });
-        }
-        // Every question was a hit, refused, or waits for a miss that was computed.
-        Ok(replies.into_iter().flatten().collect())
-    }
-
-    /// Computes every question anew in float32, whatever the cache holds and the dtype: how the noise floor is measured.
-    pub fn recompute(&mut self, questions: &[Question<'_>]) -> Result<Vec<Reply>, EngineError> {
-        let mut replies: Vec<Option<Reply>> = questions.iter().map(|_| None).collect();
-        let mut misses = Vec::new();
-        for (index, question) in questions.iter().enumerate() {
-            match self.backend.prepare(question.request) {
-                Ok(job) => misses.push(Miss { key: self.keys.of(question.request), job, waiting: vec![index] }),
-                Err(error) => replies[index] = Some(Err(error)),
+        for computation in Computation::ALL {
+            for part in parts(&misses, computation) {
+                if self.compute(&part, computation, questions, &mut replies, told)? {
+                    return Err(EngineError::Interrupted { replies });
+                }
             }
         }
-        if self.compute(&misses, Effort::Exact, questions, &mut replies, &mut |_| ())? {
-            return Err(EngineError::Interrupted { replies });
-        }
+        // Every question was a hit, refused, or waits for a miss that was computed.
         Ok(replies.into_iter().flatten().collect())
     }
 
@@ -161,7 +145,7 @@ impl Engine {
         let mut pending: HashMap<Key, usize> = HashMap::new();
         let mut settled = 0;
         for (index, question) in questions.iter().enumerate() {
-            let key = self.keys.of(question.request);
+            let (key, computation) = (self.keys.of(question.request), question.request.computation);
             if let Some(cached) = self.cache.get(&key) {
                 self.meter.hit(cached.cost);
                 replies[index] = Some(Ok(cached.answer.clone()));
@@ -171,10 +155,10 @@ impl Engine {
             }
             match pending.entry(key) {
                 Entry::Occupied(entry) => misses[*entry.get()].waiting.push(index),
-                Entry::Vacant(entry) => match self.backend.prepare(question.request) {
+                Entry::Vacant(entry) => match self.anew.backend(&*self.backend, computation)?.prepare(question.request) {
                     Ok(job) => {
                         entry.insert(misses.len());
-                        misses.push(Miss { key, job, waiting: vec![index] });
+                        misses.push(Miss { key, job, computation, waiting: vec![index] });
                     }
                     Err(error) => {
                         replies[index] = Some(Err(error));
@@ -186,25 +170,25 @@ impl Engine {
         Ok((misses, settled))
     }
 
-    /// Computes the misses, batch by batch; gives whether it was interrupted.
+    /// Computes misses that are computed alike, batch by batch; gives whether it was interrupted.
     fn compute(
         &mut self,
-        misses: &[Miss],
-        effort: Effort,
+        misses: &[&Miss],
+        computation: Computation,
         questions: &[Question<'_>],
         replies: &mut [Option<Reply>],
         told: &mut dyn FnMut(&Step<'_>),
     ) -> Result<bool, EngineError> {
-        if misses.is_empty() {
-            return Ok(false);
-        }
         if self.interrupted.load(Ordering::Relaxed) {
             return Ok(true);
         }
         let jobs: Vec<Job> = misses.iter().map(|miss| miss.job.clone()).collect();
-        let Self { backend, cache, meter, trace, interrupted, .. } = self;
+        if computation == Computation::AfterAdapter {
+            self.anew.drop_adapter(&jobs)?;
+        }
+        let Self { backend, anew, cache, meter, trace, interrupted, .. } = self;
         let mut settling = Settling {
-            cache: (effort == Effort::Usual).then_some(cache),
+            cache: (computation == Computation::Shared).then_some(cache),
             meter,
             trace: trace.as_mut(),
             misses,
@@ -223,9 +207,10 @@ impl Engine {
             stopped = interrupted.load(Ordering::Relaxed);
             if failed.is_some() || stopped { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
-        match effort {
-            Effort::Usual => backend.compute(&jobs, &mut tell)?,
-            Effort::Exact => backend.compute_exact(&jobs, &mut tell)?,
+        let backend = anew.backend(&**backend, computation)?;
+        match computation {
+            Computation::Exact => backend.compute_exact(&jobs, &mut tell)?,
+            _ => backend.compute(&jobs, &mut tell)?,
         }
         let answered = settling.settled.iter().filter(|settled| **settled).count();
         match failed {
@@ -237,13 +222,26 @@ impl Engine {
     }
 }
 
+/// The misses that are computed so, in the calls of the backend that they make.
+fn parts(misses: &[Miss], computation: Computation) -> Vec<Vec<&Miss>> {
+    let of = misses.iter().filter(|miss| miss.computation == computation);
+    let mut together: Vec<&Miss> = match computation {
+        Computation::Alone | Computation::Exact => return of.map(|miss| vec![miss]).collect(),
+        _ => of.collect(),
+    };
+    if computation == Computation::Reversed {
+        together.reverse();
+    }
+    if together.is_empty() { Vec::new() } else { vec![together] }
+}
+
 /// A call's misses as their answers come.
 struct Settling<'a> {
     /// Where the answers are kept, if they are.
     cache: Option<&'a mut ResponseCache>,
     meter: &'a mut Meter,
     trace: Option<&'a mut Trace>,
-    misses: &'a [Miss],
+    misses: &'a [&'a Miss],
     questions: &'a [Question<'a>],
     replies: &'a mut [Option<Reply>],
     settled: Vec<bool>,

@@ -8,6 +8,8 @@
 mod binomial;
 mod bisection;
 mod bootstrap;
+mod change;
+mod cluster;
 mod degenerate;
 mod divergence;
 mod exp;
@@ -36,6 +38,8 @@ mod golden_tests;
 
 pub use binomial::mcnemar;
 pub use bootstrap::{Bootstrap, Endpoints};
+pub use change::largest_change;
+pub use cluster::{ClusteredShare, clustered_share, mean_variance_by};
 pub use degenerate::Degenerate;
 pub use divergence::{Distribution, log_softmax, log_sum_exp};
 pub use halving::halvings_per_unit;
@@ -51,6 +55,6 @@ pub use quantile::{mean, median, quantile, quantiles, sd};
 pub use roc::{Auc, auc, true_positive_rate};
 pub use seed::{derive_seed, generator};
 pub use share::{clopper_pearson, wilson};
-pub use skew::{mean_interval, mean_interval_by, ratio_interval};
+pub use skew::{mean_interval, mean_interval_by, ratio_interval, ratio_interval_by};
 pub use student::{student_interval, student_quantile, student_sf, student_two_sided};
 pub use subsequence::common_subsequence_length;

@@ -10,13 +10,21 @@ use super::{Degenerate, Interval, bisection};
 /// No trials, or more successes than trials.
 pub fn clopper_pearson(count: u64, total: u64) -> Result<Interval, Degenerate> {
     check(count, total)?;
+    clopper_pearson_of(count as f64, total as f64)
+}
+
+/// The same of a count and a total that need not be whole: what weighted or clustered items are worth.
+pub(super) fn clopper_pearson_of(count: f64, total: f64) -> Result<Interval, Degenerate> {
+    if total.is_nan() || total <= 0.0 {
+        return Err(Degenerate::TooFew { needed: 1, found: 0 });
+    }
     let tail = 0.5 - 0.5 * Interval::CONFIDENCE;
-    let (successes, failures) = (count as f64, (total - count) as f64);
+    let failures = total - count;
     let beta_quantile =
         |a: f64, b: f64, p: f64| bisection::crossing(0.0, 1.0, |x| checked_beta_reg(a, b, x).map_or(f64::NAN, |below| below - p));
     Ok(Interval {
-        low: if count == 0 { 0.0 } else { beta_quantile(successes, failures + 1.0, tail) },
-        high: if count == total { 1.0 } else { beta_quantile(successes + 1.0, failures, 1.0 - tail) },
+        low: if count <= 0.0 { 0.0 } else { beta_quantile(count, failures + 1.0, tail) },
+        high: if failures <= 0.0 { 1.0 } else { beta_quantile(count + 1.0, failures, 1.0 - tail) },
     })
 }
 

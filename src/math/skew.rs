@@ -34,6 +34,14 @@ pub fn ratio_interval(numerators: &[f64], denominators: &[f64]) -> Result<Interv
     interval(units::of_pairs(numerators, denominators)?)
 }
 
+/// As [`ratio_interval`], of (n) pairs that come in clusters; clusters: (n), each pair's key. Needs two different keys.
+///
+/// # Errors
+/// As [`ratio_interval`], counting clusters.
+pub fn ratio_interval_by<K: Ord>(numerators: &[f64], denominators: &[f64], clusters: &[K]) -> Result<Interval, Degenerate> {
+    interval(units::clustered(&units::of_pairs(numerators, denominators)?, clusters)?)
+}
+
 fn interval(units: Vec<Unit>) -> Result<Interval, Degenerate> {
     if units.len() < 2 {
         return Err(Degenerate::TooFew { needed: 2, found: units.len() });

@@ -52,7 +52,7 @@ pub mod untrusted;
 mod weights;
 
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub use adapter::{NullKind, Outline, OutlinedModule};
@@ -111,7 +111,15 @@ pub struct Model {
     scratch: Arc<ScratchPool>,
     /// Where passes are computed, if not on the CPU.
     accelerator: Option<Arc<Accelerator>>,
+    origin: Arc<Origin>,
     pub base: BaseFacts,
+}
+
+/// The folders that a model was read from.
+#[derive(Debug)]
+struct Origin {
+    base: PathBuf,
+    adapter: Option<PathBuf>,
 }
 
 /// What is known of the base.
@@ -119,6 +127,8 @@ pub struct Model {
 pub struct BaseFacts {
     pub architecture: String,
     pub parameters: u64,
+    /// Tokens in its vocabulary, without those that an adapter brings.
+    pub vocab_size: usize,
     pub digest: String,
     pub tokenizer_digest: String,
     /// Digest of the chat templates, where there are any.
@@ -165,11 +175,14 @@ impl Model {
         let (tokenizer, digest) = (tokenizer?, digest?);
         let chat = ChatTemplates::load_for(base, adapter, CalendarClock::read())?;
         let eos = end_tokens(base, &tokenizer)?;
+        let vocab_size = shape.vocab;
         let mut decoder = Decoder::load(shape, &mut tensors, precision)?;
+        let origin = Arc::new(Origin { base: base.to_owned(), adapter: adapter.map(Path::to_owned) });
         let adapter = adapter.map(|dir| Adapter::load(dir, &mut decoder, precision)).transpose()?;
         let facts = BaseFacts {
             architecture,
             parameters,
+            vocab_size,
             digest,
             tokenizer_digest: tokenizer.digest.clone(),
             chat_template: chat.as_ref().map(|chat| chat.digest.clone()),
@@ -188,8 +201,28 @@ impl Model {
             updates: Arc::new(Mutex::new(LruCache::new(kept))),
             scratch: Arc::default(),
             accelerator: None,
+            origin,
             base: facts,
         })
+    }
+
+    /// Reads the same files anew, or the base's alone, for the same device: nothing is shared with this model but the pages of the
+    /// files in memory.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn reload(&self, with_adapter: bool) -> Result<Self, ModelError> {
+        let adapter = self.origin.adapter.as_deref().filter(|_| with_adapter);
+        Self::load(&self.origin.base, adapter, self.null_kind, self.precision)?.on(self.device())
+    }
+
+    /// Lets go of the adapter: of this model, only the base answers from now on.
+    pub fn drop_adapter(&mut self) {
+        self.adapter = None;
+        if let Some(accelerator) = &self.accelerator {
+            accelerator.forget_views();
+        }
+        self.updates.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// Takes the model to a device, where its passes are computed from then on.
@@ -352,9 +385,13 @@ impl Model {
         let mut sites = vec![None; self.decoder.sites.len()];
         for (&site, change) in &changes.sites {
             let made = match view {
-                View::Null(seed) => {
+                View::Null(seed) | View::NullOfRank { seed, .. } => {
                     let (path, weight) = (&self.decoder.sites[site].path, &self.decoder.weights[site].weight);
-                    adapter::draw(change, weight, seed, path, self.null_kind).into()
+                    let mut null = adapter::draw(change, weight, seed, path, self.null_kind);
+                    if let View::NullOfRank { multiplier, .. } = view {
+                        null.scale *= multiplier.value().sqrt();
+                    }
+                    null.into()
                 }
                 View::Scaled(_) => change.scaled(lambda),
                 View::Base | View::Ft => change.clone(),
@@ -364,7 +401,7 @@ impl Model {
         }
         let mut norms = vec![None; self.decoder.norms.len()];
         // A null is a draw of linear layers: norms and embeddings are the base's.
-        if matches!(view, View::Null(_)) {
+        if view.is_null() {
             return Some(Arc::new(ViewWeights { sites, norms, ..ViewWeights::default() }));
         }
         for (&slot, norm) in &changes.norms {
@@ -382,6 +419,8 @@ fn effective(view: View) -> View {
     match view {
         View::Scaled(scale) if scale == Scale::from_hundredths(0) => View::Base,
         View::Scaled(scale) if scale == Scale::from_hundredths(100) => View::Ft,
+        View::NullOfRank { seed, multiplier } if multiplier == Scale::from_hundredths(100) => View::Null(seed),
+        View::NullOfRank { multiplier, .. } if multiplier == Scale::from_hundredths(0) => View::Base,
         view => view,
     }
 }

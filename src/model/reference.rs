@@ -69,6 +69,10 @@ impl Reference<'_> {
             View::Null(seed) => {
                 Some(draw(change, &decoder.weights[site].weight, seed, &decoder.sites[site].path, self.model.null_kind))
             }
+            View::NullOfRank { seed, multiplier } => {
+                let null = draw(change, &decoder.weights[site].weight, seed, &decoder.sites[site].path, self.model.null_kind);
+                Some(LowRank { scale: null.scale * multiplier.value().sqrt(), ..null })
+            }
         }
     }
 

@@ -7,7 +7,7 @@ use super::bounds;
 use super::verdict::{Rule, Side, all_of, items_for_mean, score_of, settle_clause, shown};
 use super::{Court, Items, Judgement, Kind, Probe};
 use crate::math::{Line, mean, sd};
-use crate::record::{Category, Estimate, Verdict};
+use crate::record::{Category, Estimate, Measure, Verdict};
 use crate::request::{Answer, Divergence, Op, Prompt, Request, Scale, View};
 
 /// The change of the next-token log-probabilities as the update is scaled by λ.
@@ -111,6 +111,10 @@ impl Probe for AdapterAblation {
         None
     }
 
+    fn divergence(&self, fold: &Fold) -> Option<(Measure, f64)> {
+        Some((Measure::Rms, mean(&fold.curves[FULL]).ok()?))
+    }
+
     fn judge(&self, fold: &Fold, court: &Court<'_>) -> Judgement {
         let values = fold.curves[FULL].clone();
         let n = values.len();
@@ -120,7 +124,7 @@ impl Probe for AdapterAblation {
         let doses: Vec<f64> = std::iter::once(0.0).chain(DOSES).collect();
         let changes: Vec<f64> = std::iter::once(0.0).chain(curve.iter().copied()).collect();
         let line = Line::fit(&doses, &changes).ok().and_then(|line| line.r_squared);
-        let (Some(r_squared), Some(growth)) = (line, Court::ratio(&fold.curves[OVER], &fold.curves[FULL])) else {
+        let (Some(r_squared), Some(growth)) = (line, court.ratio(&fold.curves[OVER], &fold.curves[FULL])) else {
             return Judgement::nothing("the adapter changes nothing at any dose", values);
         };
         let line_rule = Rule { name: "r_squared", side: Side::Above, worst: 0.5, threshold: self.min_r_squared, best: 1.0 };
@@ -132,7 +136,7 @@ impl Probe for AdapterAblation {
             fold.curves[OVER].iter().zip(&fold.curves[FULL]).map(|(over, full)| (over - growth.value * full) / scale).collect();
         let ratio = growth.value;
         let criteria = vec![
-            line_rule.decide(Estimate { value: r_squared, interval: None, n }, |_| None, &point),
+            line_rule.decide(Estimate::bare(r_squared, n), |_| None, &point),
             growth_rule.decide(growth, |threshold| items_for_mean(ratio, sd(&residuals).ok()?, threshold), court),
         ];
         let falls = changes.windows(2).any(|pair| pair[1] < pair[0]);

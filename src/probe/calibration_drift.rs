@@ -52,11 +52,23 @@ pub struct Fact {
     gold: String,
     /// What the fact is about: the evidence tells of each field.
     field: Option<String>,
+    /// The group that it belongs to.
+    cluster: Option<String>,
 }
 
 impl Item for Fact {
     const PLURAL: &'static str = "items";
     const TEXT_FIELD: Option<&'static str> = None;
+
+    const CLUSTERED: bool = true;
+
+    fn cluster(&self) -> Option<&str> {
+        self.cluster.as_deref()
+    }
+
+    fn in_cluster(self, cluster: String) -> Self {
+        Self { cluster: Some(cluster), ..self }
+    }
 
     fn check(&self) -> Result<(), String> {
         self.asked.0.check()?;
@@ -145,7 +157,7 @@ impl Probe for CalibrationDrift {
         let Some(change) = court.decide_mean(change_rule, &fold.changes) else {
             return Judgement::nothing("no item was measured", fold.changes.clone());
         };
-        let Some(share) = court.decide_share(share_rule, forgotten, n) else {
+        let Some(share) = court.decide_share(share_rule, fold.changes.iter().map(|change| Some(*change < -self.loss))) else {
             return Judgement::nothing("no item was measured", fold.changes.clone());
         };
         let criteria = vec![share, change];

@@ -3,13 +3,13 @@
 //! The runner draws items into flight, window by window, and carries questions and answers; a course keeps each item's rounds,
 //! sends the calibrated ones under the null views too, and folds what is complete.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::{Court, Document, Item, ItemStream, Judgement, Kind, ModelFacts, OpenRows, Probe};
+use super::{Court, Document, Item, ItemStream, Judgement, Kind, ModelFacts, NullControl, OpenRows, Probe};
 use crate::math::NullComparison;
-use crate::record::{Calibration, NullOutcome};
-use crate::request::{Answer, Op, Prompt, Request, RequestError, View};
+use crate::record::{Calibration, Measure, NoiseFloor, NullOutcome, RankedNulls};
+use crate::request::{Answer, Op, Prompt, Request, RequestError, Scale, View};
 
 /// What is known of a probe's work before a model is loaded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,9 +47,19 @@ impl ChatForm {
 pub struct CoursePlan {
     /// Seeds of the null adapters.
     pub nulls: Vec<u64>,
+    /// By how much their rank is multiplied beside, if at all.
+    pub ranks: Vec<Scale>,
     /// Indices of the items that are also asked under the nulls.
     pub calibrated: BTreeSet<usize>,
     pub chat: ChatForm,
+}
+
+impl CoursePlan {
+    /// The null views: those of the adapter's own rank, then those of each other.
+    fn null_views(&self) -> Vec<View> {
+        let of_rank = |&multiplier: &Scale| self.nulls.iter().map(move |&seed| View::NullOfRank { seed, multiplier });
+        self.nulls.iter().map(|&seed| View::Null(seed)).chain(self.ranks.iter().flat_map(of_rank)).collect()
+    }
 }
 
 /// A probe whose kind was forgotten.
@@ -68,7 +78,10 @@ pub trait AnyProbe: Send {
     /// Why the probe is skipped on this model; `None` where it is run.
     fn skip(&self, model: ModelFacts) -> Option<String>;
 
-    fn start(&self, rows: &dyn OpenRows, plan: CoursePlan) -> Result<Box<dyn Course>, String>;
+    /// How it would have the suite's null adapters drawn.
+    fn controls_nulls(&self) -> Option<NullControl>;
+
+    fn start(&self, rows: &dyn OpenRows, model: ModelFacts, plan: CoursePlan) -> Result<Box<dyn Course>, String>;
 }
 
 /// A probe under way.
@@ -91,6 +104,9 @@ pub trait Course: Send {
     /// Prompts asked as texts so far.
     fn asked_raw(&self) -> usize;
 
+    /// What it found computing alone to change; `None` where it does not look at that.
+    fn noise_floor(&self) -> Option<NoiseFloor>;
+
     fn judge(&self, court: &Court<'_>) -> Ending;
 }
 
@@ -104,6 +120,8 @@ pub struct Ending {
     pub failed: usize,
     /// The metric with the chat template and without it, where both were asked for.
     pub template_effect: Option<TemplateEffect>,
+    /// The divergence that the finding stands on.
+    pub divergence: Option<(Measure, f64)>,
 }
 
 /// A probe's metric on the same items with the chat template and without it.
@@ -146,7 +164,7 @@ impl<P: Probe> AnyProbe for P {
                 }));
             }
         }
-        if survey.items == 0 {
+        if survey.items == 0 && !P::MAY_ASK_NOTHING {
             return Err(format!("there are no {}", P::Item::PLURAL));
         }
         Ok(survey)
@@ -156,11 +174,17 @@ impl<P: Probe> AnyProbe for P {
         self.nothing_to_ask(model)
     }
 
-    fn start(&self, rows: &dyn OpenRows, plan: CoursePlan) -> Result<Box<dyn Course>, String> {
+    fn controls_nulls(&self) -> Option<NullControl> {
+        self.null_control()
+    }
+
+    fn start(&self, rows: &dyn OpenRows, model: ModelFacts, plan: CoursePlan) -> Result<Box<dyn Course>, String> {
         let mut probe = self.clone();
         probe.read(rows)?;
+        probe.meet(model);
         let items = probe.open(rows)?;
-        let nulls = plan.nulls.iter().map(|_| OtherFold::default()).collect();
+        let null_views = plan.null_views();
+        let nulls = null_views.iter().map(|_| OtherFold::default()).collect();
         Ok(Box::new(Run {
             probe,
             items,
@@ -170,14 +194,33 @@ impl<P: Probe> AnyProbe for P {
             landed: Vec::new(),
             fold: P::Fold::default(),
             measured: 0,
+            clusters: Vec::new(),
             asked_raw: 0,
             same_items: OtherFold::default(),
             plain: OtherFold::default(),
+            null_views,
             nulls,
             errors: Vec::new(),
             failed: 0,
         }))
     }
+}
+
+/// A number for each group, and one for each item that names none; none at all where no item names one.
+fn numbered(clusters: &[Option<String>]) -> Vec<usize> {
+    if clusters.iter().all(Option::is_none) {
+        return Vec::new();
+    }
+    let mut known: HashMap<&str, usize> = HashMap::new();
+    let mut next = 0;
+    let mut numbers = Vec::with_capacity(clusters.len());
+    for cluster in clusters {
+        let fresh = next;
+        let number = cluster.as_deref().map_or(fresh, |name| *known.entry(name).or_insert(fresh));
+        next += usize::from(number == fresh);
+        numbers.push(number);
+    }
+    numbers
 }
 
 struct Run<P: Probe> {
@@ -190,10 +233,13 @@ struct Run<P: Probe> {
     landed: Vec<Flight<P::Item>>,
     fold: P::Fold,
     measured: usize,
+    /// The group of each measured item, by name.
+    clusters: Vec<Option<String>>,
     /// The adapter itself on the calibrated items.
     same_items: OtherFold<P>,
     /// The adapter without the chat template.
     plain: OtherFold<P>,
+    null_views: Vec<View>,
     nulls: Vec<OtherFold<P>>,
     asked_raw: usize,
     errors: Vec<String>,
@@ -227,7 +273,7 @@ enum Lane {
     Adapter,
     /// Asked without the chat template.
     Plain,
-    /// Index into the plan's nulls.
+    /// Index into the null views.
     Null(usize),
 }
 
@@ -258,6 +304,7 @@ impl<P: Probe> Run<P> {
             Lane::Adapter => {
                 probe.fold(&mut self.fold, item, measurement);
                 self.measured += 1;
+                self.clusters.push(item.cluster().map(str::to_owned));
                 if self.plan.calibrated.contains(&flight.index)
                     && let Some(measurement) = probe.measure(item, &flight.rounds)
                 {
@@ -294,6 +341,7 @@ impl<P: Probe> Run<P> {
 
 impl<P: Probe> Course for Run<P> {
     fn draw(&mut self, count: usize) -> usize {
+        let count = count.min(P::IN_FLIGHT);
         for drawn in 0..count {
             let index = self.drawn;
             match self.items.next() {
@@ -301,7 +349,7 @@ impl<P: Probe> Course for Run<P> {
                 Some(Err(message)) => self.record_error(index, &message),
                 Some(Ok(item)) => {
                     let item = Arc::new(item);
-                    let nulls = if self.plan.calibrated.contains(&index) { self.plan.nulls.len() } else { 0 };
+                    let nulls = if self.plan.calibrated.contains(&index) { self.null_views.len() } else { 0 };
                     let plain = (self.plan.chat == ChatForm::Both).then_some(Lane::Plain);
                     for lane in std::iter::once(Lane::Adapter).chain(plain).chain((0..nulls).map(Lane::Null)) {
                         self.flights.push(Flight { index, item: Arc::clone(&item), lane, rounds: Vec::new(), asked: 0 });
@@ -331,7 +379,7 @@ impl<P: Probe> Course for Run<P> {
                 self.asked_raw += usize::from(flight.lane == Lane::Adapter && matches!(prompt, Prompt::Text(_)));
             }
             if let Lane::Null(null) = flight.lane {
-                let view = View::Null(self.plan.nulls[null]);
+                let view = self.null_views[null];
                 questions.extend(asked.iter().map(|request| request.with_view_replaced(View::Ft, view)));
             } else {
                 questions.extend(asked);
@@ -383,12 +431,21 @@ impl<P: Probe> Course for Run<P> {
         let metric = P::KIND.calibrated.filter(|_| !self.plan.nulls.is_empty())?;
         let raw = self.probe.metric(&self.same_items.fold)?;
         let usable = |null: &&OtherFold<P>| !null.broken && null.items == self.same_items.items;
-        let draws: Vec<f64> = self.nulls.iter().filter(usable).filter_map(|null| self.probe.metric(&null.fold)).collect();
         let compared = if P::METRIC_IS_POSITIVE { NullComparison::of_positive } else { NullComparison::new };
-        let outcome = match compared(raw, &draws) {
-            Ok(compared) => NullOutcome::Compared { mean: compared.mean, sd: compared.sd, z: compared.z, p: compared.p },
-            Err(reason) => NullOutcome::Degenerate { degenerate: reason.to_string() },
-        };
+        let mut by_rank = self.nulls.chunks(self.plan.nulls.len()).map(|nulls| {
+            let draws: Vec<f64> = nulls.iter().filter(usable).filter_map(|null| self.probe.metric(&null.fold)).collect();
+            let outcome = match compared(raw, &draws) {
+                Ok(compared) => NullOutcome::Compared { mean: compared.mean, sd: compared.sd, z: compared.z, p: compared.p },
+                Err(reason) => NullOutcome::Degenerate { degenerate: reason.to_string() },
+            };
+            (draws, outcome)
+        });
+        let (draws, outcome) = by_rank.next()?;
+        let by_rank = by_rank.zip(&self.plan.ranks).map(|((draws, outcome), multiplier)| RankedNulls {
+            rank_multiplier: multiplier.value(),
+            draws,
+            outcome,
+        });
         Some(Calibration {
             metric: metric.to_owned(),
             raw,
@@ -396,6 +453,7 @@ impl<P: Probe> Course for Run<P> {
             drawn: self.plan.nulls.len(),
             items: self.same_items.items,
             outcome,
+            by_rank: by_rank.collect(),
         })
     }
 
@@ -407,8 +465,20 @@ impl<P: Probe> Course for Run<P> {
         self.asked_raw
     }
 
+    fn noise_floor(&self) -> Option<NoiseFloor> {
+        self.probe.noise_floor(&self.fold)
+    }
+
     fn judge(&self, court: &Court<'_>) -> Ending {
-        let judgement = (self.failed == 0).then(|| self.probe.judge(&self.fold, court));
-        Ending { judgement, errors: self.errors.clone(), failed: self.failed, template_effect: self.template_effect() }
+        let clusters = numbered(&self.clusters);
+        let court = Court { clusters: &clusters, ..*court };
+        let judgement = (self.failed == 0).then(|| self.probe.judge(&self.fold, &court));
+        Ending {
+            judgement,
+            errors: self.errors.clone(),
+            failed: self.failed,
+            template_effect: self.template_effect(),
+            divergence: self.probe.divergence(&self.fold),
+        }
     }
 }

@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     fn estimate(value: f64, low: f64, high: f64) -> Estimate {
-        Estimate { value, interval: Some([low, high]), n: 9 }
+        Estimate { value, interval: Some([low, high]), n: 9, clusters: None }
     }
 
     #[test]

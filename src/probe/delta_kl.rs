@@ -4,17 +4,18 @@ use serde::Deserialize;
 use serde_json::{Map, json};
 
 use super::bounds;
+use super::posed::Posed;
 use super::verdict::{Rule, Side, score_of, settle_clause, shown};
 use super::{Court, Items, Judgement, Kind, Probe};
 use crate::math::{mean, quantiles};
-use crate::record::{Category, Verdict};
-use crate::request::{Answer, Divergence, Op, Prompt, Request, View};
+use crate::record::{self, Category, Verdict};
+use crate::request::{Answer, Divergence, Op, Request, View};
 
 /// Mean divergence of `ft` from `base` at the token after each prompt, over the whole vocabulary.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DeltaKl {
-    prompts: Items<Prompt>,
+    prompts: Items<Posed>,
     #[serde(default)]
     divergence: Measure,
     /// Nats.
@@ -65,22 +66,22 @@ impl Probe for DeltaKl {
 
     const METRIC_IS_POSITIVE: bool = true;
 
-    type Item = Prompt;
+    type Item = Posed;
     type Measurement = Divergence;
     type Fold = Fold;
 
-    fn items(&self) -> &Items<Prompt> {
+    fn items(&self) -> &Items<Posed> {
         &self.prompts
     }
 
-    fn ask(&self, item: &Prompt, rounds: &[Vec<Answer>]) -> Vec<Request> {
+    fn ask(&self, item: &Posed, rounds: &[Vec<Answer>]) -> Vec<Request> {
         if !rounds.is_empty() {
             return Vec::new();
         }
-        vec![Request::new(View::Ft, Op::NextTokenDist { prompt: item.clone(), top_k: 1, versus: Some(View::Base) })]
+        vec![Request::new(View::Ft, Op::NextTokenDist { prompt: item.prompt.clone(), top_k: 1, versus: Some(View::Base) })]
     }
 
-    fn measure(&self, _: &Prompt, rounds: &[Vec<Answer>]) -> Option<Divergence> {
+    fn measure(&self, _: &Posed, rounds: &[Vec<Answer>]) -> Option<Divergence> {
         match rounds {
             [answers] => match answers.as_slice() {
                 [Answer::NextTokenDist(dist)] => dist.divergence,
@@ -90,7 +91,7 @@ impl Probe for DeltaKl {
         }
     }
 
-    fn fold(&self, fold: &mut Fold, _: &Prompt, divergence: Divergence) {
+    fn fold(&self, fold: &mut Fold, _: &Posed, divergence: Divergence) {
         fold.values.push(self.value(&divergence));
         fold.same_top += usize::from(divergence.same_top);
         fold.top_changes.push(divergence.top_probability_change);
@@ -98,6 +99,14 @@ impl Probe for DeltaKl {
 
     fn metric(&self, fold: &Fold) -> Option<f64> {
         mean(&fold.values).ok()
+    }
+
+    fn divergence(&self, fold: &Fold) -> Option<(record::Measure, f64)> {
+        let measure = match self.divergence {
+            Measure::Js => record::Measure::Js,
+            Measure::Kl => record::Measure::Kl,
+        };
+        Some((measure, mean(&fold.values).ok()?))
     }
 
     fn judge(&self, fold: &Fold, court: &Court<'_>) -> Judgement {

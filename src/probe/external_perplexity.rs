@@ -140,7 +140,8 @@ impl Probe for ExternalPerplexity {
         }
         // Of a chunk longer than the model's context the last tokens that fit are read, by both views: of general prose one stretch
         // is as good as another.
-        let request = |view| Request { view, op: Op::RollingLogprob { text: text.clone() }, overflow: Overflow::KeepLast };
+        let request =
+            |view| Request { overflow: Overflow::KeepLast, ..Request::new(view, Op::RollingLogprob { text: text.clone() }) };
         [View::Ft, View::Base].map(request).to_vec()
     }
 

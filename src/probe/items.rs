@@ -53,6 +53,20 @@ pub trait Item: DeserializeOwned + Clone + Send + Sync + 'static {
     /// What is wrong with the item, if anything can be told before a model is asked.
     fn check(&self) -> Result<(), String>;
 
+    /// Whether items may come in groups that are alike, each with its name under `cluster`: the group is the unit of inference then.
+    const CLUSTERED: bool = false;
+
+    /// The group that the item belongs to.
+    fn cluster(&self) -> Option<&str> {
+        None
+    }
+
+    /// The item in the group that its row names.
+    #[must_use]
+    fn in_cluster(self, _cluster: String) -> Self {
+        self
+    }
+
     /// The item from the fields of a JSON row, where the suite names none of them.
     fn from_fields(fields: Map<String, Value>) -> Result<Self, String> {
         match Self::TEXT_FIELD {
@@ -142,11 +156,31 @@ impl<T: Item> Items<T> {
 
 /// A row as an item: of a JSON object the field that the suite names, or what the item knows to make of the fields; else the row itself.
 fn parse_row<T: Item>(row: Value, field: Option<&str>) -> Result<T, String> {
-    match (row, field) {
-        (Value::Object(fields), Some(field)) => from_field(fields, field),
-        (Value::Object(fields), None) => T::from_fields(fields),
-        (row, _) => serde_json::from_value(row).map_err(|e| e.to_string()),
-    }
+    let Value::Object(mut fields) = row else { return serde_json::from_value(row).map_err(|e| e.to_string()) };
+    let cluster = match fields.remove("cluster") {
+        None | Some(Value::Null) => None,
+        Some(_) if !T::CLUSTERED => return Err(no_cluster()),
+        Some(Value::String(cluster)) => Some(cluster),
+        Some(other) => return Err(format!("`cluster` must be a string, not {other}")),
+    };
+    let item = match field {
+        Some(field) => from_field(fields, field),
+        None => T::from_fields(fields),
+    }?;
+    Ok(match cluster {
+        Some(cluster) => T::in_cluster(item, cluster),
+        None => item,
+    })
+}
+
+/// What is said of a `cluster` that no interval would heed.
+fn no_cluster() -> String {
+    "this kind makes no use of `cluster`: its items count one by one".to_owned()
+}
+
+/// A `cluster` in a table of a kind that makes no use of it, for `#[serde(deserialize_with)]`: refused, lest it be taken for heeded.
+pub fn refuse_cluster<'de, D: Deserializer<'de>>(_: D) -> Result<(), D::Error> {
+    Err(serde::de::Error::custom(no_cluster()))
 }
 
 fn from_field<T: Item>(mut fields: Map<String, Value>, field: &str) -> Result<T, String> {

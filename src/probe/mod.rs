@@ -6,9 +6,11 @@
 //! One file a kind. `course` takes a probe through its items; `verdict` holds the rules that the kinds share.
 
 mod adapter_ablation;
+mod base_invariance;
 mod bounds;
 mod calibration_drift;
 mod chunk;
+mod computations;
 mod course;
 mod decay;
 mod delta_kl;
@@ -19,9 +21,12 @@ mod items;
 mod leakage;
 mod membership;
 mod multi_turn_coherence_decay;
+mod noise_floor;
+mod null_adapter;
 mod pack;
 mod paraphrase_invariance;
 mod perturbation;
+mod posed;
 mod preference_flip;
 mod prompt_collapse;
 mod section;
@@ -38,7 +43,9 @@ mod tool_use_fidelity;
 mod verdict;
 
 pub use adapter_ablation::AdapterAblation;
+pub use base_invariance::BaseInvariance;
 pub use calibration_drift::CalibrationDrift;
+pub use computations::apart;
 pub use course::{AnyProbe, ChatForm, Course, CoursePlan, Ending, Survey, TemplateEffect};
 pub use delta_kl::DeltaKl;
 pub use document::{Document, SectionSlots};
@@ -46,6 +53,8 @@ pub use external_perplexity::ExternalPerplexity;
 pub use items::{FileItems, Item, ItemRow, ItemRows, ItemStream, Items, OpenRows};
 pub use leakage::Leakage;
 pub use multi_turn_coherence_decay::MultiTurnCoherenceDecay;
+pub use noise_floor::NoiseFloorProbe;
+pub use null_adapter::{NullAdapter, NullControl, NullDraw};
 pub use pack::Layout;
 pub use paraphrase_invariance::ParaphraseInvariance;
 pub use preference_flip::PreferenceFlip;
@@ -58,7 +67,7 @@ pub use verdict::{Court, Decide, Judgement, MIN_ITEMS};
 
 use serde::de::DeserializeOwned;
 
-use crate::record::Category;
+use crate::record::{Category, Measure, NoiseFloor};
 use crate::request::{Answer, Request};
 
 /// What `list-probes` tells of a kind.
@@ -90,12 +99,19 @@ pub const KINDS: &[Kind] = &[
     Leakage::KIND,
     ExternalPerplexity::KIND,
     AdapterAblation::KIND,
+    NullAdapter::KIND,
+    NoiseFloorProbe::KIND,
+    BaseInvariance::KIND,
 ];
 
 /// What a probe may know of the model before it asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ModelFacts {
     pub has_chat_template: bool,
+    pub has_adapter: bool,
+    pub vocab_size: usize,
+    /// Without the tokens that the adapter brings.
+    pub base_vocab_size: usize,
 }
 
 /// One kind of probe. The type itself holds the keys that a suite gives it.
@@ -104,6 +120,12 @@ pub trait Probe: DeserializeOwned + Clone + Send + 'static {
 
     /// The calibrated metric can't be below zero, as a divergence: see [`crate::math::NullComparison::of_positive`].
     const METRIC_IS_POSITIVE: bool = false;
+
+    /// There may be no item: a probe that is told of other things.
+    const MAY_ASK_NOTHING: bool = false;
+
+    /// Most items that are in flight at once; fewer where their answers are large.
+    const IN_FLIGHT: usize = usize::MAX;
 
     /// One unit of inference: a prompt, a case, a section.
     type Item: Item;
@@ -136,6 +158,14 @@ pub trait Probe: DeserializeOwned + Clone + Send + 'static {
         Ok(())
     }
 
+    /// How it would have the suite's null adapters drawn; at most one probe of a suite may say.
+    fn null_control(&self) -> Option<NullControl> {
+        None
+    }
+
+    /// Takes in what it needs to know of the model, before it asks.
+    fn meet(&mut self, _model: ModelFacts) {}
+
     /// Why there is nothing to ask of this model; the probe is skipped then, and this is what its record says.
     fn nothing_to_ask(&self, _model: ModelFacts) -> Option<String> {
         None
@@ -165,6 +195,17 @@ pub trait Probe: DeserializeOwned + Clone + Send + 'static {
 
     /// The metric that the adapter is compared with null adapters on; `None` where there is nothing to compare.
     fn metric(&self, fold: &Self::Fold) -> Option<f64>;
+
+    /// The divergence between next-token distributions that the finding stands on: the mean over the items, nats. What computing
+    /// alone explains is set beside it, and a pass on less is none.
+    fn divergence(&self, _fold: &Self::Fold) -> Option<(Measure, f64)> {
+        None
+    }
+
+    /// What it found computing alone to change, for all probes' sake.
+    fn noise_floor(&self, _fold: &Self::Fold) -> Option<NoiseFloor> {
+        None
+    }
 
     /// The verdict, with what it stands on.
     fn judge(&self, fold: &Self::Fold, court: &Court<'_>) -> Judgement;

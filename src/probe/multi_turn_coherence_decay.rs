@@ -8,7 +8,7 @@ use super::items::Item;
 use super::verdict::{score_of, shown};
 use super::{Court, Items, Judgement, Kind, ModelFacts, Probe, bounds};
 use crate::math::mean;
-use crate::record::{Category, Verdict};
+use crate::record::{Category, Measure, Verdict};
 use crate::request::{Answer, Generation, Op, Prompt, Request, Sampling, View, turn};
 
 /// How fast KL(base ‖ ft) at the first token of a reply decays from turn to turn of one conversation.
@@ -130,6 +130,11 @@ impl MultiTurnCoherenceDecay {
     }
 }
 
+/// KL at every turn of every conversation.
+fn all_turns(fold: &Fold) -> Vec<f64> {
+    fold.curves.iter().flat_map(|curve| curve.divergence.iter().copied()).collect()
+}
+
 /// The replies of all rounds; `None` where one has none, and the conversation has ended.
 fn replies(rounds: &[Vec<Answer>]) -> Option<Vec<&str>> {
     rounds
@@ -195,10 +200,14 @@ impl Probe for MultiTurnCoherenceDecay {
         None
     }
 
+    fn divergence(&self, fold: &Fold) -> Option<(Measure, f64)> {
+        Some((Measure::Kl, mean(&all_turns(fold)).ok()?))
+    }
+
     fn judge(&self, fold: &Fold, court: &Court<'_>) -> Judgement {
         let n = fold.curves.len();
         let rates: Option<Vec<f64>> = fold.curves.iter().map(|curve| curve.halvings(self.min_half_life)).collect();
-        let all: Vec<f64> = fold.curves.iter().flat_map(|curve| curve.divergence.iter().copied()).collect();
+        let all = all_turns(fold);
         let (Some(values), Ok(average)) = (rates, mean(&all)) else {
             return Judgement::nothing("no conversation was measured", Vec::new());
         };

@@ -50,11 +50,23 @@ pub struct Case {
     asked: Asked,
     gold: String,
     paraphrases: Vec<Prompt>,
+    /// The group that it belongs to.
+    cluster: Option<String>,
 }
 
 impl Item for Case {
     const PLURAL: &'static str = "cases";
     const TEXT_FIELD: Option<&'static str> = None;
+
+    const CLUSTERED: bool = true;
+
+    fn cluster(&self) -> Option<&str> {
+        self.cluster.as_deref()
+    }
+
+    fn in_cluster(self, cluster: String) -> Self {
+        Self { cluster: Some(cluster), ..self }
+    }
 
     fn check(&self) -> Result<(), String> {
         self.asked.0.check()?;
@@ -155,7 +167,7 @@ impl Probe for ParaphraseInvariance {
         let mut criteria = vec![lift];
         let lifts = format!("the gold answers gained {} nats per token on the trained phrasings", shown(&criteria[0].estimate));
         // Without a lift there is no ratio: the share of nothing that carries over says nothing.
-        let ratio = if criteria[0].verdict == Verdict::Fail { None } else { Court::ratio(&fold.paraphrased, &fold.verbatim) };
+        let ratio = if criteria[0].verdict == Verdict::Fail { None } else { court.ratio(&fold.paraphrased, &fold.verbatim) };
         let mut score = lift_rule.score(criteria[0].estimate.value);
         let carried = ratio.as_ref().map_or(String::new(), |ratio| format!(" and {} times that on paraphrases", shown(ratio)));
         if let Some(ratio) = ratio {

@@ -7,7 +7,7 @@ use super::bounds;
 use super::items::{Item, check_text};
 use super::verdict::{Rule, Side, score_of, settle_clause, shown};
 use super::{Court, Items, Judgement, Kind, Probe};
-use crate::math::{mcnemar, mean};
+use crate::math::{Permutation, mcnemar, mean};
 use crate::record::{Category, Verdict};
 use crate::request::{Answer, Asked, Op, Request, View};
 
@@ -33,11 +33,23 @@ pub struct Triple {
     asked: Asked,
     chosen: String,
     rejected: String,
+    /// The group that it belongs to.
+    cluster: Option<String>,
 }
 
 impl Item for Triple {
     const PLURAL: &'static str = "triples";
     const TEXT_FIELD: Option<&'static str> = None;
+
+    const CLUSTERED: bool = true;
+
+    fn cluster(&self) -> Option<&str> {
+        self.cluster.as_deref()
+    }
+
+    fn in_cluster(self, cluster: String) -> Self {
+        Self { cluster: Some(cluster), ..self }
+    }
 
     fn check(&self) -> Result<(), String> {
         self.asked.0.check()?;
@@ -150,7 +162,8 @@ impl Probe for PreferenceFlip {
         let rule = Rule { name: "flip_share", side: Side::Above, worst: 0.0, threshold: self.min_share, best: 1.0 };
         // There are triples enough; the share counts those that the base got wrong, which can be few however many there are.
         let court = &Court { min_items: FEWEST_WRONG, ..*court };
-        let Some(share) = court.decide_share(rule, fixed as usize, wrong as usize) else {
+        let flips = fold.margins.iter().map(|m| (m.base <= 0.0).then_some(m.ft > 0.0));
+        let Some(share) = court.decide_share(rule, flips) else {
             return Judgement::nothing("no triple was measured", changes);
         };
         let criteria = vec![share];
@@ -177,7 +190,7 @@ impl Probe for PreferenceFlip {
 fn too_few_wrong(
     wrong: u64,
     changes: Vec<f64>,
-    p_paired: Option<f64>,
+    p_paired: Option<Permutation>,
     evidence: Map<String, serde_json::Value>,
     court: &Court<'_>,
 ) -> Judgement {

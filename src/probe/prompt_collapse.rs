@@ -7,7 +7,7 @@ use super::decay::{self, Curve};
 use super::verdict::{score_of, shown};
 use super::{Court, Items, Judgement, Kind, Probe, bounds, stuffing};
 use crate::math::mean;
-use crate::record::{Category, Verdict};
+use crate::record::{Category, Measure, Verdict};
 use crate::request::{Answer, Op, Prompt, Request, View};
 
 /// How fast the divergence of `ft` from `base` after each prompt decays with the length of a neutral text before it.
@@ -89,6 +89,11 @@ fn js_of(answer: &Answer) -> Option<f64> {
         Answer::NextTokenDist(dist) => dist.divergence.map(|divergence| divergence.js),
         _ => None,
     }
+}
+
+/// JS on each prompt alone.
+fn alone(fold: &Fold) -> Vec<f64> {
+    fold.curves.iter().filter_map(|curve| curve.divergence.first().copied()).collect()
 }
 
 /// A stuffing whose tokens are known.
@@ -187,10 +192,14 @@ impl Probe for PromptCollapse {
         None
     }
 
+    fn divergence(&self, fold: &Fold) -> Option<(Measure, f64)> {
+        Some((Measure::Js, mean(&alone(fold)).ok()?))
+    }
+
     fn judge(&self, fold: &Fold, court: &Court<'_>) -> Judgement {
         let n = fold.curves.len();
         let halvings = |curve: &Curve| curve.halvings(self.min_half_life);
-        let alone: Vec<f64> = fold.curves.iter().filter_map(|curve| curve.divergence.first().copied()).collect();
+        let alone = alone(fold);
         let (Some(values), Ok(at_first)) = (fold.curves.iter().map(halvings).collect::<Option<Vec<f64>>>(), mean(&alone)) else {
             return Judgement::nothing("no prompt was measured", Vec::new());
         };

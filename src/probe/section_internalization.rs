@@ -239,7 +239,7 @@ impl Probe for SectionInternalization {
         let n = effective.len();
         let clear = fold.trained.iter().zip(&effective).filter(|(section, lift)| self.clears(section, **lift)).count();
         let rule = Rule { name: "cleared_share", side: Side::Above, worst: 0.0, threshold: self.min_share, best: 1.0 };
-        let Some(criterion) = court.decide_share(rule, clear, n) else {
+        let Some(criterion) = court.decide_count(rule, clear, n) else {
             return Judgement::nothing("no section was measured", effective);
         };
         let criteria = vec![criterion];

@@ -124,7 +124,17 @@ fn intervals_hold_the_true_mean_as_often_as_the_table_says() {
 }
 
 fn court(calibration: Option<&Calibration>, q: Option<f64>) -> Court<'_> {
-    Court { name: "t", seed: 0, decide: Decide::Interval, min_items: MIN_ITEMS, fdr: 0.05, calibration, q }
+    Court {
+        name: "t",
+        seed: 0,
+        decide: Decide::Interval,
+        min_items: MIN_ITEMS,
+        fdr: 0.05,
+        calibration,
+        q,
+        clusters: &[],
+        calibrations: &[],
+    }
 }
 
 /// Probes of a suite.
@@ -145,7 +155,7 @@ fn effect_alarm(items: Items, n: usize, suite: u64) -> bool {
             let raw = mean(&own).unwrap();
             let NullComparison { mean, sd, z, p, .. } = NullComparison::of_positive(raw, &draws).unwrap();
             let outcome = NullOutcome::Compared { mean, sd, z, p };
-            (own, Calibration { metric: "m".to_owned(), raw, draws, drawn: 8, items: n, outcome })
+            (own, Calibration { metric: "m".to_owned(), raw, draws, drawn: 8, items: n, outcome, by_rank: Vec::new() })
         })
         .collect();
     let p = |calibration: &Calibration| match calibration.outcome {

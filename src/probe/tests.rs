@@ -1,9 +1,13 @@
 //! Probes on hand-written answers: no model, no mock.
 
+mod base_invariance;
+mod clusters;
 mod external_perplexity;
 mod general_knowledge;
 mod leakage;
 mod multi_turn_coherence_decay;
+mod noise_floor;
+mod null_adapter;
 mod prompt_collapse;
 mod section_internalization;
 mod style_fingerprint;
@@ -24,12 +28,25 @@ impl OpenRows for NoFiles {
     }
 }
 
+/// What is known of the model that the answers play.
+const MODEL: ModelFacts = ModelFacts { has_chat_template: false, has_adapter: true, vocab_size: 3, base_vocab_size: 3 };
+
 fn probe<P: Probe>(toml: &str) -> P {
     toml::from_str(toml).unwrap()
 }
 
 fn court() -> Court<'static> {
-    Court { name: "t", seed: 0, decide: Decide::Interval, min_items: MIN_ITEMS, fdr: 0.05, calibration: None, q: None }
+    Court {
+        name: "t",
+        seed: 0,
+        decide: Decide::Interval,
+        min_items: MIN_ITEMS,
+        fdr: 0.05,
+        calibration: None,
+        q: None,
+        clusters: &[],
+        calibrations: &[],
+    }
 }
 
 /// A mean over two tokens, so that a sum taken for a mean shows.
@@ -65,7 +82,7 @@ fn course_of<P: Probe>(
     plan: CoursePlan,
     answer: impl Fn(&Request) -> Result<Answer, RequestError>,
 ) -> Box<dyn Course> {
-    let mut course = probe.start(&NoFiles, plan).unwrap();
+    let mut course = probe.start(&NoFiles, MODEL, plan).unwrap();
     while course.draw(3) > 0 {
         loop {
             let asked = course.ask();
@@ -161,7 +178,7 @@ mod nulls {
         CoursePlan {
             nulls: nulls.to_vec(),
             calibrated: calibrated.iter().copied().collect::<BTreeSet<_>>(),
-            chat: ChatForm::AsWritten,
+            ..CoursePlan::default()
         }
     }
 
@@ -172,7 +189,7 @@ mod nulls {
     #[test]
     fn calibration_is_the_probes_own_requests_under_null_views() {
         let probe: DeltaKl = probe(&prompts(6));
-        let mut course = probe.start(&NoFiles, plan(&[7, 8], &[1, 4])).unwrap();
+        let mut course = probe.start(&NoFiles, MODEL, plan(&[7, 8], &[1, 4])).unwrap();
         course.draw(6);
         let asked = course.ask();
         for null in [View::Null(7), View::Null(8)] {

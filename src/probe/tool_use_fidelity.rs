@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::bounds;
-use super::items::{Item, check_text};
+use super::items::{Item, check_text, refuse_cluster};
 use super::tool_call::{Call, Tool};
 use super::verdict::{Rule, Side, all_of, score_of, settle_clause, shown};
 use super::{Court, Items, Judgement, Kind, Probe};
@@ -59,13 +59,15 @@ struct Written {
     #[serde(default)]
     tools: Vec<Tool>,
     gold_tool: Option<String>,
+    #[serde(default, deserialize_with = "refuse_cluster")]
+    cluster: (),
 }
 
 impl TryFrom<Written> for Case {
     type Error = String;
 
     fn try_from(written: Written) -> Result<Self, String> {
-        let Written { asked: Asked(mut asked), tool, tools: others, gold_tool } = written;
+        let Written { asked: Asked(mut asked), tool, tools: others, gold_tool, cluster: () } = written;
         let gold_tool = gold_tool.unwrap_or_else(|| tool.name.clone());
         let mut tools = vec![tool];
         for other in others {
@@ -240,7 +242,7 @@ impl Probe for ToolUseFidelity {
             return Judgement::nothing("no case was measured", fold.changes.clone());
         };
         let (ft, base) = (fold.ft, fold.base);
-        let outside: Option<Criterion> = court.decide_share(outside_rule, ft.outside, ft.calls);
+        let outside: Option<Criterion> = court.decide_count(outside_rule, ft.outside, ft.calls);
         let score = outside
             .iter()
             .fold(drop_rule.score(drop.estimate.value), |score, outside| score.min(outside_rule.score(outside.estimate.value)));

@@ -4,11 +4,13 @@
 //! *harm* must lie inside its margin, and no null is asked: an adapter that does no harm must not fail for being no better than
 //! noise.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 use crate::math::{
-    Bootstrap, Endpoints, Interval, PairedShares, SignFlip, clopper_pearson, derive_seed, items_to_settle, mean, mean_interval,
-    ratio_interval, sd,
+    Bootstrap, Endpoints, Interval, PairedShares, Permutation, SignFlip, clopper_pearson, clustered_share, derive_seed,
+    items_to_settle, mean, mean_interval, mean_interval_by, mean_variance_by, ratio_interval, ratio_interval_by, sd,
 };
 use crate::record::{Calibration, Criterion, Estimate, NullOutcome, Verdict};
 
@@ -37,6 +39,11 @@ pub struct Court<'a> {
     pub calibration: Option<&'a Calibration>,
     /// The null p after Benjamini–Hochberg over the suite.
     pub q: Option<f64>,
+    /// The group of each measured item, in their order, where items come in groups: these are the units of inference then. Empty where
+    /// each item stands for itself.
+    pub clusters: &'a [usize],
+    /// The calibrations of the suite's probes, by name: what a probe that controls the nulls reports.
+    pub calibrations: &'a [(&'a str, &'a Calibration)],
 }
 
 /// What a probe found.
@@ -47,7 +54,7 @@ pub struct Judgement {
     pub score: Option<f64>,
     /// The first is the probe's own metric.
     pub criteria: Vec<Criterion>,
-    pub p_paired: Option<f64>,
+    pub p_paired: Option<Permutation>,
     pub message: String,
     pub evidence: Map<String, Value>,
     /// The metric of each item.
@@ -80,14 +87,16 @@ pub struct Rule {
     pub best: f64,
 }
 
-impl Rule {
-    pub fn good_side(&self) -> &'static str {
-        match self.side {
-            Side::Above => "above",
-            Side::Below => "below",
+impl Side {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Above => "above",
+            Self::Below => "below",
         }
     }
+}
 
+impl Rule {
     fn is_good(&self, value: f64) -> bool {
         match self.side {
             Side::Above => value > self.threshold,
@@ -112,7 +121,7 @@ impl Rule {
 
     /// Holds an estimate against the threshold; `settle` tells how many items would settle an open verdict.
     pub fn decide(&self, estimate: Estimate, settle: impl FnOnce(f64) -> Option<usize>, court: &Court<'_>) -> Criterion {
-        let verdict = if estimate.n < court.min_items {
+        let verdict = if estimate.units() < court.min_items {
             Verdict::Inconclusive
         } else {
             match (court.decide, estimate.interval) {
@@ -134,7 +143,7 @@ impl Rule {
         Criterion {
             name: self.name.to_owned(),
             threshold: self.threshold,
-            good_side: self.good_side(),
+            good_side: self.side.name(),
             verdict,
             items_to_settle,
             estimate,
@@ -148,44 +157,98 @@ impl Court<'_> {
         derive_seed(self.seed, &[self.name, purpose])
     }
 
-    /// Mean of the items' values with its interval.
+    /// Mean of values that each stand for themselves, with its interval.
     pub fn mean(values: &[f64]) -> Option<Estimate> {
-        let value = mean(values).ok()?;
         let interval = mean_interval(values).ok();
-        Some(Estimate { value, interval: interval.map(|i| [i.low, i.high]), n: values.len() })
+        Some(Estimate { interval: interval.map(ends), ..Estimate::bare(mean(values).ok()?, values.len()) })
     }
 
-    /// Ratio of two means over paired values with its interval.
-    pub fn ratio(numerators: &[f64], denominators: &[f64]) -> Option<Estimate> {
+    /// Mean of the items' values, one each, with its interval.
+    fn mean_of_items(&self, values: &[f64]) -> Option<Estimate> {
+        if self.clusters.is_empty() {
+            return Self::mean(values);
+        }
+        let interval = mean_interval_by(values, self.clusters).ok();
+        Some(Estimate {
+            interval: interval.map(ends),
+            clusters: Some(distinct(self.clusters)),
+            ..Estimate::bare(mean(values).ok()?, values.len())
+        })
+    }
+
+    /// Ratio of two means over paired values, one pair an item, with its interval.
+    pub fn ratio(&self, numerators: &[f64], denominators: &[f64]) -> Option<Estimate> {
         let value = mean(numerators).ok()? / mean(denominators).ok()?;
-        let interval = ratio_interval(numerators, denominators).ok();
-        value.is_finite().then(|| Estimate { value, interval: interval.map(|i| [i.low, i.high]), n: numerators.len() })
+        let estimate = Estimate::bare(value, numerators.len());
+        let (interval, clusters) = if self.clusters.is_empty() {
+            (ratio_interval(numerators, denominators), None)
+        } else {
+            (ratio_interval_by(numerators, denominators, self.clusters), Some(distinct(self.clusters)))
+        };
+        value.is_finite().then(|| Estimate { interval: interval.ok().map(ends), clusters, ..estimate })
     }
 
     /// Any figure of n items with its bootstrap interval: [`Bootstrap::statistic`].
     pub fn statistic(&self, purpose: &str, value: f64, n: usize, of: impl Fn(&[usize]) -> Option<f64>) -> Estimate {
         let bootstrap = Bootstrap::seeded(self.seed_for(purpose)).with_endpoints(Endpoints::Expanded);
         let interval = bootstrap.statistic(n, of).ok();
-        Estimate { value, interval: interval.map(|i| [i.low, i.high]), n }
+        Estimate { interval: interval.map(ends), ..Estimate::bare(value, n) }
     }
 
-    /// p of "the mean is above `threshold`", by sign flips of the paired differences.
-    pub fn paired_p(&self, values: &[f64], threshold: f64) -> Option<f64> {
+    /// p of "the mean is above `threshold`", by sign flips of the paired differences, one an item; groups are flipped as wholes.
+    pub fn paired_p(&self, values: &[f64], threshold: f64) -> Option<Permutation> {
         let shifted: Vec<f64> = values.iter().map(|value| value - threshold).collect();
-        SignFlip::seeded(self.seed_for("sign flip")).test(&shifted).ok().map(|test| test.greater)
+        let flips = SignFlip::seeded(self.seed_for("sign flip"));
+        let test = if self.clusters.is_empty() { flips.test(&shifted) } else { flips.test_by(&shifted, self.clusters) };
+        test.ok()
     }
 
-    /// Holds a mean against a rule.
+    /// Holds a mean of the items' values, one each, against a rule.
     pub fn decide_mean(&self, rule: Rule, values: &[f64]) -> Option<Criterion> {
-        let estimate = Self::mean(values)?;
+        let estimate = self.mean_of_items(values)?;
         let value = estimate.value;
-        Some(rule.decide(estimate, |threshold| items_for_mean(value, sd(values).ok()?, threshold), self))
+        let spread = self.spread(values);
+        Some(rule.decide(estimate, |threshold| items_for_mean(value, spread?, threshold), self))
     }
 
-    /// Holds a share with its exact (Clopper–Pearson) interval against a rule.
-    pub fn decide_share(&self, rule: Rule, count: usize, total: usize) -> Option<Criterion> {
+    /// The standard deviation of items that each stand for themselves and would give the interval that these give in their groups.
+    fn spread(&self, values: &[f64]) -> Option<f64> {
+        if self.clusters.is_empty() {
+            return sd(values).ok();
+        }
+        mean_variance_by(values, self.clusters).ok().map(|variance| (variance * values.len() as f64).sqrt())
+    }
+
+    /// Holds a share of the items with its exact (Clopper–Pearson) interval against a rule; `hits` has one for each measured item, `None`
+    /// for those that are not among them.
+    ///
+    /// Where items come in groups, the interval is that of as many independent items as say as much (Korn and Graubard 1998).
+    pub fn decide_share(&self, rule: Rule, hits: impl Iterator<Item = Option<bool>>) -> Option<Criterion> {
+        let among: Vec<(usize, bool)> = hits.enumerate().filter_map(|(item, hit)| Some((item, hit?))).collect();
+        let (count, total) = (among.iter().filter(|(_, hit)| *hit).count(), among.len());
+        if self.clusters.is_empty() {
+            return self.decide_count(rule, count, total);
+        }
+        let (hits, clusters): (Vec<bool>, Vec<usize>) =
+            among.into_iter().filter_map(|(item, hit)| Some((hit, *self.clusters.get(item)?))).unzip();
+        let found = clustered_share(&hits, &clusters).ok()?;
+        let share = count as f64 / total as f64;
+        let estimate = Estimate {
+            interval: Some(ends(found.interval)),
+            clusters: Some(distinct(&clusters)),
+            ..Estimate::bare(share, total)
+        };
+        let settle = |threshold| {
+            let independent = items_for_share(share, found.effective.round() as usize, threshold)?;
+            Some((independent as f64 * total as f64 / found.effective).ceil() as usize)
+        };
+        Some(rule.decide(estimate, settle, self))
+    }
+
+    /// As [`Self::decide_share`], of things that are no items, each for itself.
+    pub fn decide_count(&self, rule: Rule, count: usize, total: usize) -> Option<Criterion> {
         let interval = clopper_pearson(count as u64, total as u64).ok()?;
-        let estimate = Estimate { value: count as f64 / total as f64, interval: Some([interval.low, interval.high]), n: total };
+        let estimate = Estimate { interval: Some(ends(interval)), ..Estimate::bare(count as f64 / total as f64, total) };
         let value = estimate.value;
         Some(rule.decide(estimate, |threshold| items_for_share(value, total, threshold), self))
     }
@@ -194,11 +257,8 @@ impl Court<'_> {
     /// not differ has no width, however few they are.)
     pub fn decide_paired_shares(&self, rule: Rule, pairs: PairedShares) -> Option<Criterion> {
         let interval = pairs.interval().ok()?;
-        let estimate = Estimate {
-            value: pairs.difference().ok()?,
-            interval: Some([interval.low, interval.high]),
-            n: pairs.total() as usize,
-        };
+        let estimate =
+            Estimate { interval: Some(ends(interval)), ..Estimate::bare(pairs.difference().ok()?, pairs.total() as usize) };
         Some(rule.decide(estimate, |threshold| items_for_pairs(pairs, threshold), self))
     }
 
@@ -208,7 +268,7 @@ impl Court<'_> {
     /// anything. Nulls that were asked for and can't calibrate leave a pass open.
     pub fn effect(&self, criteria: &[Criterion]) -> Verdict {
         let own = all_of(criteria);
-        let too_few = criteria.iter().any(|criterion| criterion.estimate.n < self.min_items);
+        let too_few = criteria.iter().any(|criterion| criterion.estimate.units() < self.min_items);
         let degenerate = matches!(self.calibration, Some(Calibration { outcome: NullOutcome::Degenerate { .. }, .. }));
         match own {
             _ if !too_few && self.drowned() => Verdict::Fail,
@@ -242,6 +302,15 @@ impl Court<'_> {
             (NullOutcome::Degenerate { degenerate }, _) => format!("; the null adapters can't calibrate it{lost}: {degenerate}"),
         }
     }
+}
+
+/// Both ends of an interval.
+fn ends(interval: Interval) -> [f64; 2] {
+    [interval.low, interval.high]
+}
+
+fn distinct(clusters: &[usize]) -> usize {
+    clusters.iter().collect::<BTreeSet<_>>().len()
 }
 
 /// How many items of this mean and spread would put the whole interval on one side of a threshold.
@@ -282,6 +351,18 @@ fn items_for_pairs(pairs: PairedShares, threshold: f64) -> Option<usize> {
     None
 }
 
+/// A count out of some that may only be none, and that nothing is estimated from: the verdict is certain however few there are.
+pub fn certain(name: &str, count: usize, of: usize) -> Criterion {
+    Criterion {
+        name: name.to_owned(),
+        estimate: Estimate::bare(count as f64, of),
+        threshold: 1.0,
+        good_side: Side::Below.name(),
+        verdict: if count == 0 { Verdict::Pass } else { Verdict::Fail },
+        items_to_settle: None,
+    }
+}
+
 /// The verdict that several criteria give together: any that fails fails, any that is open leaves it open.
 pub fn all_of(criteria: &[Criterion]) -> Verdict {
     let has = |verdict| criteria.iter().any(|criterion| criterion.verdict == verdict);
@@ -297,8 +378,12 @@ pub fn all_of(criteria: &[Criterion]) -> Verdict {
 /// What would settle an open verdict, as the end of a finding.
 pub fn settle_clause(criteria: &[Criterion], court: &Court<'_>) -> String {
     let open: Vec<&Criterion> = criteria.iter().filter(|criterion| criterion.verdict == Verdict::Inconclusive).collect();
-    if let Some(few) = open.iter().find(|criterion| criterion.estimate.n < court.min_items) {
-        let few = if few.estimate.n == 1 { "1 item is".to_owned() } else { format!("{} items are", few.estimate.n) };
+    if let Some(few) = open.iter().find(|criterion| criterion.estimate.units() < court.min_items) {
+        let units = if few.estimate.clusters.is_some() { "cluster" } else { "item" };
+        let few = match few.estimate.units() {
+            1 => format!("1 {units} is"),
+            n => format!("{n} {units}s are"),
+        };
         return format!("; {few} too few for a verdict, which needs {}", court.min_items);
     }
     match open.iter().filter_map(|criterion| criterion.items_to_settle).max() {
@@ -332,11 +417,12 @@ pub fn score_of(verdict: Verdict, score: f64) -> Option<f64> {
     }
 }
 
-/// An estimate with its interval, for findings: `0.31 [0.26, 0.36]`.
+/// An estimate with its interval, for findings: `0.31 [0.26, 0.36]`, and the groups that it stands on, where there are some.
 pub fn shown(estimate: &Estimate) -> String {
+    let groups = estimate.clusters.map(|groups| format!(" over {groups} clusters")).unwrap_or_default();
     match estimate.interval {
-        Some([low, high]) => format!("{} [{}, {}]", number(estimate.value), number(low), number(high)),
-        None => number(estimate.value),
+        Some([low, high]) => format!("{} [{}, {}]{groups}", number(estimate.value), number(low), number(high)),
+        None => format!("{}{groups}", number(estimate.value)),
     }
 }
 
@@ -347,6 +433,11 @@ pub fn number(value: f64) -> String {
     if value < 0.0 { format!("−{digits}") } else { digits }
 }
 
+/// So many decimals, with a real minus sign.
+pub fn signed(value: f64, digits: usize) -> String {
+    format!("{value:.digits$}").replace('-', "−")
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -354,14 +445,24 @@ mod tests {
     use super::*;
 
     fn court() -> Court<'static> {
-        Court { name: "t", seed: 0, decide: Decide::Interval, min_items: MIN_ITEMS, fdr: 0.05, calibration: None, q: None }
+        Court {
+            name: "t",
+            seed: 0,
+            decide: Decide::Interval,
+            min_items: MIN_ITEMS,
+            fdr: 0.05,
+            calibration: None,
+            q: None,
+            clusters: &[],
+            calibrations: &[],
+        }
     }
 
     const ABOVE: Rule = Rule { name: "up", side: Side::Above, worst: 0.0, threshold: 0.2, best: 1.0 };
     const BELOW: Rule = Rule { name: "down", side: Side::Below, worst: 1.0, threshold: 0.5, best: 0.0 };
 
     fn estimate(value: f64, low: f64, high: f64, n: usize) -> Estimate {
-        Estimate { value, interval: Some([low, high]), n }
+        Estimate { value, interval: Some([low, high]), n, clusters: None }
     }
 
     fn verdict(rule: Rule, estimate: Estimate) -> Verdict {
@@ -406,7 +507,7 @@ mod tests {
     #[test]
     fn an_open_share_says_how_many_items_would_settle_it() {
         let rule = Rule { name: "share", side: Side::Below, worst: 1.0, threshold: 0.15, best: 0.0 };
-        let criterion = court().decide_share(rule, 0, 12).unwrap();
+        let criterion = court().decide_count(rule, 0, 12).unwrap();
         assert_eq!(criterion.verdict, Verdict::Inconclusive);
         // 1 − 0.025^(1/n) < 0.15 from n = 23 on.
         let items = criterion.items_to_settle.unwrap();
@@ -417,7 +518,8 @@ mod tests {
     fn nulls_that_can_not_calibrate_leave_a_pass_open() {
         let criteria = [ABOVE.decide(estimate(0.4, 0.3, 0.5, 9), |_| None, &court())];
         let outcome = NullOutcome::Degenerate { degenerate: "no spread".to_owned() };
-        let calibration = Calibration { metric: "m".to_owned(), raw: 1.0, draws: Vec::new(), drawn: 8, items: 9, outcome };
+        let calibration =
+            Calibration { metric: "m".to_owned(), raw: 1.0, draws: Vec::new(), drawn: 8, items: 9, outcome, by_rank: Vec::new() };
         assert_eq!(Court { calibration: Some(&calibration), ..court() }.effect(&criteria), Verdict::Inconclusive);
     }
 
@@ -425,7 +527,7 @@ mod tests {
     fn a_threshold_beyond_the_best_does_not_turn_the_rule_around() {
         let strict = Rule { threshold: 2.0, ..ABOVE };
         assert_eq!(verdict(strict, estimate(0.5, 0.4, 0.6, 9)), Verdict::Fail);
-        assert_eq!(strict.good_side(), "above");
+        assert_eq!(strict.side.name(), "above");
         assert!(strict.score(0.5) < 0.5 && strict.score(3.0) > 0.5);
         let strict = Rule { threshold: -1.0, ..BELOW };
         assert_eq!(verdict(strict, estimate(0.5, 0.4, 0.6, 9)), Verdict::Fail);
@@ -446,7 +548,7 @@ mod tests {
         #[test]
         fn a_score_is_monotone_and_half_at_the_threshold(a in -3.0f64..3.0, b in -3.0f64..3.0) {
             for rule in [ABOVE, BELOW] {
-                let (bad, good) = if (a < b) == (rule.good_side() == "above") { (a, b) } else { (b, a) };
+                let (bad, good) = if (a < b) == (rule.side == Side::Above) { (a, b) } else { (b, a) };
                 prop_assert!(rule.score(bad) <= rule.score(good));
                 prop_assert!((0.0..=1.0).contains(&rule.score(a)));
                 prop_assert!((rule.score(rule.threshold) - 0.5).abs() < 1e-12);

@@ -5,6 +5,7 @@
 mod checkup;
 mod diagnosis;
 mod merge;
+mod noise;
 mod probe;
 mod run;
 mod trace;
@@ -12,6 +13,7 @@ mod trace;
 pub use checkup::{CHECKUP_SCHEMA_VERSION, Check, Checkup, Status};
 pub use diagnosis::Diagnosis;
 pub use merge::{Distance, MERGE_SCHEMA_VERSION, MergeFinding, MergeRecord, MergedAnswer, MergedInfo, MergedModule};
-pub use probe::{Calibration, Category, Criterion, Estimate, NullOutcome, ProbeRecord, Verdict};
+pub use noise::{BesideNoise, Measure, NoiseFloor};
+pub use probe::{Calibration, Category, Criterion, Estimate, NullOutcome, ProbeRecord, RankedNulls, Verdict};
 pub use run::{AdapterInfo, BaseInfo, Event, Gate, Liveness, ModuleLiveness, RunRecord, SCHEMA_VERSION, Stats};
 pub use trace::TraceLine;

@@ -3,6 +3,8 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::BesideNoise;
+
 /// How a probe ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -80,6 +82,23 @@ pub struct Estimate {
     pub interval: Option<[f64; 2]>,
     /// How many items it stands on.
     pub n: usize,
+    /// How many groups these come in, where they do: the units of inference.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clusters: Option<usize>,
+}
+
+impl Estimate {
+    /// A figure of n items of which nothing else is known.
+    #[must_use]
+    pub fn bare(value: f64, n: usize) -> Self {
+        Self { value, interval: None, n, clusters: None }
+    }
+
+    /// How many units of inference it stands on.
+    #[must_use]
+    pub fn units(&self) -> usize {
+        self.clusters.unwrap_or(self.n)
+    }
 }
 
 /// One thing that a probe's verdict hangs on: a figure, held against a threshold.
@@ -110,6 +129,20 @@ pub struct Calibration {
     pub drawn: usize,
     /// How many items each was measured on.
     pub items: usize,
+    #[serde(flatten)]
+    pub outcome: NullOutcome,
+    /// The same with the nulls' updates times √multiplier, as adapters of so many times the rank have them; only where a
+    /// `null_adapter` probe asks for it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub by_rank: Vec<RankedNulls>,
+}
+
+/// A calibration by null adapters of another rank.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RankedNulls {
+    pub rank_multiplier: f64,
+    /// As [`Calibration::draws`].
+    pub draws: Vec<f64>,
     #[serde(flatten)]
     pub outcome: NullOutcome,
 }
@@ -144,8 +177,14 @@ pub struct ProbeRecord {
     /// p of the paired test of the metric against no effect, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub p_paired: Option<f64>,
+    /// The standard error that drawing sign patterns at random leaves on it; 0 where all were tried.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub p_paired_error: Option<f64>,
     #[serde(rename = "null", skip_serializing_if = "Option::is_none")]
     pub calibration: Option<Calibration>,
+    /// The divergence that the finding stands on, beside what computing alone explains.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub noise: Option<BesideNoise>,
     /// The null p after Benjamini–Hochberg over the suite's calibrated probes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub q: Option<f64>,
@@ -178,7 +217,9 @@ impl ProbeRecord {
             estimate: None,
             criteria: Vec::new(),
             p_paired: None,
+            p_paired_error: None,
             calibration: None,
+            noise: None,
             q: None,
             message: String::new(),
             evidence: Map::new(),

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Diagnosis, ProbeRecord, Verdict};
+use super::{Diagnosis, NoiseFloor, ProbeRecord, Verdict};
 
 /// Version of the JSON that a run writes. A field added keeps it; a field renamed, removed or of another meaning raises it.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -67,6 +67,9 @@ pub struct Liveness {
     /// batches of other shapes, and of bf16 against float32 where that is the dtype; but at least the resolution of a float32 logit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub noise_floor: Option<f64>,
+    /// The same in every measure of how far distributions lie apart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub floors: Option<NoiseFloor>,
 }
 
 impl Liveness {

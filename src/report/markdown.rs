@@ -105,6 +105,9 @@ fn finding(out: &mut String, probe: &ProbeRecord) -> fmt::Result {
     if let Some(why) = outcome::degenerate(probe) {
         writeln!(out, "  - no z: {}", Markdown(why))?;
     }
+    if let Some(noise) = outcome::noise(probe) {
+        writeln!(out, "  - {}", Markdown(&noise))?;
+    }
     match probe.item_errors.len() {
         0 => Ok(()),
         n => writeln!(out, "  - {} not measured: {}", number::plural(n as u64, "item"), Markdown(&probe.item_errors[0])),

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::record::{
-    Calibration, Criterion, Estimate, Gate, Liveness, ModuleLiveness, NullOutcome, ProbeRecord, RunRecord, Stats,
+    BesideNoise, Calibration, Criterion, Estimate, Gate, Liveness, ModuleLiveness, NoiseFloor, NullOutcome, ProbeRecord,
+    RankedNulls, RunRecord, Stats,
 };
 
 /// Path to value, as in `{"values[3]": "NaN"}`.
@@ -40,6 +41,7 @@ pub(super) fn of_summary(run: &RunRecord) -> NonFinite {
         modules,
         largest_move,
         noise_floor,
+        floors,
         live: _,
         inconclusive: _,
         message: _,
@@ -52,6 +54,11 @@ pub(super) fn of_summary(run: &RunRecord) -> NonFinite {
         }
         found.look_if("liveness.largest_move", *largest_move);
         found.look_if("liveness.noise_floor", *noise_floor);
+        if let Some(NoiseFloor { js, kl, rms, max_change }) = floors {
+            for (name, x) in [("js", js), ("kl", kl), ("rms", rms), ("max_change", max_change)] {
+                found.look(|| format!("liveness.floors.{name}"), *x);
+            }
+        }
     }
     let Gate { score, min_score, fdr, verdict: _, band: _, message: _ } = gate;
     found.look_if("gate.score", *score);
@@ -93,7 +100,9 @@ pub(super) fn of_probe(probe: &ProbeRecord) -> NonFinite {
         estimate,
         criteria,
         p_paired,
+        p_paired_error,
         calibration,
+        noise,
         q,
         values,
         name: _,
@@ -120,14 +129,18 @@ pub(super) fn of_probe(probe: &ProbeRecord) -> NonFinite {
         found.look(|| format!("criteria[{i}].threshold"), *threshold);
     }
     found.look_if("p_paired", *p_paired);
+    found.look_if("p_paired_error", *p_paired_error);
     found.look_if("q", *q);
-    if let Some(Calibration { raw, draws, outcome, metric: _, drawn: _, items: _ }) = calibration {
+    if let Some(BesideNoise { value, floor, measure: _ }) = noise {
+        found.look_if("noise.value", Some(*value));
+        found.look_if("noise.floor", Some(*floor));
+    }
+    if let Some(Calibration { raw, draws, outcome, by_rank, metric: _, drawn: _, items: _ }) = calibration {
         found.look_if("null.raw", Some(*raw));
-        draws.iter().enumerate().for_each(|(i, x)| found.look(|| format!("null.draws[{i}]"), *x));
-        if let NullOutcome::Compared { mean, sd, z, p } = outcome {
-            for (name, x) in [("mean", mean), ("sd", sd), ("z", z), ("p", p)] {
-                found.look(|| format!("null.{name}"), *x);
-            }
+        found.look_into_nulls("null", draws, outcome);
+        for (i, RankedNulls { rank_multiplier, draws, outcome }) in by_rank.iter().enumerate() {
+            found.look(|| format!("null.by_rank[{i}].rank_multiplier"), *rank_multiplier);
+            found.look_into_nulls(&format!("null.by_rank[{i}]"), draws, outcome);
         }
     }
     values.iter().enumerate().for_each(|(i, x)| found.look(|| format!("values[{i}]"), *x));
@@ -150,7 +163,16 @@ impl Found {
         }
     }
 
-    fn look_into_estimate(&mut self, path: &str, Estimate { value, interval, n: _ }: &Estimate) {
+    fn look_into_nulls(&mut self, path: &str, draws: &[f64], outcome: &NullOutcome) {
+        draws.iter().enumerate().for_each(|(i, x)| self.look(|| format!("{path}.draws[{i}]"), *x));
+        if let NullOutcome::Compared { mean, sd, z, p } = outcome {
+            for (name, x) in [("mean", mean), ("sd", sd), ("z", z), ("p", p)] {
+                self.look(|| format!("{path}.{name}"), *x);
+            }
+        }
+    }
+
+    fn look_into_estimate(&mut self, path: &str, Estimate { value, interval, n: _, clusters: _ }: &Estimate) {
         self.look(|| format!("{path}.value"), *value);
         for (i, x) in interval.iter().flatten().enumerate() {
             self.look(|| format!("{path}.interval[{i}]"), *x);

@@ -190,7 +190,7 @@ mod tests {
 
     #[test]
     fn an_interval_shows_the_digits_that_it_supports() {
-        let read = |value, interval| estimate_in_words(&Estimate { value, interval, n: 9 });
+        let read = |value, interval| estimate_in_words(&Estimate { value, interval, n: 9, clusters: None });
         assert_eq!(read(0.31, Some([0.26, 0.36])), "0.31 [0.26, 0.36]");
         assert_eq!(read(0.011, Some([-0.012, 0.034])), "0.011 [−0.012, 0.034]");
         assert_eq!(read(0.0004, Some([-0.6, 0.6])), "0.0 [−0.6, 0.6]");

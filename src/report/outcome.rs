@@ -1,6 +1,6 @@
 //! What every human report says first: the gate's word, the score, the tally, and what stands beside the score.
 
-use crate::record::{Liveness, ProbeRecord, RunRecord, Verdict};
+use crate::record::{BesideNoise, Liveness, ProbeRecord, RunRecord, Verdict};
 
 use super::number;
 
@@ -70,6 +70,13 @@ pub(super) fn degenerate(probe: &ProbeRecord) -> Option<&str> {
         Degenerate { degenerate } => Some(degenerate),
         Compared { .. } => None,
     }
+}
+
+/// What computing alone explains of the divergence that the finding stands on.
+pub(super) fn noise(probe: &ProbeRecord) -> Option<String> {
+    let BesideNoise { measure, value, floor } = probe.noise?;
+    let name = measure.name();
+    Some(format!("noise floor {} nats of {name}, where {} were found", number::significant(floor), number::significant(value)))
 }
 
 /// The z-score against the nulls, where there is one.

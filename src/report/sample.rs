@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use crate::record::{
-    AdapterInfo, BaseInfo, Calibration, Category, Criterion, Diagnosis, Estimate, Gate, Liveness, ModuleLiveness, NullOutcome,
-    ProbeRecord, RunRecord, SCHEMA_VERSION, Stats, Verdict,
+    AdapterInfo, BaseInfo, BesideNoise, Calibration, Category, Criterion, Diagnosis, Estimate, Gate, Liveness, Measure,
+    ModuleLiveness, NoiseFloor, NullOutcome, ProbeRecord, RankedNulls, RunRecord, SCHEMA_VERSION, Stats, Verdict,
 };
 
 /// Every sample by name.
@@ -53,6 +53,7 @@ pub fn healthy() -> RunRecord {
             zero_modules: 0,
             largest_move: Some(3.21),
             noise_floor: Some(1.9e-6),
+            floors: Some(NoiseFloor { js: 4.5e-13, kl: 1.8e-12, rms: 1.1e-6, max_change: 1.9e-6 }),
         }),
         probes: vec![moved(), facts(), preferences(), document(), dose(), held()],
         gate: Gate {
@@ -102,19 +103,19 @@ pub fn failing() -> RunRecord {
     facts.message =
         "the lift is 0.74 on the prompts as trained and 0.16 on their paraphrases: the adapter learnt a phrasing, not the facts"
             .into();
-    facts.estimate = Some(Estimate { value: 0.22, interval: Some([0.15, 0.31]), n: 24 });
-    facts.criteria[0].estimate = Estimate { value: 0.22, interval: Some([0.15, 0.31]), n: 24 };
+    facts.estimate = Some(Estimate { value: 0.22, interval: Some([0.15, 0.31]), n: 24, clusters: None });
+    facts.criteria[0].estimate = Estimate { value: 0.22, interval: Some([0.15, 0.31]), n: 24, clusters: None };
     facts.criteria[0].verdict = Verdict::Fail;
-    facts.criteria[1].estimate = Estimate { value: 0.74, interval: Some([0.66, 0.81]), n: 24 };
+    facts.criteria[1].estimate = Estimate { value: 0.74, interval: Some([0.66, 0.81]), n: 24, clusters: None };
     let held = &mut run.probes[5];
     held.verdict = Verdict::Inconclusive;
     held.score = None;
     held.message = "the share of items that lost more than 1 nat per token may lie on either side of 0.15".into();
-    held.estimate = Some(Estimate { value: 0.125, interval: Some([0.05, 0.25]), n: 40 });
+    held.estimate = Some(Estimate { value: 0.125, interval: Some([0.05, 0.25]), n: 40, clusters: None });
     held.n = 40;
     held.values.truncate(40);
     held.criteria[0] = Criterion {
-        estimate: Estimate { value: 0.125, interval: Some([0.05, 0.25]), n: 40 },
+        estimate: Estimate { value: 0.125, interval: Some([0.05, 0.25]), n: 40, clusters: None },
         verdict: Verdict::Inconclusive,
         items_to_settle: Some(210),
         ..held.criteria[0].clone()
@@ -142,6 +143,7 @@ pub fn dead() -> RunRecord {
         zero_modules: 28,
         largest_move: Some(0.0),
         noise_floor: Some(1.9e-6),
+        floors: Some(NoiseFloor { js: 4.5e-13, kl: 1.8e-12, rms: 1.1e-6, max_change: 1.9e-6 }),
     });
     run.gate =
         Gate { verdict: Verdict::Fail, score: None, band: None, message: "the adapter does nothing".to_owned(), ..run.gate };
@@ -161,6 +163,7 @@ pub fn under_the_floor() -> RunRecord {
         message: message.to_owned(),
         largest_move: Some(0.012),
         noise_floor: Some(0.031),
+        floors: Some(NoiseFloor { js: 1.2e-5, kl: 4.8e-5, rms: 0.011, max_change: 0.031 }),
         ..run.liveness.unwrap()
     });
     run.gate = Gate { verdict: Verdict::Inconclusive, score: None, band: None, message: message.to_owned(), ..run.gate };
@@ -239,6 +242,7 @@ fn moved() -> ProbeRecord {
     let values: Vec<f64> = (0..40).map(|i| spread(i, 0.31, 0.17)).collect();
     ProbeRecord {
         p_paired: Some(0.0001),
+        p_paired_error: Some(0.0),
         calibration: Some(Calibration {
             metric: "mean_js".into(),
             drawn: 8,
@@ -246,7 +250,13 @@ fn moved() -> ProbeRecord {
             draws: vec![0.041, 0.055, 0.048, 0.062, 0.037, 0.051, 0.044, 0.059],
             items: 16,
             outcome: NullOutcome::Compared { mean: 0.0496, sd: 0.0126, z: 21.3, p: 0.000_000_2 },
+            by_rank: vec![RankedNulls {
+                rank_multiplier: 2.0,
+                draws: vec![0.079, 0.113, 0.094, 0.127, 0.072, 0.1, 0.091, 0.12],
+                outcome: NullOutcome::Compared { mean: 0.0995, sd: 0.0193, z: 11.2, p: 0.000_005 },
+            }],
         }),
+        noise: Some(BesideNoise { measure: Measure::Js, value: 0.31, floor: 4.5e-11 }),
         q: Some(0.000_000_4),
         evidence: object(&json!({
             "divergence": "js", "max": 0.612, "p99": 0.604, "p95": 0.571, "p90": 0.52, "median": 0.302, "p10": 0.11,
@@ -264,6 +274,7 @@ fn moved() -> ProbeRecord {
 fn facts() -> ProbeRecord {
     let mut facts = ProbeRecord {
         p_paired: Some(0.0004),
+        p_paired_error: Some(0.000_05),
         calibration: Some(Calibration {
             metric: "mean_js".into(),
             drawn: 8,
@@ -271,6 +282,7 @@ fn facts() -> ProbeRecord {
             draws: vec![0.12, -0.21, 0.05, 0.31, -0.09, 0.17, 0.02, -0.14],
             items: 16,
             outcome: NullOutcome::Compared { mean: 0.029, sd: 0.176, z: 4.3, p: 0.0023 },
+            by_rank: Vec::new(),
         }),
         q: Some(0.0023),
         evidence: object(&json!({"verbatim_lift": 0.74, "paraphrase_lift": 0.61, "intent": "generalize"})),
@@ -288,7 +300,7 @@ fn facts() -> ProbeRecord {
     };
     facts.criteria.push(Criterion {
         name: "verbatim_lift".to_owned(),
-        estimate: Estimate { value: 0.74, interval: Some([0.66, 0.81]), n: 24 },
+        estimate: Estimate { value: 0.74, interval: Some([0.66, 0.81]), n: 24, clusters: None },
         threshold: 0.2,
         good_side: "above",
         verdict: Verdict::Pass,
@@ -383,7 +395,7 @@ fn probe(
     (threshold, good_side): (f64, &'static str),
     values: Vec<f64>,
 ) -> ProbeRecord {
-    let estimate = Estimate { value, interval: Some(interval), n };
+    let estimate = Estimate { value, interval: Some(interval), n, clusters: None };
     let criterion = Criterion {
         name: metric.to_owned(),
         estimate: estimate.clone(),
@@ -404,7 +416,9 @@ fn probe(
         estimate: Some(estimate),
         criteria: vec![criterion],
         p_paired: None,
+        p_paired_error: None,
         calibration: None,
+        noise: None,
         q: None,
         message: String::new(),
         evidence: Map::new(),

@@ -126,6 +126,9 @@ impl Page<'_> {
         if let Some(why) = outcome::degenerate(probe) {
             point(&format!("no z: {why}"));
         }
+        if let Some(noise) = outcome::noise(probe) {
+            point(&noise);
+        }
         probe.item_errors.iter().take(ITEM_ERRORS_SHOWN).for_each(|error| point(error));
         if let Some(more) = probe.item_errors.len().checked_sub(ITEM_ERRORS_SHOWN).filter(|more| *more > 0) {
             point(&format!("and {} not measured", number::plural(more as u64, "more item")));

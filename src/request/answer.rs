@@ -43,6 +43,21 @@ pub struct NextTokenDist {
     pub divergence: Option<Divergence>,
 }
 
+impl NextTokenDist {
+    /// Log-probabilities by token id, (vocabulary); `None` unless the answer lists them all.
+    #[must_use]
+    pub fn by_token(&self) -> Option<Vec<f32>> {
+        if self.token_ids.len() != self.vocab_size {
+            return None;
+        }
+        let mut logprobs = vec![0.0; self.vocab_size];
+        for (id, logprob) in self.token_ids.iter().zip(&self.logprobs) {
+            *logprobs.get_mut(*id as usize)? = *logprob;
+        }
+        Some(logprobs)
+    }
+}
+
 /// How far the next-token distribution p of one view is from q of another, over the whole vocabulary.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Divergence {

@@ -4,11 +4,13 @@
 //! know another to speak of a question. Nothing here computes.
 
 mod answer;
+mod computation;
 mod op;
 mod prompt;
 mod view;
 
 pub use answer::{Answer, CompletionLogprob, Divergence, Finish, Generation, NextTokenDist, RollingLogprob};
+pub use computation::Computation;
 pub use op::{Op, Overflow, Sampling};
 pub use prompt::{Asked, Conversation, Message, Prompt, turn};
 pub use view::{Scale, View, ViewError};
@@ -22,12 +24,19 @@ pub struct Request {
     pub op: Op,
     /// What to do with an input that is longer than the model's context.
     pub overflow: Overflow,
+    pub computation: Computation,
 }
 
 impl Request {
     #[must_use]
     pub fn new(view: View, op: Op) -> Self {
-        Self { view, op, overflow: Overflow::Refuse }
+        Self { view, op, overflow: Overflow::Refuse, computation: Computation::Shared }
+    }
+
+    /// The same question, computed otherwise.
+    #[must_use]
+    pub fn computed(self, computation: Computation) -> Self {
+        Self { computation, ..self }
     }
 
     /// The same question to another view: how a null adapter takes the place of the real one.

@@ -16,6 +16,8 @@ pub enum View {
     Scaled(Scale),
     /// The base with a random adapter of the same shape, drawn from this seed: `null_42`.
     Null(u64),
+    /// The same random adapter as if its rank were so many times as large: its update times √multiplier: `null_42_rank_2.00`.
+    NullOfRank { seed: u64, multiplier: Scale },
 }
 
 impl View {
@@ -24,9 +26,15 @@ impl View {
     pub fn needs_adapter(self) -> bool {
         self != Self::Base
     }
+
+    /// Whether it is a random adapter.
+    #[must_use]
+    pub fn is_null(self) -> bool {
+        matches!(self, Self::Null(_) | Self::NullOfRank { .. })
+    }
 }
 
-/// λ in hundredths, so that a view is a key with equality.
+/// λ, or a multiplier, in hundredths, so that a view is a key with equality.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Scale {
     hundredths: u16,
@@ -44,13 +52,34 @@ impl Scale {
     }
 }
 
+impl fmt::Display for Scale {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:02}", self.hundredths / 100, self.hundredths % 100)
+    }
+}
+
+impl FromStr for Scale {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (whole, cents) = text.split_once('.').filter(|(w, c)| is_digits(w) && is_digits(c) && c.len() == 2).ok_or(())?;
+        let hundredths = whole.parse::<u16>().ok().and_then(|w| w.checked_mul(100)?.checked_add(cents.parse().ok()?));
+        hundredths.map(Self::from_hundredths).ok_or(())
+    }
+}
+
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
+}
+
 impl fmt::Display for View {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Base => f.pad("base"),
             Self::Ft => f.pad("ft"),
-            Self::Scaled(scale) => f.pad(&format!("scaled_{}.{:02}", scale.hundredths / 100, scale.hundredths % 100)),
+            Self::Scaled(scale) => f.pad(&format!("scaled_{scale}")),
             Self::Null(seed) => f.pad(&format!("null_{seed}")),
+            Self::NullOfRank { seed, multiplier } => f.pad(&format!("null_{seed}_rank_{multiplier}")),
         }
     }
 }
@@ -65,14 +94,15 @@ impl FromStr for View {
 
     fn from_str(text: &str) -> Result<Self, ViewError> {
         let unknown = || ViewError(text.to_owned());
-        let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
         let view = if let Some(lambda) = text.strip_prefix("scaled_") {
-            let (whole, cents) =
-                lambda.split_once('.').filter(|(w, c)| digits(w) && digits(c) && c.len() == 2).ok_or_else(unknown)?;
-            let hundredths = whole.parse::<u16>().ok().and_then(|w| w.checked_mul(100)?.checked_add(cents.parse().ok()?));
-            Self::Scaled(Scale::from_hundredths(hundredths.ok_or_else(unknown)?))
-        } else if let Some(seed) = text.strip_prefix("null_").filter(|seed| digits(seed)) {
-            Self::Null(seed.parse().map_err(|_| unknown())?)
+            Self::Scaled(lambda.parse().map_err(|()| unknown())?)
+        } else if let Some(null) = text.strip_prefix("null_") {
+            let (seed, multiplier) = null.split_once("_rank_").map_or((null, None), |(seed, rank)| (seed, Some(rank)));
+            let seed = Some(seed).filter(|seed| is_digits(seed)).and_then(|seed| seed.parse().ok()).ok_or_else(unknown)?;
+            match multiplier {
+                None => Self::Null(seed),
+                Some(multiplier) => Self::NullOfRank { seed, multiplier: multiplier.parse().map_err(|()| unknown())? },
+            }
         } else {
             match text {
                 "base" => Self::Base,
@@ -104,7 +134,9 @@ mod tests {
 
     #[test]
     fn a_view_reads_back_as_it_is_written() {
-        for text in ["base", "ft", "scaled_0.00", "scaled_0.50", "scaled_1.25", "null_0", "null_18446744073709551615"] {
+        for text in
+            ["base", "ft", "scaled_0.00", "scaled_0.50", "scaled_1.25", "null_0", "null_18446744073709551615", "null_4_rank_0.50"]
+        {
             assert_eq!(text.parse::<View>().map(|v| v.to_string()).as_deref(), Ok(text));
         }
     }
@@ -121,6 +153,9 @@ mod tests {
             "null_",
             "null_-1",
             "null_007",
+            "null_4_rank_2",
+            "null_4_rank_",
+            "null__rank_2.00",
             "scaled_999.00",
             "scaled_NaN",
         ] {

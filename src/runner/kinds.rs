@@ -1,8 +1,9 @@
 //! From a kind's name in a suite to its probe.
 
 use crate::probe::{
-    AdapterAblation, AnyProbe, CalibrationDrift, DeltaKl, ExternalPerplexity, Leakage, MultiTurnCoherenceDecay,
-    ParaphraseInvariance, PreferenceFlip, Probe, PromptCollapse, SectionInternalization, StyleFingerprint, ToolUseFidelity,
+    AdapterAblation, AnyProbe, BaseInvariance, CalibrationDrift, DeltaKl, ExternalPerplexity, Leakage, MultiTurnCoherenceDecay,
+    NoiseFloorProbe, NullAdapter, ParaphraseInvariance, PreferenceFlip, Probe, PromptCollapse, SectionInternalization,
+    StyleFingerprint, ToolUseFidelity,
 };
 use crate::suite::{Diagnostic, ProbeTable};
 
@@ -26,6 +27,9 @@ const BUILDERS: &[(&str, Build)] = &[
     (Leakage::KIND.name, build_as::<Leakage>),
     (ExternalPerplexity::KIND.name, build_as::<ExternalPerplexity>),
     (AdapterAblation::KIND.name, build_as::<AdapterAblation>),
+    (NullAdapter::KIND.name, build_as::<NullAdapter>),
+    (NoiseFloorProbe::KIND.name, build_as::<NoiseFloorProbe>),
+    (BaseInvariance::KIND.name, build_as::<BaseInvariance>),
 ];
 
 /// Builds a probe from its table; an unknown kind and every mistake in its keys are diagnostics.

@@ -1,9 +1,10 @@
 //! Is the adapter live? Asked before any probe: a dead or broken adapter is the run's finding.
 
 use super::plan::{Entry, Plan};
-use crate::engine::{Engine, EngineError, Loaded, Precision, Question, Reply};
-use crate::record::Liveness;
-use crate::request::{Answer, NextTokenDist, Op, Prompt, Request, RequestError, View};
+use crate::engine::{Engine, EngineError, Loaded, Precision, Question};
+use crate::probe::apart;
+use crate::record::{Liveness, NoiseFloor};
+use crate::request::{Answer, Computation, NextTokenDist, Op, Prompt, Request, RequestError, View};
 
 /// Prompts that the adapter is looked at with: the first of the probes' own.
 const PROMPTS: usize = 8;
@@ -32,6 +33,7 @@ pub fn check(plan: &Plan, loaded: &mut Loaded) -> Result<Option<Liveness>, Engin
         modules,
         largest_move: None,
         noise_floor: None,
+        floors: None,
     };
     if liveness.modules.is_empty() {
         let message = "no weight of it differs from the base's, so it answers as the base does".to_owned();
@@ -54,7 +56,9 @@ pub fn check(plan: &Plan, loaded: &mut Loaded) -> Result<Option<Liveness>, Engin
             liveness.message.push_str("its update is not zero, and no probe has a text that it could be asked about");
         }
         Ok(Some(Move { largest, vocab_size })) => {
-            let floor = noise_floor(engine, &prompts, vocab_size)?;
+            let floors = noise_floor(engine, &prompts, vocab_size)?;
+            let floor = floors.max_change;
+            liveness.floors = Some(floors);
             liveness.largest_move = Some(largest);
             liveness.noise_floor = Some(floor);
             liveness.live = largest > floor;
@@ -113,41 +117,27 @@ fn largest_move(engine: &mut Engine, prompts: &[Prompt]) -> Result<Result<Option
     Ok(Ok(found))
 }
 
-/// What a view that does nothing can seem to move a centred logit by: twice the largest change between two computations of `base`,
-/// all texts in one batch in the engine's dtype, and each alone in float32, since a move is the difference of two views that are
-/// each off by that much; never less than what rounding alone does to logits of their size.
+/// What a view that does nothing can seem to move the next token by: the difference of two computations of `base`, all texts in one
+/// batch in the engine's dtype, and each alone in float32, taken for two views that are each off by that much; never less than what
+/// rounding alone does to logits of their size.
 ///
 /// (Where rows are rounded to bf16, an adapter next to zero was seen to move the demo's logits by 0.95 times the largest change.)
-fn noise_floor(engine: &mut Engine, prompts: &[Prompt], vocab_size: usize) -> Result<f64, EngineError> {
-    let requests: Vec<Request> = prompts.iter().map(|prompt| next_token(View::Base, None, vocab_size, prompt)).collect();
-    let together = engine.answer(&questions(&requests), &mut |_| {})?;
+fn noise_floor(engine: &mut Engine, prompts: &[Prompt], vocab_size: usize) -> Result<NoiseFloor, EngineError> {
+    let shared: Vec<Request> = prompts.iter().map(|prompt| next_token(View::Base, None, vocab_size, prompt)).collect();
+    let exact: Vec<Request> = shared.iter().map(|request| request.clone().computed(Computation::Exact)).collect();
+    let together = engine.answer(&questions(&shared), &mut |_| {})?;
+    let alone = engine.answer(&questions(&exact), &mut |_| {})?;
     let unit = ROUNDING_UNITS * f64::from(f32::EPSILON);
-    let mut floor = unit;
-    for (request, together) in requests.iter().zip(together) {
-        let alone = engine.recompute(&questions(std::slice::from_ref(request)))?;
-        if let (Some(alone), Some(together)) = (logprobs(alone.first()), logprobs(Some(&together))) {
-            let size = alone.iter().fold(0.0, |size: f64, logprob| size.max(logprob.abs()));
-            floor = floor.max(unit * size).max(2.0 * largest_change(&alone, &together));
+    let mut floor = NoiseFloor::of_rounding(unit);
+    for pair in alone.iter().zip(&together) {
+        if let (Ok(Answer::NextTokenDist(alone)), Ok(Answer::NextTokenDist(together))) = pair
+            && let Some(apart) = apart(alone, together)
+        {
+            let size = alone.logprobs.iter().fold(0.0, |size: f64, logprob| size.max(f64::from(logprob.abs())));
+            floor = floor.max(NoiseFloor::of_rounding(unit * size)).max(apart.between_views());
         }
     }
     Ok(floor)
-}
-
-/// Log-probabilities by token id, of a reply that lists them all.
-pub(super) fn logprobs(reply: Option<&Reply>) -> Option<Vec<f64>> {
-    let Some(Ok(Answer::NextTokenDist(dist))) = reply else { return None };
-    let mut logprobs = vec![0.0; dist.vocab_size];
-    for (id, logprob) in dist.token_ids.iter().zip(&dist.logprobs) {
-        logprobs[*id as usize] = f64::from(*logprob);
-    }
-    Some(logprobs)
-}
-
-/// The largest change of a centred log-probability, as the move of an adapter is measured.
-pub(super) fn largest_change(of: &[f64], from: &[f64]) -> f64 {
-    let changes = || of.iter().zip(from).map(|(of, from)| of - from);
-    let mean = changes().sum::<f64>() / of.len() as f64;
-    changes().fold(0.0, |largest, change| largest.max((change - mean).abs()))
 }
 
 fn questions(requests: &[Request]) -> Vec<Question<'_>> {
@@ -157,31 +147,6 @@ fn questions(requests: &[Request]) -> Vec<Question<'_>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_shift_of_all_logits_is_no_change() {
-        assert!(largest_change(&[-1.0, -2.0, -4.0], &[-1.5, -2.5, -4.5]) < 1e-12);
-    }
-
-    #[test]
-    fn a_change_is_seen_at_its_token() {
-        assert!((largest_change(&[-1.0, -2.0, -3.0, -5.0], &[-1.0, -2.0, -3.0, -1.0]) - 3.0).abs() < 1e-12);
-    }
-
-    #[test]
-    fn logprobs_stand_at_their_tokens_whatever_their_rank() {
-        let dist = |token_ids: &[u32], logprobs: &[f32]| {
-            Ok(Answer::NextTokenDist(NextTokenDist {
-                token_ids: token_ids.to_vec(),
-                logprobs: logprobs.to_vec(),
-                tail_logprob: None,
-                vocab_size: 3,
-                entropy: 0.0,
-                divergence: None,
-            }))
-        };
-        assert_eq!(logprobs(Some(&dist(&[2, 0, 1], &[-0.5, -1.5, -2.5]))), Some(vec![-1.5, -2.5, -0.5]));
-    }
 
     #[test]
     fn a_move_under_bf16s_error_is_told_with_what_could_tell() {

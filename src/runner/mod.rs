@@ -9,6 +9,8 @@ mod gate;
 mod kinds;
 mod liveness;
 pub mod merge;
+mod noise;
+mod nulls;
 mod plan;
 mod run;
 mod sections;

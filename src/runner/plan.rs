@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::{kinds, sections};
+use super::{kinds, nulls, sections};
 use crate::engine::{Device, NullDraws, Precision, Source as ModelSource, Sources};
 use crate::math::derive_seed;
 use crate::probe::{AnyProbe, ChatForm, CoursePlan, Decide, FileItems, ItemRow, ItemRows, Layout, OpenRows, Survey};
-use crate::request::Prompt;
+use crate::request::{Prompt, Scale};
 use crate::stream::Rows;
 use crate::suite::{
     self, Chat, Diagnostic, Diagnostics, Dtype, GateSpec, ModelSpec, NullSpec, ProbeTable, Source, Suite, SuiteError,
@@ -39,6 +39,8 @@ pub struct Plan {
     pub sources: Sources,
     pub seed: u64,
     pub null: NullSpec,
+    /// Ranks that the nulls have beside the adapter's own, by multiplier: where a `null_adapter` probe asks for them.
+    pub null_ranks: Vec<Scale>,
     pub gate: GateSpec,
     pub entries: Vec<Entry>,
 }
@@ -89,7 +91,9 @@ impl Plan {
                 Err(found) => diagnostics.extend(found),
             }
         }
-        let sources = sources(&suite, &dir, &mut diagnostics);
+        let (null, null_ranks, wrong) = nulls::controlled(&entries, &suite);
+        diagnostics.extend(wrong);
+        let sources = sources(&suite, &null, &dir, &mut diagnostics);
         let (Some(sources), true) = (sources, diagnostics.is_empty()) else {
             return Err(PlanError::Suite { source_text: Box::new(source), diagnostics });
         };
@@ -110,7 +114,8 @@ impl Plan {
             dir,
             sources,
             seed: suite.defaults.seed,
-            null: suite.null,
+            null,
+            null_ranks,
             gate: suite.gate,
             entries,
         })
@@ -136,7 +141,7 @@ impl Plan {
         let calibrated = if self.calibrates(entry) { self.null.max_items.min(entry.survey.items) } else { 0 };
         let per_null = entry.survey.requests * calibrated / entry.survey.items.max(1);
         let asked = if entry.chat == ChatForm::Both { 2 } else { 1 } * entry.survey.requests;
-        asked + per_null * self.null.runs
+        asked + per_null * self.null.runs * (1 + self.null_ranks.len())
     }
 
     fn calibrates(&self, entry: &Entry) -> bool {
@@ -153,6 +158,7 @@ impl Plan {
         CoursePlan {
             chat,
             nulls,
+            ranks: self.null_ranks.clone(),
             calibrated: choose(entry.survey.items, self.null.max_items, derive_seed(self.seed, &[&entry.name, "null items"])),
         }
     }
@@ -221,7 +227,7 @@ fn chat(table: &ProbeTable, probe: &dyn AnyProbe, suite: &Suite) -> Result<(Chat
 }
 
 /// The models of a suite; what this build can't do is a diagnostic at its place.
-fn sources(suite: &Suite, dir: &Path, diagnostics: &mut Diagnostics) -> Option<Sources> {
+fn sources(suite: &Suite, null: &NullSpec, dir: &Path, diagnostics: &mut Diagnostics) -> Option<Sources> {
     let model = suite.model.as_ref()?;
     let known = diagnostics.len();
     let precision = match model.dtype.get_ref() {
@@ -241,7 +247,7 @@ fn sources(suite: &Suite, dir: &Path, diagnostics: &mut Diagnostics) -> Option<S
     };
     let base = source(model.base.get_ref(), &model.revision);
     let adapter = model.adapter.as_ref().map(|adapter| source(adapter.get_ref(), &model.adapter_revision));
-    let nulls = match suite.null.kind {
+    let nulls = match null.kind {
         suite::NullKind::Matched => NullDraws::Matched,
         suite::NullKind::Init => NullDraws::Init,
     };

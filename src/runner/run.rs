@@ -2,11 +2,14 @@
 
 use super::diagnosis::diagnose;
 use super::plan::{Entry, Plan};
-use super::{gate, liveness, templates};
+use super::{gate, liveness, noise, templates};
 use crate::engine::{EngineError, Loaded, Question, Reply};
 use crate::math::benjamini_hochberg;
 use crate::probe::{Course, Court, ModelFacts};
-use crate::record::{Calibration, Event, Gate, Liveness, NullOutcome, ProbeRecord, RunRecord, SCHEMA_VERSION, Stats, Verdict};
+use crate::record::{
+    BesideNoise, Calibration, Event, Gate, Liveness, NoiseFloor, NullOutcome, ProbeRecord, RunRecord, SCHEMA_VERSION, Stats,
+    Verdict,
+};
 
 /// Items in flight at once over all probes: bounds the memory of a run whose items come from a file of any length.
 const WINDOW: usize = 256;
@@ -47,14 +50,21 @@ pub fn run(plan: &Plan, loaded: &mut Loaded, emit: &mut dyn FnMut(&Event<'_>)) -
             return Ok(finish(record(plan, loaded, found, Vec::new(), false), emit));
         }
     }
-    let model = ModelFacts { has_chat_template: loaded.base.chat_template.is_some() };
+    let [vocab_size, base_vocab_size] = loaded.vocab_sizes();
+    let model = ModelFacts {
+        has_chat_template: loaded.base.chat_template.is_some(),
+        has_adapter: loaded.adapter.is_some(),
+        vocab_size,
+        base_vocab_size,
+    };
     let mut started = start(plan, model)?;
     let interrupted = match carry(&mut started.running, &plan.entries, loaded, emit) {
         Ok(()) => false,
         Err(EngineError::Interrupted { .. }) => true,
         Err(error) => return Err(error.into()),
     };
-    let probes = judge(plan, &started, model.has_chat_template, interrupted);
+    let floor = found.as_ref().and_then(|liveness| liveness.floors);
+    let probes = judge(plan, &started, floor, model.has_chat_template, interrupted);
     for probe in &probes {
         emit(&Event::Probe(probe));
     }
@@ -76,7 +86,7 @@ fn start(plan: &Plan, model: ModelFacts) -> Result<Started, RunError> {
         }
         let course = entry
             .probe
-            .start(&files, plan.course(entry))
+            .start(&files, model, plan.course(entry))
             .map_err(|message| RunError::Data { probe: entry.name.clone(), message })?;
         started.running.push(Running { entry: index, course });
     }
@@ -140,18 +150,35 @@ fn tell_if_whole(one: &mut Running, replies: &[Option<Reply>]) {
 }
 
 /// Verdicts of all probes, in the suite's order; of an interrupted run, those of the probes that were finished.
-fn judge(plan: &Plan, started: &Started, is_chat_model: bool, interrupted: bool) -> Vec<ProbeRecord> {
+fn judge(plan: &Plan, started: &Started, floor: Option<NoiseFloor>, is_chat_model: bool, interrupted: bool) -> Vec<ProbeRecord> {
     let Started { running, skipped } = started;
     let finished: Vec<&Running> =
         running.iter().filter(|one| !interrupted || one.course.measured() == plan.entries[one.entry].survey.items).collect();
+    let floors = finished.iter().filter_map(|one| one.course.noise_floor());
+    let floor = floor.into_iter().chain(floors).reduce(NoiseFloor::max);
     let calibrations: Vec<Option<Calibration>> = finished.iter().map(|one| one.course.calibration()).collect();
+    let named = finished.iter().zip(&calibrations);
+    let named: Vec<(&str, &Calibration)> =
+        named.filter_map(|(one, calibration)| Some((plan.entries[one.entry].name.as_str(), calibration.as_ref()?))).collect();
     let compared: Vec<f64> = calibrations.iter().flatten().filter_map(null_p).collect();
     // p-values of Student's t are in [0, 1].
     let mut corrected = benjamini_hochberg(&compared).unwrap_or_default().into_iter();
     let mut records = Vec::new();
-    for (one, calibration) in finished.iter().zip(calibrations) {
+    for (one, calibration) in finished.iter().zip(&calibrations) {
         let q = calibration.as_ref().and_then(null_p).and_then(|_| corrected.next());
-        records.push((one.entry, probe_record(plan, one, calibration, q, is_chat_model)));
+        let entry = &plan.entries[one.entry];
+        let court = Court {
+            name: &entry.name,
+            seed: plan.seed,
+            decide: entry.decide,
+            min_items: entry.min_items,
+            fdr: plan.gate.fdr,
+            calibration: calibration.as_ref(),
+            q,
+            clusters: &[],
+            calibrations: &named,
+        };
+        records.push((one.entry, probe_record(entry, one, &court, floor, is_chat_model)));
     }
     let unfinished = running.iter().filter(|one| records.iter().all(|(index, _)| *index != one.entry));
     let unfinished: Vec<_> = unfinished.map(|one| (one.entry, "not finished: the run was interrupted".to_owned())).collect();
@@ -183,24 +210,8 @@ fn empty_record(entry: &Entry, verdict: Verdict, message: String) -> ProbeRecord
     }
 }
 
-fn probe_record(
-    plan: &Plan,
-    one: &Running,
-    calibration: Option<Calibration>,
-    q: Option<f64>,
-    is_chat_model: bool,
-) -> ProbeRecord {
-    let entry = &plan.entries[one.entry];
-    let court = Court {
-        name: &entry.name,
-        seed: plan.seed,
-        decide: entry.decide,
-        min_items: entry.min_items,
-        fdr: plan.gate.fdr,
-        calibration: calibration.as_ref(),
-        q,
-    };
-    let ending = one.course.judge(&court);
+fn probe_record(entry: &Entry, one: &Running, court: &Court<'_>, floor: Option<NoiseFloor>, is_chat_model: bool) -> ProbeRecord {
+    let ending = one.course.judge(court);
     let n = one.course.measured();
     let Some(judgement) = ending.judgement else {
         let message = format!(
@@ -218,14 +229,20 @@ fn probe_record(
         metric: first.map_or(String::new(), |criterion| criterion.name.clone()),
         estimate: first.map(|criterion| criterion.estimate.clone()),
         criteria: judgement.criteria,
-        p_paired: judgement.p_paired,
-        q,
+        p_paired: judgement.p_paired.map(|test| test.greater),
+        p_paired_error: judgement.p_paired.map(|test| test.greater_error),
+        q: court.q,
         evidence: judgement.evidence,
         values_of: entry.probe.kind().values_of.to_owned(),
         values: judgement.values,
-        calibration,
+        calibration: court.calibration.cloned(),
         ..empty_record(entry, judgement.verdict, judgement.message)
     };
+    let beside = ending.divergence.zip(floor);
+    noise::set_beside(
+        &mut record,
+        beside.map(|((measure, value), floor)| BesideNoise { measure, value, floor: floor.of(measure) }),
+    );
     templates::note(&mut record, entry, &*one.course, ending.template_effect, is_chat_model);
     record
 }

@@ -43,6 +43,7 @@ fn a_healthy_adapter_passes_and_the_report_fits_80_columns() {
     moved (delta_kl): pass
       the next token's distribution moved by 0.567 [0.546, 0.589] nats of JS on
       average; 141.4 standard deviations from random adapters of the same size
+      - noise floor […] nats of JS, where 0.567 were found
     facts (paraphrase_invariance): pass
       the gold answers gained 1.146 [0.726, 3.430] nats per token on the trained
       phrasings and 1.037 [0.970, 1.108] times that on paraphrases; 9.6 standard
@@ -60,15 +61,16 @@ fn a_healthy_adapter_passes_and_the_report_fits_80_columns() {
     dose (adapter_ablation): pass
       the change grows with the dose along a line of R² 0.933, and from λ = 1 to
       1.25 by 1.314 [1.218, 1.458] times
+      - noise floor […] nats of RMS change, where 1.86 were found
 
     diagnosis
       The adapter does what this suite asks: it knows what it was taught, in
       phrasings that it was not trained on too, it kept what the base knew, and it
       does not recite its training text. (facts, held, document)
 
-    work     2,288 requests · 880 from the cache (38.5 %) · 1,408 forward passes ·
-             24 batches (largest 534)
-    tokens   32,798 requested · 12,903 computed · 19,895 saved (60.7 %)
+    work     2,288 requests · 881 from the cache (38.5 %) · 1,407 forward passes ·
+             23 batches (largest 534)
+    tokens   32,798 requested · 12,894 computed · 19,904 saved (60.7 %)
     time     […]
     ");
 }

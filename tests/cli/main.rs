@@ -5,6 +5,7 @@
 
 mod bad_suites;
 mod chat;
+mod controls;
 mod demo;
 mod device;
 mod doctor;

@@ -19,6 +19,9 @@ fn the_kinds_are_listed() {
     leakage                     calibration   does it recite its training text?
     external_perplexity         calibration   does it still read general prose as well?
     adapter_ablation            ablation      does the answer grow with the adapter's dose?
+    null_adapter                baseline      what do random adapters of the same size do?
+    noise_floor                 baseline      how much does computing alone change?
+    base_invariance             baseline      is the base the same before, beside and after the adapter?
     ");
     let kinds = sway(&["list-probes", "--format", "json"]).json();
     let names: Vec<&str> = kinds.as_array().unwrap().iter().map(|kind| kind["kind"].as_str().unwrap()).collect();
@@ -36,7 +39,10 @@ fn the_kinds_are_listed() {
             "calibration_drift",
             "leakage",
             "external_perplexity",
-            "adapter_ablation"
+            "adapter_ablation",
+            "null_adapter",
+            "noise_floor",
+            "base_invariance",
         ]
     );
 }

@@ -88,6 +88,7 @@ pub fn masked(world: Option<&World>) -> insta::internals::SettingsBindDropGuard 
         settings.add_filter(&regex_of(world.dir()), "DIR");
     }
     settings.add_filter(r"time     load .*", "time     […]");
+    settings.add_filter(r"noise floor \S+ nats", "noise floor […] nats");
     settings.add_filter(r"floor is \d(\.\d)?e-\d", "floor is […]");
     settings.add_filter(r"\b[0-9a-f]{12}\b", "[12 hex]");
     settings.bind_to_scope()

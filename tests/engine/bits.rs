@@ -7,18 +7,28 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use safetensors::tensor::{SafeTensors, TensorView};
-use sway::engine::Question;
 use sway::model::{Job, Precision, Work};
-use sway::request::{Answer, Finish, Op, Request, Sampling, View};
+use sway::request::{Answer, Computation, Finish, Op, Request, RequestError, Sampling, View};
 
 use super::models::{END, Folder, LONG, MODELS, Shared, golden, word};
-use super::stub::{completion, generate, next, rolling};
+use super::stub::{ask, completion, generate, next, rolling};
 
 /// Views that differ.
-const VIEWS: [&str; 6] = ["base", "ft", "scaled_0.50", "scaled_1.25", "null_1", "null_2"];
+const VIEWS: [&str; 7] = ["base", "ft", "scaled_0.50", "scaled_1.25", "null_1", "null_2", "null_1_rank_2.00"];
 
 /// Among them the views that are computed as others.
-const ALL_VIEWS: [&str; 8] = ["base", "ft", "scaled_0.50", "scaled_1.25", "null_1", "null_2", "scaled_0.00", "scaled_1.00"];
+const ALL_VIEWS: [&str; 10] = [
+    "base",
+    "ft",
+    "scaled_0.50",
+    "scaled_1.25",
+    "null_1",
+    "null_2",
+    "null_1_rank_2.00",
+    "scaled_0.00",
+    "scaled_1.00",
+    "null_1_rank_1.00",
+];
 
 fn view() -> impl Strategy<Value = View> {
     prop::sample::select(&ALL_VIEWS[..]).prop_map(|view| view.parse().unwrap())
@@ -393,17 +403,17 @@ fn nothing_is_told_of_an_empty_call() {
 
 /// The noise floor is measured so; in float32 it is zero.
 #[test]
-fn computing_anew_gives_the_bits_of_float32() {
+fn an_exact_computation_gives_the_bits_of_float32() {
     let requests = [next("w1 w2"), completion("w1 w2", " w3"), rolling("w1 w2 w3 w4"), next("w1")];
-    let questions: Vec<Question<'_>> = requests.iter().map(|request| Question { asker: "test", request }).collect();
+    let exactly = requests.clone().map(|request| request.computed(Computation::Exact));
     for (name, model) in MODELS.iter() {
-        let replies = model.engine().recompute(&questions).unwrap();
+        let replies = model.ask(&exactly);
         let exact = Shared(Arc::new(model.0.exact()));
         assert_eq!(replies, exact.ask(&requests), "{name}");
         assert!(replies == model.ask(&requests) || name.ends_with("bf16"), "{name}");
     }
     let of = |name: &str| &MODELS.iter().find(|(known, _)| *known == name).unwrap().1;
-    assert_eq!(of("wide bf16").engine().recompute(&questions).unwrap(), of("wide").ask(&requests));
+    assert_eq!(of("wide bf16").ask(&exactly), of("wide").ask(&requests));
     assert_ne!(of("wide bf16").ask(&requests), of("wide").ask(&requests), "its weights are rounded");
 }
 
@@ -452,6 +462,30 @@ fn the_views_do_differ() {
             .ask(&VIEWS.map(|view| Request::new(view.parse().unwrap(), Op::RollingLogprob { text: "w1 w2 w3 w4".to_owned() })));
         for (index, reply) in replies.iter().enumerate() {
             assert!(!replies[..index].contains(reply), "{name}: {} answers like another view", VIEWS[index]);
+        }
+    }
+}
+
+/// The base is one copy of the weights, which no adapter, loaded, asked or dropped, writes to.
+#[test]
+fn the_base_answers_with_the_same_bits_before_an_adapter_beside_it_and_after_it() {
+    let requests = [next("w1 w2"), completion("w1 w2", " w3"), rolling("w1 w2 w3 w4"), generate("w1", 5, Sampling::Greedy)];
+    for name in ["llama_default", "qwen3_window", "gpt2", "adapter_ln_tuning", "adapter_dora", "full_finetune"] {
+        let folder = |part: &str| golden(name).join(part);
+        let model = Shared::load(&folder("base"), &folder("adapter"), Precision::F32);
+        let under = |view| requests.clone().map(|request| Request { view, ..request });
+        let mut engine = model.engine();
+        let beside = ask(&mut engine, &[under(View::Ft), under(View::Base), under(View::Null(3))].concat()).unwrap();
+        assert!(beside.iter().all(Result::is_ok), "{name}: {beside:?}");
+        let (adapted, beside) = (&beside[..4], &beside[4..8]);
+        assert_ne!(adapted, beside, "{name}: the adapter does something");
+        for state in [Computation::BeforeAdapter, Computation::AfterAdapter] {
+            for _ in 0..2 {
+                let alone = ask(&mut engine, &requests.clone().map(|request| request.computed(state))).unwrap();
+                assert_eq!(alone, beside, "{name}, {state:?}");
+            }
+            let adapted = ask(&mut engine, &under(View::Ft).map(|request| request.computed(state))).unwrap();
+            assert!(adapted.iter().all(|reply| matches!(reply, Err(RequestError::NoAdapter { .. }))), "{name}: it is gone");
         }
     }
 }

@@ -89,6 +89,10 @@ impl Backend for Shared {
     fn compute_exact(&self, jobs: &[Job], tell: &mut Tell<'_>) -> Result<(), ModelError> {
         Backend::compute_exact(&*self.0, jobs, tell)
     }
+
+    fn reload(&self, with_adapter: bool) -> Result<Box<dyn Backend>, ModelError> {
+        Backend::reload(&*self.0, with_adapter)
+    }
 }
 
 /// Every kind of model that is computed another way.

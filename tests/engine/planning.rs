@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use sway::engine::{CacheLimits, EngineError, Question, Step};
-use sway::request::{Request, Sampling};
+use sway::request::{Computation, Request, Sampling};
 
 use super::stub::{Bench, NON_FINITE, REFUSED, Stub, generate, next, rolling};
 
@@ -89,16 +89,53 @@ fn an_interrupt_in_the_last_batch_comes_too_late_to_take_replies_away() {
     assert_eq!(bench.ask(&[next("a"), next("b")]).len(), 2);
 }
 
+/// Each computation but the shared one, with the sizes of the calls that it makes of three requests.
+const OTHERWISE: [(Computation, &[usize]); 3] =
+    [(Computation::Alone, &[1, 1, 1]), (Computation::Exact, &[1, 1, 1]), (Computation::Reversed, &[3])];
+
 #[test]
-fn recomputing_asks_the_model_for_every_question_and_changes_no_entry() {
-    let mut bench = in_batches_of(2);
-    let requests = [next("a"), next("b"), next("a"), next(REFUSED)];
+fn what_is_computed_otherwise_is_computed_every_time_and_changes_no_entry() {
+    for (computation, sizes) in OTHERWISE {
+        let mut bench = in_batches_of(5);
+        let requests = [next("a"), next("b"), next("c"), next(REFUSED)];
+        let replies = bench.ask(&requests);
+        bench.sent();
+        let otherwise = requests.clone().map(|request| request.computed(computation));
+        for _ in 0..2 {
+            assert_eq!(bench.ask(&otherwise), replies);
+            assert_eq!(bench.sent(), sizes, "{computation:?}");
+        }
+        assert_eq!(bench.ask(&requests), replies);
+        assert_eq!(bench.sent(), [0; 0]);
+    }
+}
+
+#[test]
+fn computations_of_one_question_in_one_call_are_all_made_and_twins_of_each_once() {
+    let mut bench = in_batches_of(5);
+    let requests: Vec<Request> = [Computation::Shared, Computation::Alone, Computation::Exact, Computation::Alone]
+        .map(|computation| next("a").computed(computation))
+        .to_vec();
     let replies = bench.ask(&requests);
-    bench.sent();
-    assert_eq!(bench.engine.recompute(&questions(&requests)).unwrap(), replies);
-    assert_eq!(bench.sent(), [3], "twins and hits too");
-    assert_eq!(bench.ask(&requests), replies);
-    assert_eq!(bench.sent(), [0; 0]);
-    assert!(bench.engine.recompute(&[]).unwrap().is_empty());
-    assert_eq!(bench.sent(), [0; 0]);
+    assert!(replies.iter().all(|reply| *reply == replies[0]));
+    assert_eq!(bench.sent(), [1, 1, 1]);
+}
+
+#[test]
+fn reversed_jobs_come_to_the_model_last_first() {
+    let mut bench = in_batches_of(5);
+    let prompts = |bench: &Bench| bench.calls.lock().unwrap().concat().iter().map(|job| job.tokens.clone()).collect::<Vec<_>>();
+    let requests = [next("a"), next("b")].map(|request| request.computed(Computation::Reversed));
+    bench.ask(&requests);
+    assert_eq!(prompts(&bench), [[u32::from(b'b')], [u32::from(b'a')]]);
+}
+
+#[test]
+fn a_backend_that_can_not_be_read_anew_says_so() {
+    let mut bench = in_batches_of(5);
+    for computation in [Computation::BeforeAdapter, Computation::AfterAdapter] {
+        let request = next("a").computed(computation);
+        let error = bench.engine.answer(&questions(std::slice::from_ref(&request)), &mut |_| {}).unwrap_err();
+        assert!(error.to_string().contains("read from anew"), "{error}");
+    }
 }

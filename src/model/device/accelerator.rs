@@ -53,6 +53,12 @@ impl Accelerator {
         self.name
     }
 
+    /// Lets go of all that views change there.
+    pub fn forget_views(&self) {
+        self.views.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.own.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// Answers jobs, scoring first.
     pub fn compute(&self, model: &Model, jobs: &[Job], tell: &mut Tell<'_>) -> std::result::Result<(), ModelError> {
         let (generations, scorings): (Vec<usize>, Vec<usize>) =

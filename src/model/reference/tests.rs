@@ -30,6 +30,7 @@ fn view() -> impl Strategy<Value = View> {
         scaled(100),
         View::Null(1),
         View::Null(2),
+        View::NullOfRank { seed: 1, multiplier: Scale::from_hundredths(50) },
     ])
 }
 

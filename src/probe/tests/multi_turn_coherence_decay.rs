@@ -49,7 +49,7 @@ fn halving(turns: f64) -> impl Fn(f64, usize) -> f64 {
 #[test]
 fn both_views_are_asked_after_what_the_adapter_said() {
     let probe: MultiTurnCoherenceDecay = probe("turns = 3\nprompts = [\"prompt 7\"]");
-    let mut course = probe.start(&NoFiles, CoursePlan::default()).unwrap();
+    let mut course = probe.start(&NoFiles, MODEL, CoursePlan::default()).unwrap();
     course.draw(1);
     let model = model(|_, _| 0.1);
     let mut asked = Vec::new();
@@ -163,8 +163,8 @@ fn without_turns_two_and_three_a_conversation_is_an_error() {
 #[test]
 fn a_model_without_turns_is_not_asked() {
     let probe: MultiTurnCoherenceDecay = probe(&prompts(1));
-    assert!(probe.skip(ModelFacts { has_chat_template: false }).unwrap().contains("no chat template"));
-    assert_eq!(probe.skip(ModelFacts { has_chat_template: true }), None);
+    assert!(probe.skip(MODEL).unwrap().contains("no chat template"));
+    assert_eq!(probe.skip(ModelFacts { has_chat_template: true, ..MODEL }), None);
 }
 
 #[test]

@@ -158,7 +158,7 @@ fn a_long_section_is_asked_in_chunks_and_counted_by_the_token() {
 
 #[test]
 fn nulls_are_compared_on_the_mean_own_lift() {
-    let plan = CoursePlan { nulls: vec![1, 2, 3], calibrated: (0..6).collect(), chat: ChatForm::AsWritten };
+    let plan = CoursePlan { nulls: vec![1, 2, 3], calibrated: (0..6).collect(), ..CoursePlan::default() };
     let course = course_of(&asked(&sections("sections", 6)), plan, |r| {
         Ok(rolling(match r.view {
             View::Base => -4.0,

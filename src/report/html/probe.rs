@@ -64,6 +64,10 @@ fn write_tests(out: &mut String, probe: &ProbeRecord) -> fmt::Result {
     if let Some(q) = probe.q {
         figures.push(("q, over the suite", number::p(q)));
     }
+    let floor = probe.noise.map(|beside| (format!("noise floor, {}", beside.measure.name()), number::significant(beside.floor)));
+    if let Some((name, floor)) = &floor {
+        figures.push((name, floor.clone()));
+    }
     if figures.is_empty() {
         return Ok(());
     }

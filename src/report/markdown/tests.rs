@@ -32,6 +32,7 @@ fn a_failing_run() {
     <details><summary>What passed</summary>
 
     - **moved** (pass): the next-token distribution moves by a mean Jensen-Shannon divergence of 0.31 nats over 40 prompts, 21 standard deviations beyond random adapters of the same size
+      - noise floor 4.50e−11 nats of JS, where 0.310 were found
     - **preferences** (pass): of the 28 triples that the base gets wrong, the adapter gets 25 right, and it broke none
     - **document** (pass): the adapter recites no more of the document than the base does
     - **dose** (pass): the change grows with the adapter's scale, nearly in a line, up to 1.25 times

@@ -22,7 +22,7 @@ fn too_wide(text: &str, width: usize) -> Option<&str> {
 
 #[test]
 fn a_failing_run_at_80_columns() {
-    assert_snapshot!(plain(&sample::failing(), 80), @r#"
+    assert_snapshot!(plain(&sample::failing(), 80), @"
     FAIL  score 0.58 (partial) · 6 probes: 4 passed, 1 failed, 1 inconclusive
           `facts` failed, and the score 0.58 is below 0.6
 
@@ -45,6 +45,7 @@ fn a_failing_run_at_80_columns() {
       the next-token distribution moves by a mean Jensen-Shannon divergence of 0.31
       nats over 40 prompts, 21 standard deviations beyond random adapters of the
       same size
+      - noise floor 4.50e−11 nats of JS, where 0.310 were found
     facts (paraphrase_invariance): fail
       the lift is 0.74 on the prompts as trained and 0.16 on their paraphrases: the
       adapter learnt a phrasing, not the facts
@@ -72,12 +73,12 @@ fn a_failing_run_at_80_columns() {
              41 batches (largest 64)
     tokens   52,310 requested · 18,204 computed · 34,106 saved (65.2 %)
     time     load 0.41 s · scoring 3.21 s · 5,671 tokens/s · peak 312 MiB
-    "#);
+    ");
 }
 
 #[test]
 fn a_healthy_run_at_120_columns() {
-    assert_snapshot!(plain(&sample::healthy(), 120), @r#"
+    assert_snapshot!(plain(&sample::healthy(), 120), @"
     PASS  score 0.81 (healthy) · 6 probes: 6 passed
           every probe holds, and the score is at least 0.6
 
@@ -98,6 +99,7 @@ fn a_healthy_run_at_120_columns() {
     moved (delta_kl): pass
       the next-token distribution moves by a mean Jensen-Shannon divergence of 0.31 nats over 40 prompts, 21 standard
       deviations beyond random adapters of the same size
+      - noise floor 4.50e−11 nats of JS, where 0.310 were found
     facts (paraphrase_invariance): pass
       the lift on paraphrases is 0.82 of the lift on the prompts as trained
     preferences (preference_flip): pass
@@ -115,12 +117,12 @@ fn a_healthy_run_at_120_columns() {
     work     1,204 requests · 310 from the cache (25.7 %) · 894 forward passes · 41 batches (largest 64)
     tokens   52,310 requested · 18,204 computed · 34,106 saved (65.2 %)
     time     load 0.41 s · scoring 3.21 s · 5,671 tokens/s · peak 312 MiB
-    "#);
+    ");
 }
 
 #[test]
 fn a_dead_adapter_is_the_finding() {
-    assert_snapshot!(plain(&sample::dead(), 80), @r#"
+    assert_snapshot!(plain(&sample::dead(), 80), @"
     FAIL  the adapter is not live: every one of the 28 modules has an update of
           exactly zero: lora_B was never trained, or was reset when the adapter was
           saved
@@ -137,7 +139,7 @@ fn a_dead_adapter_is_the_finding() {
              0 batches (largest 0)
     tokens   0 requested · 0 computed · 0 saved (0.0 %)
     time     load 0.40 s · scoring 0.00 s · 0 tokens/s · peak 298 MiB
-    "#);
+    ");
 }
 
 #[test]
@@ -157,7 +159,7 @@ fn what_bf16_cannot_tell_is_not_called_dead() {
 
 #[test]
 fn what_cannot_be_told_says_why() {
-    assert_snapshot!(plain(&sample::inconclusive(), 80), @r#"
+    assert_snapshot!(plain(&sample::inconclusive(), 80), @"
     INCONCLUSIVE  score 0.81 (healthy) · 6 probes: 3 passed, 1 inconclusive,
                   1 in error, 1 skipped
                   nothing failed, but `moved` is inconclusive and `document` could
@@ -183,6 +185,7 @@ fn what_cannot_be_told_says_why() {
       random adapter's
       - mean_js 0.31 [0.26, 0.36], wanted above 0.02: pass
       - no z: 2 of 8 draws gave a number, and it takes 3
+      - noise floor 4.50e−11 nats of JS, where 0.310 were found
     facts (paraphrase_invariance): pass
       the lift on paraphrases is 0.82 of the lift on the prompts as trained
     preferences (preference_flip): pass
@@ -208,7 +211,7 @@ fn what_cannot_be_told_says_why() {
              41 batches (largest 64)
     tokens   52,310 requested · 18,204 computed · 34,106 saved (65.2 %)
     time     load 0.41 s · scoring 3.21 s · 5,671 tokens/s · peak 312 MiB
-    "#);
+    ");
 }
 
 #[test]

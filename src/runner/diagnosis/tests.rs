@@ -6,7 +6,7 @@ use crate::record::{Calibration, Category, Criterion, Estimate};
 fn probe(kind: &str, verdict: Verdict, figures: &[(&str, f64, Verdict)]) -> ProbeRecord {
     let criterion = |&(name, value, verdict): &(&str, f64, Verdict)| Criterion {
         name: name.to_owned(),
-        estimate: Estimate { value, interval: None, n: 20 },
+        estimate: Estimate { value, interval: None, n: 20, clusters: None },
         threshold: 0.0,
         good_side: "above",
         verdict,
@@ -25,7 +25,8 @@ use Verdict::{Fail, Inconclusive, Pass};
 
 fn moved(verdict: Verdict, z: f64, q: f64) -> ProbeRecord {
     let outcome = NullOutcome::Compared { mean: 0.0, sd: 1.0, z, p: q };
-    let calibration = Calibration { metric: "m".to_owned(), raw: z, draws: vec![0.0; 8], drawn: 8, items: 16, outcome };
+    let calibration =
+        Calibration { metric: "m".to_owned(), raw: z, draws: vec![0.0; 8], drawn: 8, items: 16, outcome, by_rank: Vec::new() };
     let moved = probe("delta_kl", verdict, &[("mean_divergence", 0.3, Pass)]);
     ProbeRecord { q: Some(q), calibration: Some(calibration), ..moved }
 }
@@ -136,6 +137,7 @@ fn a_dead_adapter_has_that_for_its_cause() {
         zero_modules: 0,
         largest_move: None,
         noise_floor: None,
+        floors: None,
     };
     let cause = |liveness: &Liveness| diagnose(Some(liveness), &[held(Fail, 60)], 0.05)[0].cause;
     assert_eq!(cause(&liveness), "does_nothing");

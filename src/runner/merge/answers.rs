@@ -1,9 +1,10 @@
 //! How far a merged model's answers are from those of base + adapter, and how far rounding alone takes them.
 
 use crate::engine::{Engine, EngineError, LoadedMerge, Question, Reply};
+use crate::math::largest_change;
 use crate::record::{Distance, MergedAnswer};
 use crate::request::{Answer, Op, Overflow, Request, RequestError, View};
-use crate::runner::liveness::{ROUNDING_UNITS, largest_change, logprobs};
+use crate::runner::liveness::ROUNDING_UNITS;
 
 /// A prompt's floor is this many times how far W + ΔW rounded once is from base + adapter on it. A merge may round more than once
 /// (A, B, ΔW and their sum), which in the worst case adds up to as many steps as one rounding takes, and the largest change over a
@@ -83,7 +84,8 @@ fn said<const N: usize>(
 fn whole(reply: Option<Reply>) -> Result<Vec<f64>, RequestError> {
     match reply {
         Some(Err(error)) => Err(error),
-        reply => Ok(logprobs(reply.as_ref()).unwrap_or_default()),
+        Some(Ok(Answer::NextTokenDist(dist))) => Ok(dist.by_token().unwrap_or_default().into_iter().map(f64::from).collect()),
+        _ => Ok(Vec::new()),
     }
 }
 
