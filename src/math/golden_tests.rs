@@ -4,8 +4,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::{
-    Distribution, Interval, Line, NullComparison, SignFlip, auc, benjamini_hochberg, clopper_pearson, log_softmax, mcnemar,
-    quantiles, student_quantile, student_sf, student_two_sided, true_positive_rate, wilson,
+    Distribution, Interval, Line, NullComparison, SignFlip, auc, benjamini_hochberg, clopper_pearson, clustered_share,
+    log_softmax, mcnemar, mean_variance_by, quantiles, student_quantile, student_sf, student_two_sided, true_positive_rate,
+    wilson,
 };
 
 const GOLDENS: &str = include_str!("../../tests/goldens/statistics.json");
@@ -266,5 +267,28 @@ fn groups_told_apart_by_their_scores() {
         for (share, rate) in case.rates {
             close(true_positive_rate(&case.positives, &case.negatives, share).unwrap(), rate, 1e-13, 0.0);
         }
+    }
+}
+
+#[derive(Deserialize)]
+struct ClusteredShare {
+    hits: Vec<u8>,
+    clusters: Vec<usize>,
+    variance: f64,
+    effective: f64,
+    low: f64,
+    high: f64,
+}
+
+#[test]
+fn shares_of_items_that_come_in_clusters() {
+    for case in cases::<ClusteredShare>("clustered_share") {
+        let values: Vec<f64> = case.hits.iter().map(|&hit| f64::from(hit)).collect();
+        close(mean_variance_by(&values, &case.clusters).unwrap(), case.variance, 1e-12, 0.0);
+        let hits: Vec<bool> = case.hits.iter().map(|&hit| hit == 1).collect();
+        let found = clustered_share(&hits, &case.clusters).unwrap();
+        close(found.effective, case.effective, 1e-11, 0.0);
+        close(found.interval.low, case.low, 1e-9, 0.0);
+        close(found.interval.high, case.high, 1e-9, 0.0);
     }
 }

@@ -118,6 +118,8 @@ pub struct Ending {
     /// `item 3: …`, the first few.
     pub errors: Vec<String>,
     pub failed: usize,
+    /// Of so many.
+    pub items: usize,
     /// The metric with the chat template and without it, where both were asked for.
     pub template_effect: Option<TemplateEffect>,
     /// The divergence that the finding stands on.
@@ -204,6 +206,11 @@ impl<P: Probe> AnyProbe for P {
             failed: 0,
         }))
     }
+}
+
+/// Items whose figure is none: no mean, and no interval, would be one.
+fn not_finite(values: &[f64]) -> Vec<usize> {
+    values.iter().enumerate().filter(|(_, value)| !value.is_finite()).map(|(item, _)| item).collect()
 }
 
 /// A number for each group, and one for each item that names none; none at all where no item names one.
@@ -473,10 +480,14 @@ impl<P: Probe> Course for Run<P> {
         let clusters = numbered(&self.clusters);
         let court = Court { clusters: &clusters, ..*court };
         let judgement = (self.failed == 0).then(|| self.probe.judge(&self.fold, &court));
+        let not_finite = judgement.as_ref().map(|judgement| not_finite(&judgement.values)).unwrap_or_default();
+        let errors =
+            not_finite.iter().take(MOST_ERRORS).map(|item| format!("item {}: its figure is not a finite number", item + 1));
         Ending {
-            judgement,
-            errors: self.errors.clone(),
-            failed: self.failed,
+            judgement: judgement.filter(|_| not_finite.is_empty()),
+            errors: self.errors.iter().cloned().chain(errors).collect(),
+            failed: self.failed + not_finite.len(),
+            items: self.failed + self.measured,
             template_effect: self.template_effect(),
             divergence: self.probe.divergence(&self.fold),
         }

@@ -1,6 +1,7 @@
 //! Probes on hand-written answers: no model, no mock.
 
 mod base_invariance;
+mod boundaries;
 mod clusters;
 mod external_perplexity;
 mod general_knowledge;
@@ -17,7 +18,9 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::record::{Calibration, NullOutcome, Verdict};
-use crate::request::{CompletionLogprob, Divergence, Finish, Generation, NextTokenDist, Op, Prompt, Request, RequestError, View};
+use crate::request::{
+    CompletionLogprob, Divergence, Finish, Generation, NextTokenDist, Op, Prompt, Request, RequestError, Scale, View,
+};
 
 /// No file is opened by a probe whose items are in the suite.
 struct NoFiles;
@@ -186,19 +189,42 @@ mod nulls {
         course_of(&probe::<DeltaKl>(&prompts(6)), plan(nulls, &[1, 4]), answer).calibration().unwrap()
     }
 
-    #[test]
-    fn calibration_is_the_probes_own_requests_under_null_views() {
-        let probe: DeltaKl = probe(&prompts(6));
-        let mut course = probe.start(&NoFiles, MODEL, plan(&[7, 8], &[1, 4])).unwrap();
+    /// The first round of a kind with two nulls, and one of another rank, on two of its items: what is asked under each null, taken for
+    /// the adapter's, is what is asked of the adapter on these items.
+    fn asks_the_same_under_nulls<P: Probe>(toml: &str) {
+        let probe: P = probe(toml);
+        let other_rank = Scale::from_hundredths(200);
+        let mut course = probe.start(&NoFiles, MODEL, CoursePlan { ranks: vec![other_rank], ..plan(&[7, 8], &[1, 4]) }).unwrap();
         course.draw(6);
         let asked = course.ask();
-        for null in [View::Null(7), View::Null(8)] {
+        let of_items = |request: &Request| [1.0, 4.0].contains(&number(request));
+        // What is asked of the base on the way is asked once a lane, and answered once.
+        let own: Vec<Request> = asked.iter().filter(|r| r.view == View::Ft && of_items(r)).cloned().collect();
+        assert!(!own.is_empty(), "{}", P::KIND.name);
+        let ranked = [7, 8].map(|seed| View::NullOfRank { seed, multiplier: other_rank });
+        for null in [View::Null(7), View::Null(8)].into_iter().chain(ranked) {
             let under_null: Vec<Request> =
                 asked.iter().filter(|r| r.view == null).map(|r| r.with_view_replaced(null, View::Ft)).collect();
-            let own: Vec<Request> =
-                asked.iter().filter(|r| r.view == View::Ft && [1.0, 4.0].contains(&number(r))).cloned().collect();
-            assert_eq!(under_null, own);
+            assert_eq!(under_null, own, "{} under {null}", P::KIND.name);
         }
+        let known = [View::Base, View::Ft, View::Null(7), View::Null(8)].into_iter().chain(ranked).collect::<Vec<_>>();
+        assert!(asked.iter().all(|request| known.contains(&request.view)), "{}", P::KIND.name);
+    }
+
+    #[test]
+    fn calibration_is_the_probes_own_requests_under_null_views() {
+        asks_the_same_under_nulls::<DeltaKl>(&prompts(6));
+        let case = |i| format!("{{ prompt = \"case {i}\", gold = \" g\", paraphrases = [\"other {i}\"] }}");
+        asks_the_same_under_nulls::<ParaphraseInvariance>(&list("cases", 6, case));
+        let triple = |i| format!("{{ prompt = \"triple {i}\", chosen = \" yes\", rejected = \" no\" }}");
+        asks_the_same_under_nulls::<PreferenceFlip>(&list("triples", 6, triple));
+        asks_the_same_under_nulls::<SectionInternalization>(&list("sections", 6, |i| format!("\"section {i}\"")));
+    }
+
+    #[test]
+    fn every_calibrated_kind_is_among_those_whose_requests_are_compared() {
+        let calibrated: Vec<&str> = KINDS.iter().filter(|kind| kind.calibrated.is_some()).map(|kind| kind.name).collect();
+        assert_eq!(calibrated, ["delta_kl", "section_internalization", "paraphrase_invariance", "preference_flip"]);
     }
 
     #[test]

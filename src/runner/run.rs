@@ -217,7 +217,7 @@ fn probe_record(entry: &Entry, one: &Running, court: &Court<'_>, floor: Option<N
         let message = format!(
             "{} of {} items could not be measured; {}",
             ending.failed,
-            ending.failed + n,
+            ending.items,
             ending.errors.first().cloned().unwrap_or_default()
         );
         return ProbeRecord { n, item_errors: ending.errors, ..empty_record(entry, Verdict::Error, message) };

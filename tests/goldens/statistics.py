@@ -174,6 +174,31 @@ def roc() -> list[Json]:
     return out
 
 
+def clustered_share() -> list[Json]:
+    """Korn and Graubard's interval of a share whose items come in clusters, by its definition: the clustered variance as a sum over
+    all pairs of items of one cluster, the number of items that it is worth, and the quantiles of the beta distribution at that."""
+    rng = np.random.default_rng(20261122)
+    cases = [([1, 0, 1, 1, 0, 0, 1, 0], list(range(8))), ([1, 1, 0, 0, 1, 1, 0, 1, 0, 0], [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]),
+             ([1, 1, 1, 0, 0, 0, 1, 1, 0], [0, 0, 0, 1, 1, 1, 2, 3, 4])]
+    for groups, size, own in ((12, 5, 0.2), (30, 3, 1.0), (8, 20, 4.0)):
+        keys = np.repeat(np.arange(groups), size)
+        chance = rng.beta(own, own, groups)
+        cases.append(((rng.random(groups * size) < chance[keys]).astype(int), keys))
+    out = []
+    for hits, keys in cases:
+        hits, keys = np.array(hits), np.array(keys)
+        n, groups, share = len(hits), len(set(keys.tolist())), hits.mean()
+        together = keys[:, None] == keys[None, :]
+        variance = groups / (groups - 1) * (np.outer(hits - share, hits - share) * together).sum() / n**2
+        worth = share * (1 - share) / variance * (stats.t.ppf(0.975, n - 1) / stats.t.ppf(0.975, groups - 1)) ** 2
+        worth = min(max(worth, 1.0), n)
+        count = share * worth
+        out.append({"hits": hits.tolist(), "clusters": keys.tolist(), "variance": variance, "effective": worth,
+                    "low": stats.beta.ppf(0.025, count, worth - count + 1),
+                    "high": stats.beta.ppf(0.975, count + 1, worth - count)})
+    return out
+
+
 def plain(value: object) -> object:
     """What JSON can hold."""
     if isinstance(value, dict):
@@ -190,7 +215,7 @@ FIGURES = {
     "clopper_pearson": lambda: binomial_interval("exact"), "wilson": lambda: binomial_interval("wilson"),
     "mcnemar_exact": mcnemar_exact, "benjamini_hochberg": benjamini_hochberg, "sign_flip": sign_flip,
     "divergence_of_logits": divergence_of_logits, "divergence_of_probabilities": divergence_of_probabilities,
-    "quantile": quantile, "linear_regression": linear_regression, "roc": roc,
+    "quantile": quantile, "linear_regression": linear_regression, "roc": roc, "clustered_share": clustered_share,
 }
 
 if __name__ == "__main__":
