@@ -59,6 +59,9 @@ pub trait AnyProbe: Send {
     /// Whether the items, or what else the probe needs, are in a file, and not in the suite.
     fn reads_a_file(&self) -> bool;
 
+    /// Whether what it asks after lies beside the adapter.
+    fn looks_beside_adapter(&self) -> bool;
+
     /// Gives it the suite's sections, where it asks after sections and has none of its own; `false` where it has none then either.
     fn take_sections(&mut self, document: &Document) -> bool;
 
@@ -67,6 +70,9 @@ pub trait AnyProbe: Send {
 
     /// Why the probe is skipped on this model; `None` where it is run.
     fn skip(&self, model: ModelFacts) -> Option<String>;
+
+    /// Why it is skipped for want of a file.
+    fn skip_without_file(&self, rows: &dyn OpenRows) -> Result<Option<String>, String>;
 
     fn start(&self, rows: &dyn OpenRows, plan: CoursePlan) -> Result<Box<dyn Course>, String>;
 }
@@ -128,6 +134,10 @@ impl<P: Probe> AnyProbe for P {
         self.in_a_file()
     }
 
+    fn looks_beside_adapter(&self) -> bool {
+        self.beside_adapter()
+    }
+
     fn take_sections(&mut self, document: &Document) -> bool {
         self.sections().is_none_or(|slots| slots.fill(document))
     }
@@ -146,7 +156,7 @@ impl<P: Probe> AnyProbe for P {
                 }));
             }
         }
-        if survey.items == 0 {
+        if survey.items == 0 && !P::MAY_ASK_NOTHING {
             return Err(format!("there are no {}", P::Item::PLURAL));
         }
         Ok(survey)
@@ -154,6 +164,10 @@ impl<P: Probe> AnyProbe for P {
 
     fn skip(&self, model: ModelFacts) -> Option<String> {
         self.nothing_to_ask(model)
+    }
+
+    fn skip_without_file(&self, rows: &dyn OpenRows) -> Result<Option<String>, String> {
+        self.nothing_to_read(rows)
     }
 
     fn start(&self, rows: &dyn OpenRows, plan: CoursePlan) -> Result<Box<dyn Course>, String> {
