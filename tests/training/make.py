@@ -14,6 +14,7 @@ import json
 import math
 import os
 import pickle
+import random
 import shutil
 import struct
 import sys
@@ -22,6 +23,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy
 import torch
 from peft import LoraConfig, get_peft_model
 from transformers import LlamaConfig, LlamaForCausalLM, Trainer, TrainingArguments
@@ -147,10 +149,6 @@ def write_states(out: Path) -> None:
         torch.save(state, folder / "optimizer.pt")
         told[name] = figures(state, names)
     # As dlm has it: the optimizer beside the states of the random number generators.
-    import random
-
-    import numpy
-
     state, names = train(Training(steps=60))
     numpy.random.seed(0)
     random.seed(0)
@@ -176,9 +174,8 @@ def write_states(out: Path) -> None:
 
 
 class Rows(torch.utils.data.Dataset):
-    def __init__(self, nan_from: int | None) -> None:
+    def __init__(self) -> None:
         self.ids = rows(8 * 60, seed=7)
-        self.nan_from = nan_from
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -214,7 +211,7 @@ def trainer_log(out: Path, name: str, *, nan_from: int | None = None, as_it_is: 
         logging_steps=3, save_strategy="no", report_to=[], seed=0, use_cpu=True, disable_tqdm=True, max_grad_norm=1.0,
         logging_nan_inf_filter=not as_it_is, data_seed=0,
     )  # fmt: skip
-    trainer = Faulty(model=adapted, args=arguments, train_dataset=Rows(nan_from))
+    trainer = Faulty(model=adapted, args=arguments, train_dataset=Rows())
     trainer.nan_from = nan_from
     trainer.train()
     folder = out / name
