@@ -32,6 +32,7 @@ struct Wanted {
 pub fn run(args: &RunArgs) -> Result<Exit, Failure> {
     let mut plan = Plan::read(&args.suite, args.filter.as_deref()).map_err(plan_failure)?;
     replace_models(args, &mut plan)?;
+    plan.look_beside_adapter().map_err(plan_failure)?;
     if args.dry_run {
         write_stdout(dry_run(&plan).as_bytes())?;
         return Ok(Exit::Ok);

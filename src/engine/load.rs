@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::{CacheLimits, Engine};
 use crate::model::hub::{Progress, Wanted};
 use crate::model::memory::{Memory, Need};
+pub use crate::model::optimizer::OptimizerFile;
 pub use crate::model::{Device, Precision, Source};
 use crate::model::{Located, Model, ModelError, NullKind};
 use crate::record::{AdapterInfo, BaseInfo, ModuleLiveness};

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 pub use backend::Backend;
 pub use cache::{CacheError, CacheLimits};
-pub use load::{Device, Loaded, NullDraws, Precision, Source, Sources, load};
+pub use load::{Device, Loaded, NullDraws, OptimizerFile, Precision, Source, Sources, load};
 pub use merge::{Compared, Grid, LoadedMerge, MergeSources, Outcome, OwnFile, Tally, load_merge};
 pub use trace::Trace;
 

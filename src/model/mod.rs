@@ -7,6 +7,7 @@
 //! - `job`: what is asked of tokens; `trie`, `plan`, `pages`: each prefix once, pass after pass; `rows`: the rows of a pass.
 //! - `decoder`, `group`, `linear`, `feed_forward`, `matrix`, `forward`, `kernel`: what a pass computes; `readout`, `sampling`: from its rows to numbers.
 //! - `score`, `generate`: jobs to answers. [`merge`]: a checkpoint that an adapter was merged into.
+//! - [`optimizer`]: what a training left beside an adapter.
 //! - [`machine`], [`memory`], [`rate`]: what there is to compute on, and how fast that is.
 
 mod adapter;
@@ -32,6 +33,7 @@ pub mod machine;
 mod matrix;
 pub mod memory;
 pub mod merge;
+pub mod optimizer;
 mod pages;
 mod plan;
 pub mod rate;

@@ -6,6 +6,7 @@ use super::adapter::AdapterConfig;
 use super::chat::{ChatTemplates, Clock};
 use super::config::Fields;
 use super::error::ModelError;
+use super::optimizer::OptimizerFile;
 use super::weights::Tensors;
 use super::{architecture, end_tokens_of};
 use crate::request::Conversation;
@@ -40,6 +41,11 @@ pub fn safetensors(path: &Path) -> Result<(), ModelError> {
         tensors.take(&name, &shape)?;
     }
     tensors.finish("are left")
+}
+
+/// Reads an optimizer's state.
+pub fn optimizer(path: &Path) -> Result<(), ModelError> {
+    OptimizerFile::read(path).map(drop)
 }
 
 /// Reads the chat templates of a folder and renders a conversation.

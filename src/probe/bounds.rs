@@ -15,6 +15,11 @@ pub fn negative<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Er
     checked(deserializer, |value| value < 0.0, "lie below 0")
 }
 
+/// A ratio of what is larger to what is smaller.
+pub fn above_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    checked(deserializer, |value| value > 1.0, "lie above 1")
+}
+
 /// A share that leaves room on both sides: nothing lies beyond 0 or 1, so a verdict there could not be reached.
 pub fn share<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     checked(deserializer, |value| value > 0.0 && value < 1.0, "lie between 0 and 1, both excluded")

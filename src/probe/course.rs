@@ -69,6 +69,9 @@ pub trait AnyProbe: Send {
     /// Whether the items, or what else the probe needs, are in a file, and not in the suite.
     fn reads_a_file(&self) -> bool;
 
+    /// Whether what it asks after lies beside the adapter.
+    fn looks_beside_adapter(&self) -> bool;
+
     /// Gives it the suite's sections, where it asks after sections and has none of its own; `false` where it has none then either.
     fn take_sections(&mut self, document: &Document) -> bool;
 
@@ -77,6 +80,9 @@ pub trait AnyProbe: Send {
 
     /// Why the probe is skipped on this model; `None` where it is run.
     fn skip(&self, model: ModelFacts) -> Option<String>;
+
+    /// Why it is skipped for want of a file.
+    fn skip_without_file(&self, rows: &dyn OpenRows) -> Result<Option<String>, String>;
 
     /// How it would have the suite's null adapters drawn.
     fn controls_nulls(&self) -> Option<NullControl>;
@@ -148,6 +154,10 @@ impl<P: Probe> AnyProbe for P {
         self.in_a_file()
     }
 
+    fn looks_beside_adapter(&self) -> bool {
+        self.beside_adapter()
+    }
+
     fn take_sections(&mut self, document: &Document) -> bool {
         self.sections().is_none_or(|slots| slots.fill(document))
     }
@@ -174,6 +184,10 @@ impl<P: Probe> AnyProbe for P {
 
     fn skip(&self, model: ModelFacts) -> Option<String> {
         self.nothing_to_ask(model)
+    }
+
+    fn skip_without_file(&self, rows: &dyn OpenRows) -> Result<Option<String>, String> {
+        self.nothing_to_read(rows)
     }
 
     fn controls_nulls(&self) -> Option<NullControl> {
@@ -480,7 +494,8 @@ impl<P: Probe> Course for Run<P> {
         let clusters = numbered(&self.clusters);
         let court = Court { clusters: &clusters, ..*court };
         let judgement = (self.failed == 0).then(|| self.probe.judge(&self.fold, &court));
-        let not_finite = judgement.as_ref().map(|judgement| not_finite(&judgement.values)).unwrap_or_default();
+        let looked_at = judgement.as_ref().filter(|_| !P::FINDS_NOT_FINITE);
+        let not_finite = looked_at.map(|judgement| not_finite(&judgement.values)).unwrap_or_default();
         let errors =
             not_finite.iter().take(MOST_ERRORS).map(|item| format!("item {}: its figure is not a finite number", item + 1));
         Ending {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
@@ -9,6 +10,7 @@ use serde::de::{DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::pack::{Layout, Pack};
+use super::training::{LossPoint, OptimizerMemory, Place, TrainingFile};
 use crate::request::{Asked, Prompt};
 
 /// Where a probe's items are.
@@ -94,6 +96,26 @@ pub struct ItemRows {
 /// Opens the files that items are in.
 pub trait OpenRows {
     fn open(&self, items: &FileItems) -> Result<ItemRows, String>;
+
+    /// Where a file is that a probe names.
+    fn named(&self, file: &str) -> PathBuf {
+        PathBuf::from(file)
+    }
+
+    /// What the training left in the adapter's folder.
+    fn beside_adapter(&self, _what: TrainingFile) -> Place {
+        Place::Nowhere("there is no adapter to look beside".to_owned())
+    }
+
+    /// The losses of a training's log, in the order in which they were written.
+    fn losses(&self, path: &Path) -> Result<Vec<LossPoint>, String> {
+        Err(format!("{} can't be opened here", path.display()))
+    }
+
+    /// An optimizer's memory, from its file, and the steps of the log beside that.
+    fn optimizer(&self, path: &Path) -> Result<OptimizerMemory, String> {
+        Err(format!("{} can't be opened here", path.display()))
+    }
 }
 
 impl<T> Items<T> {

@@ -17,8 +17,10 @@ mod delta_kl;
 mod document;
 mod external_perplexity;
 mod fragility;
+mod gradient_ghost;
 mod items;
 mod leakage;
+mod loss_curve;
 mod membership;
 mod multi_turn_coherence_decay;
 mod noise_floor;
@@ -40,6 +42,8 @@ mod style_fingerprint;
 mod tests;
 mod tool_call;
 mod tool_use_fidelity;
+mod training;
+mod training_drift;
 mod verdict;
 
 pub use adapter_ablation::AdapterAblation;
@@ -50,6 +54,7 @@ pub use course::{AnyProbe, ChatForm, Course, CoursePlan, Ending, Survey, Templat
 pub use delta_kl::DeltaKl;
 pub use document::{Document, SectionSlots};
 pub use external_perplexity::ExternalPerplexity;
+pub use gradient_ghost::GradientGhost;
 pub use items::{FileItems, Item, ItemRow, ItemRows, ItemStream, Items, OpenRows};
 pub use leakage::Leakage;
 pub use multi_turn_coherence_decay::MultiTurnCoherenceDecay;
@@ -63,6 +68,8 @@ pub use section::{Content, Score, Section};
 pub use section_internalization::SectionInternalization;
 pub use style_fingerprint::StyleFingerprint;
 pub use tool_use_fidelity::ToolUseFidelity;
+pub use training::{LossPoint, OptimizerMemory, Place, SecondMoments, TrainedParameter, TrainingFile};
+pub use training_drift::TrainingDrift;
 pub use verdict::{Court, Decide, Judgement, MIN_ITEMS};
 
 use serde::de::DeserializeOwned;
@@ -98,6 +105,8 @@ pub const KINDS: &[Kind] = &[
     CalibrationDrift::KIND,
     Leakage::KIND,
     ExternalPerplexity::KIND,
+    GradientGhost::KIND,
+    TrainingDrift::KIND,
     AdapterAblation::KIND,
     NullAdapter::KIND,
     NoiseFloorProbe::KIND,
@@ -124,6 +133,9 @@ pub trait Probe: DeserializeOwned + Clone + Send + 'static {
     /// There may be no item: a probe that is told of other things.
     const MAY_ASK_NOTHING: bool = false;
 
+    /// A figure that is no finite number is among what it looks for; of other kinds it is an error.
+    const FINDS_NOT_FINITE: bool = false;
+
     /// Most items that are in flight at once; fewer where their answers are large.
     const IN_FLIGHT: usize = usize::MAX;
 
@@ -148,6 +160,11 @@ pub trait Probe: DeserializeOwned + Clone + Send + 'static {
         self.items().in_a_file()
     }
 
+    /// Whether what it asks after lies beside the adapter, which may be named after the suite was read.
+    fn beside_adapter(&self) -> bool {
+        false
+    }
+
     /// Where it keeps sections of the training document, if these are what it asks after.
     fn sections(&mut self) -> Option<SectionSlots<'_>> {
         None
@@ -169,6 +186,11 @@ pub trait Probe: DeserializeOwned + Clone + Send + 'static {
     /// Why there is nothing to ask of this model; the probe is skipped then, and this is what its record says.
     fn nothing_to_ask(&self, _model: ModelFacts) -> Option<String> {
         None
+    }
+
+    /// Why the probe is skipped for want of a file that it may do without; an error where what there is can't be read.
+    fn nothing_to_read(&self, _rows: &dyn OpenRows) -> Result<Option<String>, String> {
+        Ok(None)
     }
 
     /// The questions that the item's next round needs, given the answers of its rounds so far. None: the item is complete.

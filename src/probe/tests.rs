@@ -13,6 +13,7 @@ mod prompt_collapse;
 mod section_internalization;
 mod style_fingerprint;
 mod tool_use_fidelity;
+mod training;
 
 use std::collections::BTreeSet;
 

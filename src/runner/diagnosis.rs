@@ -17,7 +17,20 @@ pub fn diagnose(liveness: Option<&Liveness>, probes: &[ProbeRecord], fdr: f64) -
         return vec![dead(liveness)];
     }
     let found = Found { probes, fdr };
-    let causes = [too_strong, forgot, learned_by_heart, recites, another_answer, like_a_random_update, hardly_learned];
+    let causes = [
+        training_broke,
+        stopped_early,
+        reached_in_part,
+        learned_little,
+        unsteady,
+        too_strong,
+        forgot,
+        learned_by_heart,
+        recites,
+        another_answer,
+        like_a_random_update,
+        hardly_learned,
+    ];
     // The first explains the others: an update that is too strong forgets too.
     let mut said: Vec<Diagnosis> = Vec::new();
     for cause in causes {
@@ -34,7 +47,9 @@ pub fn diagnose(liveness: Option<&Liveness>, probes: &[ProbeRecord], fdr: f64) -
 /// Whether one cause says all that another would.
 fn explains(known: &str, new: &str) -> bool {
     match known {
-        "too_strong" => true,
+        "training_broke" | "too_strong" => true,
+        "stopped_early" => matches!(new, "learned_little" | "hardly_learned" | "like_a_random_update"),
+        "learned_little" => matches!(new, "unsteady_training" | "hardly_learned" | "like_a_random_update"),
         "learned_by_heart" => matches!(new, "recites" | "another_answer" | "hardly_learned" | "like_a_random_update"),
         "another_answer" | "like_a_random_update" => matches!(new, "hardly_learned" | "like_a_random_update"),
         "forgot" => matches!(new, "like_a_random_update" | "hardly_learned"),
@@ -77,6 +92,11 @@ fn figure(probe: &ProbeRecord, name: &str) -> Option<f64> {
     probe.criteria.iter().find(|criterion| criterion.name == name).map(|criterion| criterion.estimate.value)
 }
 
+/// Whether this is what a probe failed by.
+fn failed_by(probe: &ProbeRecord, name: &str) -> bool {
+    probe.criteria.iter().any(|criterion| criterion.name == name && criterion.verdict == Verdict::Fail)
+}
+
 /// A figure of the evidence.
 fn evidence(probe: &ProbeRecord, name: &str) -> Option<f64> {
     probe.evidence.get(name)?.as_f64()
@@ -112,6 +132,102 @@ fn dead(liveness: &Liveness) -> Diagnosis {
         ),
     };
     Diagnosis { cause, finding: finding.to_owned(), advice, probes: Vec::new() }
+}
+
+/// The loss, or what the optimizer remembers of the gradients, stopped being a number.
+fn training_broke(found: &Found<'_>) -> Option<Diagnosis> {
+    let curve = found.failed("training_drift").filter(|curve| figure(curve, "not_finite").is_some());
+    let lost = |state: &&ProbeRecord| state.evidence.get("not_finite")?.as_array().map(Vec::len).filter(|count| *count > 0);
+    let state = found.failed("gradient_ghost").filter(|state| lost(state).is_some());
+    let how = match (curve.and_then(|curve| evidence(curve, "not_finite_from")), state.as_ref().and_then(lost)) {
+        (Some(step), Some(count)) => {
+            format!("its loss stopped being a number at step {step}, and {count} parameters have gradients that are none")
+        }
+        (Some(step), None) => format!("its loss stopped being a number at step {step}"),
+        (None, Some(count)) => format!("{count} parameters have gradients that are no numbers"),
+        (None, None) => return None,
+    };
+    Some(Diagnosis {
+        cause: "training_broke",
+        finding: format!("The training broke down: {how}."),
+        advice: "Take a checkpoint from before, and train on with a lower learning rate, clipped gradients, or in bf16 instead of f16.",
+        probes: names(curve.into_iter().chain(state)),
+    })
+}
+
+/// Too few steps for anything else to be said of the training.
+fn stopped_early(found: &Found<'_>) -> Option<Diagnosis> {
+    let state = found.failed("gradient_ghost").filter(|state| failed_by(state, "steps"))?;
+    let curve = found.failed("training_drift").filter(|curve| failed_by(curve, "final_over_initial"));
+    let loss = curve.and_then(|curve| figure(curve, "final_over_initial"));
+    let loss = loss.map_or(String::new(), |share| format!(", with {} of its first loss left", percent(share)));
+    Some(Diagnosis {
+        cause: "stopped_early",
+        finding: format!("The training was over after {} steps{loss}.", figure(state, "steps")?),
+        advice: "Train for more steps, or look whether it was stopped, and an early checkpoint saved.",
+        probes: names(std::iter::once(state).chain(curve)),
+    })
+}
+
+/// Some of the adapter had no gradients, or gradients of another size than the rest.
+fn reached_in_part(found: &Found<'_>) -> Option<Diagnosis> {
+    let state = found.failed("gradient_ghost")?;
+    let lost = figure(state, "lost_parameters").filter(|_| failed_by(state, "lost_parameters"));
+    let ratio = figure(state, "lopsidedness").filter(|_| failed_by(state, "lopsidedness"));
+    let (cause, finding, advice) = match (lost, ratio) {
+        (Some(lost), _) => (
+            "reached_in_part",
+            format!(
+                "The training reached a part of the adapter only: {lost} of its {} parameters had no usable gradient.",
+                state.n
+            ),
+            "Look at which parameters require gradients, and what lies between them and the loss: a frozen or detached layer, gradient checkpointing without inputs that require gradients.",
+        ),
+        (None, Some(ratio)) => (
+            "lopsided_training",
+            format!(
+                "The training was lopsided: squared gradients of one parameter were {ratio:.0} times as large or as small as its like's."
+            ),
+            "Look for a learning rate, a scale or an initial value that one layer has to itself.",
+        ),
+        (None, None) => return None,
+    };
+    Some(Diagnosis { cause, finding, advice, probes: names([state]) })
+}
+
+/// The loss ended not far below where it began.
+fn learned_little(found: &Found<'_>) -> Option<Diagnosis> {
+    let curve = found.failed("training_drift").filter(|curve| failed_by(curve, "final_over_initial"))?;
+    let share = figure(curve, "final_over_initial")?;
+    let spikes = figure(curve, "spikes").filter(|spikes| *spikes > 0.0);
+    let thrown = spikes.map_or(String::new(), |_| ", after it had been thrown back".to_owned());
+    Some(Diagnosis {
+        cause: "learned_little",
+        finding: format!("The training learned little: its loss ended at {} of where it began{thrown}.", percent(share)),
+        advice: if spikes.is_some() {
+            "Train with a lower learning rate, a warm-up or clipped gradients."
+        } else {
+            "Train for more steps, or try another learning rate; a loss that hardly moves may also be that of labels that are masked."
+        },
+        probes: names([curve]),
+    })
+}
+
+/// The loss came down, in leaps.
+fn unsteady(found: &Found<'_>) -> Option<Diagnosis> {
+    let curve = found.failed("training_drift").filter(|curve| figure(curve, "not_finite").is_none())?;
+    let how = match figure(curve, "spikes").filter(|_| failed_by(curve, "spikes")) {
+        Some(1.0) => "its loss was thrown back once".to_owned(),
+        Some(times) => format!("its loss was thrown back {times} times"),
+        None if failed_by(curve, "smoothness") => format!("its loss scatters (smoothness {:.2})", figure(curve, "smoothness")?),
+        None => return None,
+    };
+    Some(Diagnosis {
+        cause: "unsteady_training",
+        finding: format!("The training was unsteady: {how}."),
+        advice: "Train with a lower learning rate, a warm-up, clipped gradients or larger batches, and look at the data of those steps.",
+        probes: names([curve]),
+    })
 }
 
 /// Old facts are lost, and the dose response is saturated or the taught answers are lost too.

@@ -1,9 +1,9 @@
 //! From a kind's name in a suite to its probe.
 
 use crate::probe::{
-    AdapterAblation, AnyProbe, BaseInvariance, CalibrationDrift, DeltaKl, ExternalPerplexity, Leakage, MultiTurnCoherenceDecay,
-    NoiseFloorProbe, NullAdapter, ParaphraseInvariance, PreferenceFlip, Probe, PromptCollapse, SectionInternalization,
-    StyleFingerprint, ToolUseFidelity,
+    AdapterAblation, AnyProbe, BaseInvariance, CalibrationDrift, DeltaKl, ExternalPerplexity, GradientGhost, Leakage,
+    MultiTurnCoherenceDecay, NoiseFloorProbe, NullAdapter, ParaphraseInvariance, PreferenceFlip, Probe, PromptCollapse,
+    SectionInternalization, StyleFingerprint, ToolUseFidelity, TrainingDrift,
 };
 use crate::suite::{Diagnostic, ProbeTable};
 
@@ -26,6 +26,8 @@ const BUILDERS: &[(&str, Build)] = &[
     (CalibrationDrift::KIND.name, build_as::<CalibrationDrift>),
     (Leakage::KIND.name, build_as::<Leakage>),
     (ExternalPerplexity::KIND.name, build_as::<ExternalPerplexity>),
+    (GradientGhost::KIND.name, build_as::<GradientGhost>),
+    (TrainingDrift::KIND.name, build_as::<TrainingDrift>),
     (AdapterAblation::KIND.name, build_as::<AdapterAblation>),
     (NullAdapter::KIND.name, build_as::<NullAdapter>),
     (NoiseFloorProbe::KIND.name, build_as::<NoiseFloorProbe>),

@@ -5,6 +5,7 @@
 //! it holds a merged checkpoint against its base and adapter.
 
 mod diagnosis;
+mod files;
 mod gate;
 mod kinds;
 mod liveness;

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use super::files::Files;
 use super::{kinds, nulls, sections};
 use crate::engine::{Device, NullDraws, Precision, Source as ModelSource, Sources};
 use crate::math::derive_seed;
-use crate::probe::{AnyProbe, ChatForm, CoursePlan, Decide, FileItems, ItemRow, ItemRows, Layout, OpenRows, Survey};
+use crate::probe::{AnyProbe, ChatForm, CoursePlan, Decide, Survey};
 use crate::request::{Prompt, Scale};
-use crate::stream::Rows;
 use crate::suite::{
     self, Chat, Diagnostic, Diagnostics, Dtype, GateSpec, ModelSpec, NullSpec, ProbeTable, Source, Suite, SuiteError,
 };
@@ -75,7 +75,8 @@ impl Plan {
         let source = Source::read(path)?;
         let (suite, mut diagnostics) = suite::parse(&source);
         let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
-        let files = Files { dir: dir.clone() };
+        // Another adapter may be named yet: what lies beside it is looked for in `look_beside_adapter`.
+        let files = Files { dir: dir.clone(), adapter: None };
         let mut entries = Vec::new();
         let (document, wrong) = sections::document(&suite);
         let document_is_whole = wrong.is_empty();
@@ -123,7 +124,17 @@ impl Plan {
 
     /// Where the probes' files are opened.
     pub fn files(&self) -> Files {
-        Files { dir: self.dir.clone() }
+        Files { dir: self.dir.clone(), adapter: self.sources.adapter.clone() }
+    }
+
+    /// Looks through what lies beside the adapter, once it is settled which that is.
+    pub fn look_beside_adapter(&mut self) -> Result<(), PlanError> {
+        let files = self.files();
+        for entry in self.entries.iter_mut().filter(|entry| entry.enabled && entry.probe.looks_beside_adapter()) {
+            entry.survey =
+                entry.probe.survey(&files).map_err(|message| PlanError::Data { probe: entry.name.clone(), message })?;
+        }
+        Ok(())
     }
 
     /// Items over all enabled probes.
@@ -264,24 +275,6 @@ fn device(model: &ModelSpec, diagnostics: &mut Diagnostics) -> Device {
     };
     diagnostics.extend(wrong);
     device.unwrap_or_default()
-}
-
-/// Opens the files that probes name, relative to the suite's.
-pub struct Files {
-    pub(super) dir: PathBuf,
-}
-
-impl OpenRows for Files {
-    fn open(&self, items: &FileItems) -> Result<ItemRows, String> {
-        let path = self.dir.join(&items.file);
-        let rows = match items.layout {
-            Layout::Rows => Rows::open(&path, items.limit),
-            Layout::Pieces => Rows::open_pieces(&path, items.limit),
-        };
-        let rows = rows.map_err(|e| e.to_string())?;
-        let rows = rows.map(|row| row.map(|row| ItemRow { line: row.line, value: row.value }).map_err(|e| e.to_string()));
-        Ok(ItemRows { path: path.display().to_string(), rows: Box::new(rows) })
-    }
 }
 
 #[cfg(test)]

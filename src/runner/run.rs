@@ -80,14 +80,16 @@ fn start(plan: &Plan, model: ModelFacts) -> Result<Started, RunError> {
     let files = plan.files();
     let mut started = Started::default();
     for (index, entry) in plan.entries.iter().enumerate().filter(|(_, entry)| entry.enabled) {
-        if let Some(why) = entry.probe.skip(model) {
+        let data = |message| RunError::Data { probe: entry.name.clone(), message };
+        let why = match entry.probe.skip(model) {
+            None => entry.probe.skip_without_file(&files).map_err(data)?,
+            why => why,
+        };
+        if let Some(why) = why {
             started.skipped.push((index, why));
             continue;
         }
-        let course = entry
-            .probe
-            .start(&files, model, plan.course(entry))
-            .map_err(|message| RunError::Data { probe: entry.name.clone(), message })?;
+        let course = entry.probe.start(&files, model, plan.course(entry)).map_err(data)?;
         started.running.push(Running { entry: index, course });
     }
     Ok(started)

@@ -24,6 +24,7 @@ mod refused_adapters;
 mod score;
 mod sections;
 mod traces;
+mod training;
 mod verify_merge;
 mod world;
 

@@ -18,6 +18,8 @@ fn the_kinds_are_listed() {
     calibration_drift           calibration   did it forget what the base knew?
     leakage                     calibration   does it recite its training text?
     external_perplexity         calibration   does it still read general prose as well?
+    gradient_ghost              calibration   was the training long enough, and did it reach every layer?
+    training_drift              calibration   did the training's loss go down smoothly, and far enough?
     adapter_ablation            ablation      does the answer grow with the adapter's dose?
     null_adapter                baseline      what do random adapters of the same size do?
     noise_floor                 baseline      how much does computing alone change?
@@ -39,6 +41,8 @@ fn the_kinds_are_listed() {
             "calibration_drift",
             "leakage",
             "external_perplexity",
+            "gradient_ghost",
+            "training_drift",
             "adapter_ablation",
             "null_adapter",
             "noise_floor",

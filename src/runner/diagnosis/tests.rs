@@ -119,6 +119,81 @@ fn faults_that_do_not_explain_each_other_are_both_said() {
     assert_eq!(causes(&[document(Fail, 0.7), facts(Pass, 1.0, (0.9, Pass))]), ["recites"]);
 }
 
+fn curve(share: (f64, Verdict), smoothness: (f64, Verdict), spikes: (f64, Verdict)) -> ProbeRecord {
+    let figures = [("final_over_initial", share), ("smoothness", smoothness), ("spikes", spikes)];
+    probe("training_drift", Fail, &figures.map(|(name, (value, verdict))| (name, value, verdict)))
+}
+
+fn state(steps: (f64, Verdict), lost: (f64, Verdict), ratio: (f64, Verdict)) -> ProbeRecord {
+    let figures = [("steps", steps), ("lost_parameters", lost), ("lopsidedness", ratio)];
+    probe("gradient_ghost", Fail, &figures.map(|(name, (value, verdict))| (name, value, verdict)))
+}
+
+#[test]
+fn a_training_that_went_wrong_is_named_by_how_it_did() {
+    let said = |probes: &[ProbeRecord]| {
+        let said = diagnose(None, probes, 0.05);
+        said.iter().map(|one| (one.cause, one.finding.clone())).collect::<Vec<_>>()
+    };
+    let one = |probes: &[ProbeRecord]| {
+        let said = said(probes);
+        assert_eq!(said.len(), 1, "{said:?}");
+        said[0].clone()
+    };
+    let few = state((12.0, Fail), (0.0, Pass), (5.0, Pass));
+    let high = curve((0.92, Fail), (0.8, Pass), (0.0, Pass));
+    assert_eq!(one(std::slice::from_ref(&few)), ("stopped_early", "The training was over after 12 steps.".to_owned()));
+    let both = [few, high.clone(), preferences(Fail, 0.1)];
+    assert_eq!(
+        one(&both),
+        ("stopped_early", "The training was over after 12 steps, with 92 % of its first loss left.".to_owned())
+    );
+    assert_eq!(
+        one(&[high]),
+        ("learned_little", "The training learned little: its loss ended at 92 % of where it began.".to_owned())
+    );
+    assert_eq!(
+        one(&[curve((1.2, Fail), (0.1, Fail), (1.0, Fail))]),
+        (
+            "learned_little",
+            "The training learned little: its loss ended at 120 % of where it began, after it had been thrown back.".to_owned()
+        )
+    );
+    let unsteady = |smoothness, spikes| one(&[curve((0.4, Pass), smoothness, spikes)]);
+    assert_eq!(
+        unsteady((0.9, Pass), (2.0, Fail)),
+        ("unsteady_training", "The training was unsteady: its loss was thrown back 2 times.".to_owned())
+    );
+    assert_eq!(
+        unsteady((0.31, Fail), (0.0, Pass)),
+        ("unsteady_training", "The training was unsteady: its loss scatters (smoothness 0.31).".to_owned())
+    );
+    assert_eq!(
+        one(&[ProbeRecord { n: 8, ..state((80.0, Pass), (4.0, Fail), (5.0, Pass)) }]),
+        (
+            "reached_in_part",
+            "The training reached a part of the adapter only: 4 of its 8 parameters had no usable gradient.".to_owned()
+        )
+    );
+    assert_eq!(one(&[state((80.0, Pass), (0.0, Pass), (160_000.0, Fail))]).0, "lopsided_training");
+}
+
+#[test]
+fn a_loss_that_was_no_number_explains_the_rest() {
+    let mut curve = probe("training_drift", Fail, &[("not_finite", 20.0, Fail)]);
+    curve.evidence.insert("not_finite_from".to_owned(), json!(63));
+    let mut state = state((80.0, Pass), (8.0, Fail), (1.0, Pass));
+    state.evidence.insert("not_finite".to_owned(), json!(["0", "1"]));
+    let said = diagnose(None, &[state.clone(), curve, held(Fail, 50)], 0.05);
+    assert_eq!(said.len(), 1);
+    assert_eq!(
+        said[0].finding,
+        "The training broke down: its loss stopped being a number at step 63, and 2 parameters have gradients that are none."
+    );
+    assert_eq!(said[0].probes, ["my training_drift", "my gradient_ghost"]);
+    assert_eq!(causes(&[state]), ["training_broke"]);
+}
+
 #[test]
 fn a_failure_without_a_rule_is_not_explained_away() {
     let said = diagnose(None, &[probe("style_fingerprint", Fail, &[])], 0.05);
