@@ -22,8 +22,11 @@ impl Keys {
 
     /// The request's `Hash` covers op, view, prompt and every parameter; strings end in a byte that no UTF-8 holds, so no two
     /// requests feed the same bytes.
-    pub fn of(&self, request: &Request) -> Key {
+    ///
+    /// `embedder`: the content digest of the model beside these that answers it, if one does.
+    pub fn of(&self, request: &Request, embedder: Option<&str>) -> Key {
         let mut digest = Digest(self.models.clone());
+        embedder.hash(&mut digest);
         request.hash(&mut digest);
         Key(*digest.0.finalize().as_bytes())
     }

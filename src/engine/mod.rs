@@ -31,7 +31,7 @@ use trace::Event;
 
 use crate::model::{Batch, Job, ModelError, Work};
 use crate::record::Stats;
-use crate::request::{Answer, Request, RequestError};
+use crate::request::{Answer, Embedder, Op, Request, RequestError};
 
 /// A request with the name of who asked, for traces.
 #[derive(Clone, Copy, Debug)]
@@ -145,7 +145,7 @@ impl Engine {
         let mut misses = Vec::new();
         for (index, question) in questions.iter().enumerate() {
             match self.backend.prepare(question.request) {
-                Ok(job) => misses.push(Miss { key: self.keys.of(question.request), job, waiting: vec![index] }),
+                Ok(job) => misses.push(Miss { key: self.key(question.request), job, waiting: vec![index] }),
                 Err(error) => replies[index] = Some(Err(error)),
             }
         }
@@ -155,13 +155,21 @@ impl Engine {
         Ok(replies.into_iter().flatten().collect())
     }
 
+    fn key(&self, request: &Request) -> Key {
+        let embedder = match &request.op {
+            Op::Embed { embedder: Embedder::Sentence(name), .. } => self.backend.embedder_digest(name),
+            _ => None,
+        };
+        self.keys.of(request, embedder)
+    }
+
     /// Answers what the cache holds or the model refuses; gives the distinct misses, and how many questions were settled.
     fn look_up(&mut self, questions: &[Question<'_>], replies: &mut [Option<Reply>]) -> Result<(Vec<Miss>, usize), EngineError> {
         let mut misses: Vec<Miss> = Vec::new();
         let mut pending: HashMap<Key, usize> = HashMap::new();
         let mut settled = 0;
         for (index, question) in questions.iter().enumerate() {
-            let key = self.keys.of(question.request);
+            let key = self.key(question.request);
             if let Some(cached) = self.cache.get(&key) {
                 self.meter.hit(cached.cost);
                 replies[index] = Some(Ok(cached.answer.clone()));

@@ -6,7 +6,7 @@
 //! - `weights`, `tokenizer`: what they hold. `site`: a linear layer; `adapter`: what becomes of it, whatever the kind.
 //! - `job`: what is asked of tokens; `trie`, `plan`, `pages`: each prefix once, pass after pass; `rows`: the rows of a pass.
 //! - `decoder`, `group`, `linear`, `feed_forward`, `matrix`, `forward`, `kernel`: what a pass computes; `readout`, `sampling`: from its rows to numbers.
-//! - `score`, `generate`: jobs to answers. [`merge`]: a checkpoint that an adapter was merged into.
+//! - `score`, `generate`, `sentence`: jobs to answers. [`merge`]: a checkpoint that an adapter was merged into.
 //! - [`machine`], [`memory`], [`rate`]: what there is to compute on, and how fast that is.
 
 mod adapter;
@@ -42,6 +42,7 @@ mod rope;
 mod rows;
 mod sampling;
 mod score;
+mod sentence;
 mod site;
 mod source;
 pub mod support;
@@ -63,6 +64,7 @@ pub use error::ModelError;
 pub use job::{Job, Work};
 
 pub use matrix::Precision;
+pub use sentence::SentenceModel;
 pub use source::{Located, Source};
 
 use lru::LruCache;
@@ -111,6 +113,8 @@ pub struct Model {
     scratch: Arc<ScratchPool>,
     /// Where passes are computed, if not on the CPU.
     accelerator: Option<Arc<Accelerator>>,
+    /// By name, in the order in which they were given.
+    embedders: Arc<Vec<(String, SentenceModel)>>,
     pub base: BaseFacts,
 }
 
@@ -188,6 +192,7 @@ impl Model {
             updates: Arc::new(Mutex::new(LruCache::new(kept))),
             scratch: Arc::default(),
             accelerator: None,
+            embedders: Arc::default(),
             base: facts,
         })
     }
@@ -200,6 +205,17 @@ impl Model {
         let kept = self.updates.lock().unwrap_or_else(PoisonError::into_inner).cap();
         let accelerator = Accelerator::open(device, &self.decoder, self.precision, kept)?.map(Arc::new);
         Ok(Self { accelerator, ..self })
+    }
+
+    /// Puts sentence-embedding models beside it, by the names that requests have for them.
+    #[must_use]
+    pub fn with_embedders(self, embedders: Vec<(String, SentenceModel)>) -> Self {
+        Self { embedders: Arc::new(embedders), ..self }
+    }
+
+    /// Content digest of the sentence-embedding model of this name.
+    pub fn embedder_digest(&self, name: &str) -> Option<&str> {
+        self.embedders.iter().find(|(known, _)| known == name).map(|(_, embedder)| embedder.digest.as_str())
     }
 
     /// Where it computes.
@@ -284,11 +300,16 @@ impl Model {
     /// # Errors
     /// What a device tells of; on the CPU there is none.
     pub fn compute(&self, jobs: &[Job], tell: &mut Tell<'_>) -> Result<(), ModelError> {
-        if let Some(accelerator) = &self.accelerator {
-            return accelerator.compute(self, jobs, tell);
+        let (sentences, of_model): (Vec<usize>, Vec<usize>) =
+            (0..jobs.len()).partition(|&i| matches!(jobs[i].work, Work::Sentence { .. }));
+        if sentence::run(self, jobs, &sentences, tell)?.is_break() {
+            return Ok(());
         }
         let (generations, scorings): (Vec<usize>, Vec<usize>) =
-            (0..jobs.len()).partition(|&i| matches!(jobs[i].work, Work::Generate { .. }));
+            of_model.into_iter().partition(|&i| matches!(jobs[i].work, Work::Generate { .. }));
+        if let Some(accelerator) = &self.accelerator {
+            return accelerator.compute(self, jobs, [&scorings, &generations], tell);
+        }
         if score::run(self, jobs, &scorings, tell).is_continue() {
             // Nothing comes after it.
             let _ = generate::run(self, jobs, &generations, tell);

@@ -56,10 +56,12 @@ pub use style_fingerprint::StyleFingerprint;
 pub use tool_use_fidelity::ToolUseFidelity;
 pub use verdict::{Court, Decide, Judgement, MIN_ITEMS};
 
+use std::ops::RangeInclusive;
+
 use serde::de::DeserializeOwned;
 
 use crate::record::Category;
-use crate::request::{Answer, Request};
+use crate::request::{Answer, Embedder, Request};
 
 /// What `list-probes` tells of a kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,6 +126,16 @@ pub trait Probe: DeserializeOwned + Clone + Send + 'static {
     /// Whether any of what it asks after, or needs beside, is in a file, and not in the suite.
     fn in_a_file(&self) -> bool {
         self.items().in_a_file()
+    }
+
+    /// How many items it makes sense of.
+    fn counts(&self) -> RangeInclusive<usize> {
+        1..=usize::MAX
+    }
+
+    /// What embeds texts for it, if anything does.
+    fn embedder(&self) -> Option<&Embedder> {
+        None
     }
 
     /// Where it keeps sections of the training document, if these are what it asks after.

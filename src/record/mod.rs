@@ -13,5 +13,5 @@ pub use checkup::{CHECKUP_SCHEMA_VERSION, Check, Checkup, Status};
 pub use diagnosis::Diagnosis;
 pub use merge::{Distance, MERGE_SCHEMA_VERSION, MergeFinding, MergeRecord, MergedAnswer, MergedInfo, MergedModule};
 pub use probe::{Calibration, Category, Criterion, Estimate, NullOutcome, ProbeRecord, Verdict};
-pub use run::{AdapterInfo, BaseInfo, Event, Gate, Liveness, ModuleLiveness, RunRecord, SCHEMA_VERSION, Stats};
+pub use run::{AdapterInfo, BaseInfo, EmbedderInfo, Event, Gate, Liveness, ModuleLiveness, RunRecord, SCHEMA_VERSION, Stats};
 pub use trace::TraceLine;

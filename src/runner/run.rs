@@ -7,6 +7,7 @@ use crate::engine::{EngineError, Loaded, Question, Reply};
 use crate::math::benjamini_hochberg;
 use crate::probe::{Course, Court, ModelFacts};
 use crate::record::{Calibration, Event, Gate, Liveness, NullOutcome, ProbeRecord, RunRecord, SCHEMA_VERSION, Stats, Verdict};
+use crate::request::Embedder;
 
 /// Items in flight at once over all probes: bounds the memory of a run whose items come from a file of any length.
 const WINDOW: usize = 256;
@@ -54,7 +55,7 @@ pub fn run(plan: &Plan, loaded: &mut Loaded, emit: &mut dyn FnMut(&Event<'_>)) -
         Err(EngineError::Interrupted { .. }) => true,
         Err(error) => return Err(error.into()),
     };
-    let probes = judge(plan, &started, model.has_chat_template, interrupted);
+    let probes = judge(plan, &started, loaded, interrupted);
     for probe in &probes {
         emit(&Event::Probe(probe));
     }
@@ -140,7 +141,7 @@ fn tell_if_whole(one: &mut Running, replies: &[Option<Reply>]) {
 }
 
 /// Verdicts of all probes, in the suite's order; of an interrupted run, those of the probes that were finished.
-fn judge(plan: &Plan, started: &Started, is_chat_model: bool, interrupted: bool) -> Vec<ProbeRecord> {
+fn judge(plan: &Plan, started: &Started, loaded: &Loaded, interrupted: bool) -> Vec<ProbeRecord> {
     let Started { running, skipped } = started;
     let finished: Vec<&Running> =
         running.iter().filter(|one| !interrupted || one.course.measured() == plan.entries[one.entry].survey.items).collect();
@@ -151,7 +152,7 @@ fn judge(plan: &Plan, started: &Started, is_chat_model: bool, interrupted: bool)
     let mut records = Vec::new();
     for (one, calibration) in finished.iter().zip(calibrations) {
         let q = calibration.as_ref().and_then(null_p).and_then(|_| corrected.next());
-        records.push((one.entry, probe_record(plan, one, calibration, q, is_chat_model)));
+        records.push((one.entry, probe_record(plan, one, calibration, q, loaded)));
     }
     let unfinished = running.iter().filter(|one| records.iter().all(|(index, _)| *index != one.entry));
     let unfinished: Vec<_> = unfinished.map(|one| (one.entry, "not finished: the run was interrupted".to_owned())).collect();
@@ -183,13 +184,7 @@ fn empty_record(entry: &Entry, verdict: Verdict, message: String) -> ProbeRecord
     }
 }
 
-fn probe_record(
-    plan: &Plan,
-    one: &Running,
-    calibration: Option<Calibration>,
-    q: Option<f64>,
-    is_chat_model: bool,
-) -> ProbeRecord {
+fn probe_record(plan: &Plan, one: &Running, calibration: Option<Calibration>, q: Option<f64>, loaded: &Loaded) -> ProbeRecord {
     let entry = &plan.entries[one.entry];
     let court = Court {
         name: &entry.name,
@@ -226,8 +221,25 @@ fn probe_record(
         calibration,
         ..empty_record(entry, judgement.verdict, judgement.message)
     };
-    templates::note(&mut record, entry, &*one.course, ending.template_effect, is_chat_model);
+    templates::note(&mut record, entry, &*one.course, ending.template_effect, loaded.base.chat_template.is_some());
+    if let Some(embedder) = entry.probe.embedder() {
+        note_embedder(&mut record, embedder, loaded);
+    }
     record
+}
+
+/// Adds to a record what embedded its texts.
+fn note_embedder(record: &mut ProbeRecord, embedder: &Embedder, loaded: &Loaded) {
+    let of_its_own = loaded.embedders.iter().find(|known| known.source == embedder.name());
+    let (digest, commit) = match of_its_own {
+        Some(model) => (&model.digest, model.commit.as_ref()),
+        None => (&loaded.base.digest, None),
+    };
+    record.evidence.insert("embedder".to_owned(), embedder.name().into());
+    record.evidence.insert("embedder_digest".to_owned(), digest.as_str().into());
+    if let Some(commit) = commit {
+        record.evidence.insert("embedder_commit".to_owned(), commit.as_str().into());
+    }
 }
 
 fn record(plan: &Plan, loaded: &Loaded, liveness: Option<Liveness>, probes: Vec<ProbeRecord>, interrupted: bool) -> RunRecord {
