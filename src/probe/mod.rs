@@ -9,6 +9,7 @@ mod adapter_ablation;
 mod bounds;
 mod calibration_drift;
 mod chunk;
+mod cluster_kl;
 mod course;
 mod decay;
 mod delta_kl;
@@ -39,6 +40,7 @@ mod verdict;
 
 pub use adapter_ablation::AdapterAblation;
 pub use calibration_drift::CalibrationDrift;
+pub use cluster_kl::ClusterKl;
 pub use course::{AnyProbe, ChatForm, Course, CoursePlan, Ending, Survey, TemplateEffect};
 pub use delta_kl::DeltaKl;
 pub use document::{Document, SectionSlots};
@@ -82,6 +84,7 @@ pub struct Kind {
 pub const KINDS: &[Kind] = &[
     DeltaKl::KIND,
     PromptCollapse::KIND,
+    ClusterKl::KIND,
     MultiTurnCoherenceDecay::KIND,
     SectionInternalization::KIND,
     ParaphraseInvariance::KIND,

@@ -1,8 +1,9 @@
 //! From a kind's name in a suite to its probe.
 
 use crate::probe::{
-    AdapterAblation, AnyProbe, CalibrationDrift, DeltaKl, ExternalPerplexity, Leakage, MultiTurnCoherenceDecay,
-    ParaphraseInvariance, PreferenceFlip, Probe, PromptCollapse, SectionInternalization, StyleFingerprint, ToolUseFidelity,
+    AdapterAblation, AnyProbe, CalibrationDrift, ClusterKl, DeltaKl, ExternalPerplexity, Leakage,
+    MultiTurnCoherenceDecay, ParaphraseInvariance, PreferenceFlip, Probe, PromptCollapse, SectionInternalization,
+    StyleFingerprint, ToolUseFidelity,
 };
 use crate::suite::{Diagnostic, ProbeTable};
 
@@ -16,6 +17,7 @@ fn build_as<P: Probe>(table: &ProbeTable) -> Result<Box<dyn AnyProbe>, Vec<Diagn
 const BUILDERS: &[(&str, Build)] = &[
     (DeltaKl::KIND.name, build_as::<DeltaKl>),
     (PromptCollapse::KIND.name, build_as::<PromptCollapse>),
+    (ClusterKl::KIND.name, build_as::<ClusterKl>),
     (MultiTurnCoherenceDecay::KIND.name, build_as::<MultiTurnCoherenceDecay>),
     (SectionInternalization::KIND.name, build_as::<SectionInternalization>),
     (ParaphraseInvariance::KIND.name, build_as::<ParaphraseInvariance>),
