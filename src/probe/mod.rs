@@ -6,6 +6,7 @@
 //! One file a kind. `course` takes a probe through its items; `verdict` holds the rules that the kinds share.
 
 mod adapter_ablation;
+mod adapter_revert;
 mod bounds;
 mod calibration_drift;
 mod chunk;
@@ -39,6 +40,7 @@ mod tool_use_fidelity;
 mod verdict;
 
 pub use adapter_ablation::AdapterAblation;
+pub use adapter_revert::AdapterRevert;
 pub use calibration_drift::CalibrationDrift;
 pub use cluster_kl::ClusterKl;
 pub use course::{AnyProbe, ChatForm, Course, CoursePlan, Ending, Survey, TemplateEffect};
@@ -83,6 +85,7 @@ pub struct Kind {
 /// All kinds, in the order in which they are listed.
 pub const KINDS: &[Kind] = &[
     DeltaKl::KIND,
+    AdapterRevert::KIND,
     PromptCollapse::KIND,
     ClusterKl::KIND,
     MultiTurnCoherenceDecay::KIND,

@@ -48,8 +48,8 @@ enum Intent {
 pub struct Case {
     #[serde(flatten)]
     asked: Asked,
-    gold: String,
-    paraphrases: Vec<Prompt>,
+    pub(super) gold: String,
+    pub(super) paraphrases: Vec<Prompt>,
 }
 
 impl Item for Case {

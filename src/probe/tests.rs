@@ -1,5 +1,6 @@
 //! Probes on hand-written answers: no model, no mock.
 
+mod adapter_revert;
 mod cluster_kl;
 mod external_perplexity;
 mod general_knowledge;

@@ -1,7 +1,7 @@
 //! From a kind's name in a suite to its probe.
 
 use crate::probe::{
-    AdapterAblation, AnyProbe, CalibrationDrift, ClusterKl, DeltaKl, ExternalPerplexity, Leakage,
+    AdapterAblation, AdapterRevert, AnyProbe, CalibrationDrift, ClusterKl, DeltaKl, ExternalPerplexity, Leakage,
     MultiTurnCoherenceDecay, ParaphraseInvariance, PreferenceFlip, Probe, PromptCollapse, SectionInternalization,
     StyleFingerprint, ToolUseFidelity,
 };
@@ -16,6 +16,7 @@ fn build_as<P: Probe>(table: &ProbeTable) -> Result<Box<dyn AnyProbe>, Vec<Diagn
 /// Every kind by name.
 const BUILDERS: &[(&str, Build)] = &[
     (DeltaKl::KIND.name, build_as::<DeltaKl>),
+    (AdapterRevert::KIND.name, build_as::<AdapterRevert>),
     (PromptCollapse::KIND.name, build_as::<PromptCollapse>),
     (ClusterKl::KIND.name, build_as::<ClusterKl>),
     (MultiTurnCoherenceDecay::KIND.name, build_as::<MultiTurnCoherenceDecay>),
