@@ -45,3 +45,27 @@ impl Hasher for Digest {
         self.0.finalize().as_bytes().first_chunk().map_or(0, |head| u64::from_le_bytes(*head))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::request::{Embedder, Op, View};
+
+    #[test]
+    fn an_embedder_changed_in_place_is_another_key() {
+        let embed = |name: &str| {
+            let embedder = Embedder::try_from(name.to_owned()).unwrap();
+            Request::new(View::Base, Op::Embed { text: "a".to_owned(), embedder })
+        };
+        let keys = Keys::new("models");
+        let known = [
+            keys.of(&embed("base"), None),
+            keys.of(&embed("bert"), Some("1")),
+            keys.of(&embed("bert"), Some("2")),
+            keys.of(&embed("bort"), Some("1")),
+            Keys::new("others").of(&embed("base"), None),
+        ];
+        assert!((0..known.len()).all(|at| !known[..at].contains(&known[at])));
+        assert_eq!(keys.of(&embed("bert"), Some("1")), known[1]);
+    }
+}

@@ -92,11 +92,13 @@ pub fn load(sources: &Sources, progress: &Arc<dyn Progress>) -> Result<Loaded, M
         NullDraws::Init => NullKind::Init,
     };
     let dirs: Vec<&Path> = std::iter::once(&base).chain(&adapter).map(|located| located.dir.as_path()).collect();
-    let embedder_dirs: Vec<&Path> = embedders.iter().map(|(_, located)| located.dir.as_path()).collect();
     let models: Vec<&Path> = dirs.iter().copied().filter(|dir| is_whole_model(dir)).collect();
+    let mut need = Need::of(&models, sources.precision)?;
+    for (name, located) in &embedders {
+        need = need.with_copy_of(&located.dir).map_err(|error| ModelError::embedder(name, error))?;
+    }
     if let Some(memory) = Memory::now()
-        && let Some(warning) =
-            Need::of(&models, sources.precision)?.with_copies_of(&embedder_dirs)?.check(memory, sources.precision)?
+        && let Some(warning) = need.check(memory, sources.precision)?
     {
         progress.warn(&warning);
     }

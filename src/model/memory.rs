@@ -78,12 +78,10 @@ impl Need {
         Ok(need)
     }
 
-    /// The same with copies of the checkpoints in these folders, in float32.
-    pub fn with_copies_of(mut self, models: &[&Path]) -> Result<Self, ModelError> {
-        for dir in models {
-            self.copied += 4 * Tensors::open_model(dir)?.parameters();
-        }
-        Ok(self)
+    /// The same with a copy of the checkpoint in this folder, in float32.
+    pub fn with_copy_of(self, model: &Path) -> Result<Self, ModelError> {
+        let bytes = Tensors::open_model(model)?.parameters() * size_of::<f32>() as u64;
+        Ok(Self { copied: self.copied + bytes, ..self })
     }
 
     /// Refuses what can't be held, and gives a warning for what can be had only from the disk, over and over.
@@ -145,6 +143,19 @@ mod tests {
         let told = Need { own: 20 * GB, mapped: 0, copied: 0 }.check(MACHINE, Precision::Bf16).unwrap_err().to_string();
         assert!(told.contains("takes 20.5 GB of memory for the rounded weights, and 20.0 GB of 24.0 GB are available"), "{told}");
         assert!(told.contains("hint: in float32"), "{told}");
+    }
+
+    #[test]
+    fn a_model_beside_is_copied_and_refused_where_it_can_not_be() {
+        let sentences = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens/sentences/mean");
+        let need = Need::default().with_copy_of(&sentences).and_then(|need| need.with_copy_of(&sentences)).unwrap();
+        let file = std::fs::metadata(sentences.join("model.safetensors")).unwrap().len();
+        // Two copies of all values; the file has a header too.
+        assert!(need.copied > file && need.copied < 2 * file && need.mapped == 0, "{need:?}");
+        let small = Memory { total: GB, available: need.copied };
+        let told = need.check(small, Precision::F32).unwrap_err().to_string();
+        assert!(told.contains("the embedders take") && told.contains("hint: take a smaller one, or `base`"), "{told}");
+        assert!(matches!(need.check(MACHINE, Precision::F32), Ok(None)));
     }
 
     #[test]

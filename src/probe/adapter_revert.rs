@@ -1,5 +1,6 @@
 //! `adapter_revert`: does the adapter fall back to the base's answers when it is asked in other words?
 
+use std::fmt::Write;
 use std::ops::RangeInclusive;
 
 use serde::Deserialize;
@@ -345,7 +346,7 @@ impl Compared {
                 format!("; {} were left out, to which the base answers as the gold does (cosine above {trivial})", self.trivial);
         }
         if self.without_cosine > 0 {
-            note += &format!("; {} have no cosine", self.without_cosine);
+            let _ = write!(note, "; {} have no cosine", self.without_cosine);
         }
         note
     }

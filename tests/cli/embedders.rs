@@ -45,7 +45,11 @@ fn copy(from: &Path, to: &Path) {
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
         let to = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() { copy(&entry.path(), &to) } else { drop(fs::copy(entry.path(), to).unwrap()) }
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), to).unwrap();
+        }
     }
 }
 
@@ -134,7 +138,7 @@ fn an_embedder_that_is_not_there_or_not_understood_is_told_before_anything_is_co
     fs::create_dir(world.dir().join("empty")).unwrap();
     let empty = sway(&["run", &suite("embedder = \"empty\"")]);
     assert_eq!(empty.code, 4);
-    assert!(empty.stderr.contains("the embedder `empty`: the embedder has no config.json"), "{}", empty.stderr);
+    assert!(empty.stderr.contains("the embedder `empty`: the model has no model.safetensors"), "{}", empty.stderr);
 
     let config = world.dir().join("bert/config.json");
     fs::write(&config, fs::read_to_string(&config).unwrap().replace("\"bert\"", "\"roberta\"")).unwrap();

@@ -125,7 +125,9 @@ fn answer(job: &Job) -> Result<Answer, RequestError> {
         Work::Generate { max_new_tokens, .. } => {
             Answer::Generate(Generation { text: String::new(), token_ids: vec![digest; max_new_tokens], finish: Finish::Length })
         }
-        Work::Embed => Answer::Embedding(Embedding { embedding: vec![digest as f32], num_tokens: job.tokens.len() }),
+        Work::Embed | Work::Sentence { .. } => {
+            Answer::Embedding(Embedding { embedding: vec![digest as f32], num_tokens: job.tokens.len() })
+        }
     })
 }
 

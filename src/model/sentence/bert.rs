@@ -148,7 +148,9 @@ impl Bert {
     /// Takes all tensors of a checkpoint; one that has no place is an error.
     pub fn load(shape: Shape, tensors: &mut Tensors) -> std::result::Result<Self, ModelError> {
         let beside: Vec<String> = tensors.names().filter(|name| is_beside(name)).map(str::to_owned).collect();
-        beside.iter().for_each(|name| tensors.ignore(name));
+        for name in &beside {
+            tensors.ignore(name);
+        }
         let prefix = if tensors.contains("bert.embeddings.word_embeddings.weight") { "bert." } else { "" };
         let mut source = Source { tensors, prefix };
         let words = source.take("embeddings.word_embeddings.weight", &[shape.vocab, shape.hidden])?;

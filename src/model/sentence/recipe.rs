@@ -61,7 +61,7 @@ impl Recipe {
             let modules: Vec<Module> = serde_json::from_slice(&bytes).map_err(|e| ModelError::invalid(&list, e.to_string()))?;
             recipe.take_modules(dir, &list, &modules)?;
         }
-        recipe.take_prompts(dir)?;
+        check_prompts(dir)?;
         recipe.take_transformer()?;
         recipe.take_tokenizer()?;
         Ok(recipe)
@@ -90,21 +90,6 @@ impl Recipe {
             }
         }
         Ok(())
-    }
-
-    /// A prompt that is put before every text would have to be put there here too.
-    fn take_prompts(&self, dir: &Path) -> Result<(), ModelError> {
-        let path = dir.join("config_sentence_transformers.json");
-        if !path.exists() {
-            return Ok(());
-        }
-        let mut fields = Fields::read(&path)?;
-        match fields.take("default_prompt_name") {
-            None => Ok(()),
-            Some(name) => Err(fields.refused(format!(
-                "`default_prompt_name` is {name}, and prompts are not put before texts here\nhint: take a model that is used without one"
-            ))),
-        }
     }
 
     fn take_transformer(&mut self) -> Result<(), ModelError> {
@@ -151,6 +136,21 @@ impl Recipe {
             Some(most) => Ok(most),
             None => Ok(self.model_max_length.unwrap_or(positions).min(positions)),
         }
+    }
+}
+
+/// A prompt that is put before every text would have to be put there here too.
+fn check_prompts(dir: &Path) -> Result<(), ModelError> {
+    let path = dir.join("config_sentence_transformers.json");
+    if !path.exists() {
+        return Ok(());
+    }
+    let mut fields = Fields::read(&path)?;
+    match fields.take("default_prompt_name") {
+        None => Ok(()),
+        Some(name) => Err(fields.refused(format!(
+            "`default_prompt_name` is {name}, and prompts are not put before texts here\nhint: take a model that is used without one"
+        ))),
     }
 }
 
