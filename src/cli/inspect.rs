@@ -53,6 +53,7 @@ fn beside(args: &InspectArgs, base: &str) -> Result<Exit, Failure> {
         nulls: NullDraws::Matched,
         precision: Precision::F32,
         device: Device::Cpu,
+        embedders: Vec::new(),
     };
     let downloads: Arc<dyn Progress> = Arc::new(Downloads::new());
     let told = || format!("can't load {base} with {}", args.adapter);

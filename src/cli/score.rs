@@ -126,6 +126,7 @@ fn load(args: &ScoreArgs, precision: Precision) -> Result<Engine, Failure> {
         nulls: NullDraws::Matched,
         precision,
         device: args.device,
+        embedders: Vec::new(),
     };
     let bars = Bars::new(&args.base, false);
     let downloads: Arc<dyn Progress> = Arc::new(bars.downloads());

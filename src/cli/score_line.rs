@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::request::{Answer, Asked, ErrorBody, Op, Overflow, Prompt, Request, Sampling, View};
+use crate::request::{Answer, Asked, Embedder, ErrorBody, Op, Overflow, Prompt, Request, Sampling, View};
 use crate::stream::in_one_line;
 use crate::suite::nearest;
 
@@ -94,6 +94,7 @@ impl Fields {
                 max_new_tokens: self.required("max_new_tokens")?,
                 sampling: self.sampling()?,
             },
+            "embed" => Op::Embed { text: self.required("text")?, embedder: Embedder::States },
             other => return Err(bad(format!("unknown op `{other}`{}", hint(other, &Op::NAMES)))),
         };
         match self.0.keys().next() {
@@ -172,6 +173,7 @@ pub fn answer_line(id: &Value, request: &Request, answer: &Answer) -> Vec<u8> {
         Answer::LogprobOf(completion) => full(id, request, completion),
         Answer::RollingLogprob(rolling) => full(id, request, rolling),
         Answer::Generate(generation) => full(id, request, generation),
+        Answer::Embedding(embedding) => full(id, request, embedding),
     }
 }
 

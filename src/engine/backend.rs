@@ -8,6 +8,11 @@ pub trait Backend: Send {
     /// Content digest of all that can change an answer: part of every cache key.
     fn identity(&self) -> String;
 
+    /// Content digest of the sentence-embedding model of this name: part of the keys of what it answers.
+    fn embedder_digest(&self, _name: &str) -> Option<&str> {
+        None
+    }
+
     /// Tokenises and checks one request.
     fn prepare(&self, request: &Request) -> Result<Job, RequestError>;
 
@@ -31,6 +36,10 @@ pub trait Backend: Send {
 impl Backend for Model {
     fn identity(&self) -> String {
         self.identity()
+    }
+
+    fn embedder_digest(&self, name: &str) -> Option<&str> {
+        self.embedder_digest(name)
     }
 
     fn prepare(&self, request: &Request) -> Result<Job, RequestError> {

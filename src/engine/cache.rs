@@ -86,7 +86,7 @@ mod tests {
     use crate::request::{CompletionLogprob, Op, Request, View};
 
     fn key(number: usize) -> Key {
-        Keys::new("m").of(&Request::new(View::Base, Op::RollingLogprob { text: number.to_string() }))
+        Keys::new("m").of(&Request::new(View::Base, Op::RollingLogprob { text: number.to_string() }), None)
     }
 
     fn cached(tokens: usize) -> Cached {

@@ -22,8 +22,11 @@ impl Keys {
 
     /// The request's `Hash` covers op, view, prompt and every parameter; strings end in a byte that no UTF-8 holds, so no two
     /// requests feed the same bytes.
-    pub fn of(&self, request: &Request) -> Key {
+    ///
+    /// `embedder`: the content digest of the model beside these that answers it, if one does.
+    pub fn of(&self, request: &Request, embedder: Option<&str>) -> Key {
         let mut digest = Digest(self.models.clone());
+        embedder.hash(&mut digest);
         request.hash(&mut digest);
         Key(*digest.0.finalize().as_bytes())
     }
@@ -40,5 +43,29 @@ impl Hasher for Digest {
     fn finish(&self) -> u64 {
         // Only the whole digest is used; a hasher must offer this all the same.
         self.0.finalize().as_bytes().first_chunk().map_or(0, |head| u64::from_le_bytes(*head))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::request::{Embedder, Op, View};
+
+    #[test]
+    fn an_embedder_changed_in_place_is_another_key() {
+        let embed = |name: &str| {
+            let embedder = Embedder::try_from(name.to_owned()).unwrap();
+            Request::new(View::Base, Op::Embed { text: "a".to_owned(), embedder })
+        };
+        let keys = Keys::new("models");
+        let known = [
+            keys.of(&embed("base"), None),
+            keys.of(&embed("bert"), Some("1")),
+            keys.of(&embed("bert"), Some("2")),
+            keys.of(&embed("bort"), Some("1")),
+            Keys::new("others").of(&embed("base"), None),
+        ];
+        assert!((0..known.len()).all(|at| !known[..at].contains(&known[at])));
+        assert_eq!(keys.of(&embed("bert"), Some("1")), known[1]);
     }
 }

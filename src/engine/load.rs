@@ -9,8 +9,8 @@ use crate::model::hub::{Progress, Wanted};
 use crate::model::memory::{Memory, Need};
 pub use crate::model::optimizer::OptimizerFile;
 pub use crate::model::{Device, Precision, Source};
-use crate::model::{Located, Model, ModelError, NullKind};
-use crate::record::{AdapterInfo, BaseInfo, ModuleLiveness};
+use crate::model::{Located, Model, ModelError, NullKind, SentenceModel};
+use crate::record::{AdapterInfo, BaseInfo, EmbedderInfo, ModuleLiveness};
 
 /// How null adapters are drawn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub struct Sources {
     pub nulls: NullDraws,
     pub precision: Precision,
     pub device: Device,
+    /// Sentence-embedding models, by the names that requests have for them.
+    pub embedders: Vec<Source>,
 }
 
 /// An engine, and what is known of its models.
@@ -39,6 +41,8 @@ pub struct Loaded {
     pub adapter: Option<AdapterInfo>,
     /// Tensors of the adapter, all of them consumed.
     pub adapter_tensors: usize,
+    /// In the order of their sources.
+    pub embedders: Vec<EmbedderInfo>,
     pub(super) model: Model,
 }
 
@@ -60,25 +64,53 @@ fn is_whole_model(dir: &Path) -> bool {
     dir.join("config.json").exists() && !dir.join("adapter_config.json").exists()
 }
 
+/// Finds the folders of embedders.
+fn locate_embedders(sources: &[Source], progress: &Arc<dyn Progress>) -> Result<Vec<(String, Located)>, ModelError> {
+    let locate = |source: &Source| match source.locate(Wanted::Embedder, progress) {
+        Ok(located) => Ok((source.name.clone(), located)),
+        Err(error) => Err(ModelError::embedder(&source.name, error)),
+    };
+    sources.iter().map(locate).collect()
+}
+
+type Embedders = Vec<(String, SentenceModel)>;
+
+/// Loads embedders, with what is known of each.
+fn load_embedders(located: Vec<(String, Located)>) -> Result<(Embedders, Vec<EmbedderInfo>), ModelError> {
+    let (mut models, mut about) = (Vec::new(), Vec::new());
+    for (name, Located { dir, commit }) in located {
+        let model = SentenceModel::load(&dir).map_err(|error| ModelError::embedder(&name, error))?;
+        about.push(EmbedderInfo { source: name.clone(), commit, digest: model.digest.clone() });
+        models.push((name, model));
+    }
+    Ok((models, about))
+}
+
 /// Loads the models, from folders or through the hub.
 pub fn load(sources: &Sources, progress: &Arc<dyn Progress>) -> Result<Loaded, ModelError> {
     let start = Instant::now();
     let base = sources.base.locate(Wanted::Base, progress)?;
     let adapter: Option<Located> =
         sources.adapter.as_ref().map(|adapter| adapter.locate(Wanted::Adapter, progress)).transpose()?;
+    let embedders = locate_embedders(&sources.embedders, progress)?;
     let nulls = match sources.nulls {
         NullDraws::Matched => NullKind::Matched,
         NullDraws::Init => NullKind::Init,
     };
     let dirs: Vec<&Path> = std::iter::once(&base).chain(&adapter).map(|located| located.dir.as_path()).collect();
     let models: Vec<&Path> = dirs.iter().copied().filter(|dir| is_whole_model(dir)).collect();
+    let mut need = Need::of(&models, sources.precision)?;
+    for (name, located) in &embedders {
+        need = need.with_copy_of(&located.dir).map_err(|error| ModelError::embedder(name, error))?;
+    }
     if let Some(memory) = Memory::now()
-        && let Some(warning) = Need::of(&models, sources.precision)?.check(memory, sources.precision)?
+        && let Some(warning) = need.check(memory, sources.precision)?
     {
         progress.warn(&warning);
     }
     let model = Model::load(&base.dir, adapter.as_ref().map(|located| located.dir.as_path()), nulls, sources.precision)?;
-    let model = model.on(sources.device)?;
+    let (embedders, about_embedders) = load_embedders(embedders)?;
+    let model = model.on(sources.device)?.with_embedders(embedders);
     let base = BaseInfo {
         source: sources.base.name.clone(),
         commit: base.commit,
@@ -101,5 +133,5 @@ pub fn load(sources: &Sources, progress: &Arc<dyn Progress>) -> Result<Loaded, M
     });
     let engine = Engine::new(Box::new(model.clone()), CacheLimits::default(), start.elapsed())
         .map_err(|e| ModelError::Unsupported(e.to_string()))?;
-    Ok(Loaded { engine, base, adapter, adapter_tensors, model })
+    Ok(Loaded { engine, base, adapter, adapter_tensors, embedders: about_embedders, model })
 }

@@ -68,8 +68,14 @@ pub fn load_merge(sources: &MergeSources, progress: &Arc<dyn Progress>) -> Resul
     let start = Instant::now();
     let MergeSources { base, adapter, merged, merged_in } = sources.clone();
     let of_merged = merged.locate(Wanted::Adapter, progress)?;
-    let sources =
-        Sources { base, adapter: Some(adapter), nulls: load::NullDraws::Matched, precision: Precision::F32, device: Device::Cpu };
+    let sources = Sources {
+        base,
+        adapter: Some(adapter),
+        nulls: load::NullDraws::Matched,
+        precision: Precision::F32,
+        device: Device::Cpu,
+        embedders: Vec::new(),
+    };
     let loaded = load::load(&sources, progress)?;
     let Some(adapter) = loaded.adapter else {
         return Err(ModelError::Unsupported("there is no adapter to have been merged".to_owned()));

@@ -33,7 +33,7 @@ use trace::Event;
 
 use crate::model::{Batch, Job, ModelError, Work};
 use crate::record::Stats;
-use crate::request::{Answer, Computation, Request, RequestError};
+use crate::request::{Answer, Computation, Embedder, Op, Request, RequestError};
 
 /// A request with the name of who asked, for traces.
 #[derive(Clone, Copy, Debug)]
@@ -139,13 +139,21 @@ impl Engine {
         Ok(replies.into_iter().flatten().collect())
     }
 
+    fn key(&self, request: &Request) -> Key {
+        let embedder = match &request.op {
+            Op::Embed { embedder: Embedder::Sentence(name), .. } => self.backend.embedder_digest(name),
+            _ => None,
+        };
+        self.keys.of(request, embedder)
+    }
+
     /// Answers what the cache holds or the model refuses; gives the distinct misses, and how many questions were settled.
     fn look_up(&mut self, questions: &[Question<'_>], replies: &mut [Option<Reply>]) -> Result<(Vec<Miss>, usize), EngineError> {
         let mut misses: Vec<Miss> = Vec::new();
         let mut pending: HashMap<Key, usize> = HashMap::new();
         let mut settled = 0;
         for (index, question) in questions.iter().enumerate() {
-            let (key, computation) = (self.keys.of(question.request), question.request.computation);
+            let (key, computation) = (self.key(question.request), question.request.computation);
             if let Some(cached) = self.cache.get(&key) {
                 self.meter.hit(cached.cost);
                 replies[index] = Some(Ok(cached.answer.clone()));

@@ -12,10 +12,18 @@ pub fn label_shuffle(seed: u64, draws: u32, sizes: [usize; 2], distance: impl Fn
     if let Some(found) = sizes.into_iter().find(|size| *size == 0) {
         return Err(Degenerate::TooFew { needed: 1, found });
     }
+    let labels = (0..sizes[0] + sizes[1]).map(|index| index >= sizes[0]).collect();
+    group_shuffle(seed, draws, labels, distance)
+}
+
+/// As [`label_shuffle`], of any number of groups: labels: (n), the group of each item.
+///
+/// # Errors
+/// A distance that is not finite, by the number of its draw, 0 for the observed.
+pub fn group_shuffle<L>(seed: u64, draws: u32, mut labels: Vec<L>, distance: impl Fn(&[L]) -> f64) -> Result<f64, Degenerate> {
     let finite = |index: u32, distance: f64| {
         if distance.is_finite() { Ok(distance) } else { Err(Degenerate::NotFinite { index: index as usize }) }
     };
-    let mut labels: Vec<bool> = (0..sizes[0] + sizes[1]).map(|index| index >= sizes[0]).collect();
     let observed = finite(0, distance(&labels))?;
     // Sums in another order that are equal but for rounding are ties.
     let reached = observed - 1e-12 * observed.abs();
@@ -34,7 +42,7 @@ pub fn label_shuffle(seed: u64, draws: u32, sizes: [usize; 2], distance: impl Fn
 mod tests {
     use proptest::prelude::*;
 
-    use super::label_shuffle;
+    use super::{group_shuffle, label_shuffle};
     use crate::math::Degenerate;
 
     /// Distance of the groups' means.
@@ -60,6 +68,20 @@ mod tests {
     fn equal_values_are_as_far_apart_under_any_labels() {
         assert_eq!(label_shuffle(1, 99, [4, 3], between(&[0.1; 7])), Ok(1.0));
         assert_eq!(label_shuffle(1, 0, [1, 1], between(&[0.0, 1.0])), Ok(1.0));
+    }
+
+    #[test]
+    fn of_several_groups_each_keeps_its_size() {
+        // 6 of the 90 patterns of two, two and two have the largest values in one group each.
+        let values = [1.0, 1.1, 5.0, 5.1, 9.0, 9.1];
+        let within = |labels: &[u8]| {
+            let group = |wanted: u8| -> Vec<f64> {
+                values.iter().zip(labels).filter(|(_, label)| **label == wanted).map(|(value, _)| *value).collect()
+            };
+            (0..3).map(group).map(|pair| (pair[0] - pair[1]).powi(2)).sum::<f64>()
+        };
+        let p = group_shuffle(1, 20_000, vec![0, 0, 1, 1, 2, 2], |labels| -within(labels)).unwrap();
+        assert!((p - 6.0 / 90.0).abs() < 0.006, "{p}");
     }
 
     #[test]

@@ -18,11 +18,18 @@ pub enum ModelError {
     Hub(#[from] super::hub::HubError),
     #[error("{device} can't compute it: {message}")]
     Device { device: super::Device, message: String },
+    #[error("the embedder `{name}`: {error}")]
+    Embedder { name: String, error: Box<ModelError> },
     #[error("{0}")]
     Unsupported(String),
 }
 
 impl ModelError {
+    /// What is wrong with a model beside the one that is probed.
+    pub fn embedder(name: &str, error: Self) -> Self {
+        Self::Embedder { name: name.to_owned(), error: Box::new(error) }
+    }
+
     pub(super) fn read(path: &Path, source: std::io::Error) -> Self {
         Self::Read { path: path.to_owned(), source }
     }

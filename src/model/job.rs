@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::Model;
 use super::tokenizer::Encoded;
-use crate::request::{Op, Overflow, Prompt, Request, RequestError, Sampling, View};
+use crate::request::{Embedder, Op, Overflow, Prompt, Request, RequestError, Sampling, View};
 
 /// A request with its tokens.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +29,12 @@ pub enum Work {
     Generate {
         max_new_tokens: usize,
         sampling: Sampling,
+    },
+    /// The mean of the states of all tokens.
+    Embed,
+    /// What a sentence-embedding model makes of tokens of its own: its place among the model's.
+    Sentence {
+        embedder: usize,
     },
 }
 
@@ -94,6 +100,8 @@ impl Model {
                     Work::Generate { max_new_tokens: *max_new_tokens, sampling: *sampling },
                 )
             }
+            Op::Embed { text, embedder: Embedder::States } => (self.prompt_tokens(&Text::raw(text.into()))?, Work::Embed),
+            Op::Embed { text, embedder: Embedder::Sentence(name) } => return self.sentence_job(request.view, text, name),
         };
         // A continuation may run until the context is full; its prompt must leave room for one token.
         let room = if matches!(work, Work::Generate { .. }) { self.context() - 1 } else { self.context() };
@@ -118,6 +126,14 @@ impl Model {
             }
         }
         Ok(Job { view: request.view, tokens, work })
+    }
+
+    /// A text for one of the sentence-embedding models, which cut what is too long for them themselves.
+    fn sentence_job(&self, view: View, text: &str, name: &str) -> Result<Job, RequestError> {
+        let Some(embedder) = self.embedders.iter().position(|(known, _)| known == name) else {
+            return Err(RequestError::NoEmbedder { name: name.to_owned() });
+        };
+        Ok(Job { view, tokens: self.embedders[embedder].1.tokens(text)?, work: Work::Sentence { embedder } })
     }
 
     /// A prompt as the text that is tokenised.

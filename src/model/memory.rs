@@ -53,6 +53,8 @@ pub struct Need {
     pub own: u64,
     /// Weights that are read where their files are mapped: they may leave the memory, and are then read from the disk again.
     pub mapped: u64,
+    /// Copies of small models that stand beside the one that is probed.
+    pub copied: u64,
 }
 
 /// Beside the weights: rows under way, what is kept between passes, the tokenizer.
@@ -76,18 +78,31 @@ impl Need {
         Ok(need)
     }
 
+    /// The same with a copy of the checkpoint in this folder, in float32.
+    pub fn with_copy_of(self, model: &Path) -> Result<Self, ModelError> {
+        let bytes = Tensors::open_model(model)?.parameters() * size_of::<f32>() as u64;
+        Ok(Self { copied: self.copied + bytes, ..self })
+    }
+
     /// Refuses what can't be held, and gives a warning for what can be had only from the disk, over and over.
     pub fn check(self, memory: Memory, precision: Precision) -> Result<Option<String>, ModelError> {
-        let Self { own, mapped } = self;
+        let Self { own, mapped, copied } = self;
+        let beside = BESIDE + copied;
         let (total, available) = (gigabytes(memory.total), gigabytes(memory.available));
-        if own > 0 && own + BESIDE > memory.available {
+        if own > 0 && own + beside > memory.available {
             return Err(ModelError::Unsupported(format!(
                 "computing in {} takes {} of memory for the rounded weights, and {available} of {total} are available\nhint: in float32 (leave `dtype` out) the weights are read where they lie; a checkpoint saved in bfloat16 needs no rounding",
                 precision.name(),
-                gigabytes(own + BESIDE)
+                gigabytes(own + beside)
             )));
         }
-        if own + mapped + BESIDE > memory.available {
+        if copied > 0 && copied + BESIDE > memory.available {
+            return Err(ModelError::Unsupported(format!(
+                "the embedders take {} of memory, and {available} of {total} are available\nhint: take a smaller one, or `base`",
+                gigabytes(copied)
+            )));
+        }
+        if own + mapped + beside > memory.available {
             return Ok(Some(format!(
                 "the weights take {}, and {available} of {total} of memory are available: what does not fit is read from the disk again in every pass, which is slow",
                 gigabytes(own + mapped)
@@ -111,23 +126,36 @@ mod tests {
 
     #[test]
     fn what_fits_is_not_spoken_of() {
-        let need = Need { own: 0, mapped: 16 * GB };
+        let need = Need { own: 0, mapped: 16 * GB, copied: 0 };
         assert!(matches!(need.check(MACHINE, Precision::F32), Ok(None)));
-        let need = Need { own: 8 * GB, mapped: 8 * GB };
+        let need = Need { own: 8 * GB, mapped: 8 * GB, copied: 0 };
         assert!(matches!(need.check(MACHINE, Precision::Bf16), Ok(None)));
     }
 
     #[test]
     fn mapped_weights_that_do_not_fit_are_a_warning_with_both_figures() {
-        let warning = Need { own: 0, mapped: 32 * GB }.check(MACHINE, Precision::F32).unwrap().unwrap();
+        let warning = Need { own: 0, mapped: 32 * GB, copied: 0 }.check(MACHINE, Precision::F32).unwrap().unwrap();
         assert!(warning.contains("take 32.0 GB, and 20.0 GB of 24.0 GB of memory are available"), "{warning}");
     }
 
     #[test]
     fn weights_that_must_be_held_and_can_not_be_are_refused() {
-        let told = Need { own: 20 * GB, mapped: 0 }.check(MACHINE, Precision::Bf16).unwrap_err().to_string();
+        let told = Need { own: 20 * GB, mapped: 0, copied: 0 }.check(MACHINE, Precision::Bf16).unwrap_err().to_string();
         assert!(told.contains("takes 20.5 GB of memory for the rounded weights, and 20.0 GB of 24.0 GB are available"), "{told}");
         assert!(told.contains("hint: in float32"), "{told}");
+    }
+
+    #[test]
+    fn a_model_beside_is_copied_and_refused_where_it_can_not_be() {
+        let sentences = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens/sentences/mean");
+        let need = Need::default().with_copy_of(&sentences).and_then(|need| need.with_copy_of(&sentences)).unwrap();
+        let file = std::fs::metadata(sentences.join("model.safetensors")).unwrap().len();
+        // Two copies of all values; the file has a header too.
+        assert!(need.copied > file && need.copied < 2 * file && need.mapped == 0, "{need:?}");
+        let small = Memory { total: GB, available: need.copied };
+        let told = need.check(small, Precision::F32).unwrap_err().to_string();
+        assert!(told.contains("the embedders take") && told.contains("hint: take a smaller one, or `base`"), "{told}");
+        assert!(matches!(need.check(MACHINE, Precision::F32), Ok(None)));
     }
 
     #[test]
@@ -136,9 +164,9 @@ mod tests {
         let need = |name: &str, precision| Need::of(&[&golden(name)], precision).unwrap();
         let f32 = need("llama_default", Precision::F32);
         assert!(f32.own == 0 && f32.mapped > 0);
-        assert_eq!(need("llama_default", Precision::Bf16), Need { own: f32.mapped / 2, mapped: 0 });
+        assert_eq!(need("llama_default", Precision::Bf16), Need { own: f32.mapped / 2, mapped: 0, copied: 0 });
         let f16 = need("llama_sharded_f16", Precision::F32).mapped;
-        assert_eq!(need("llama_sharded_f16", Precision::Bf16), Need { own: f16, mapped: 0 });
+        assert_eq!(need("llama_sharded_f16", Precision::Bf16), Need { own: f16, mapped: 0, copied: 0 });
         assert_eq!(need("llama_bf16", Precision::Bf16), need("llama_bf16", Precision::F32));
     }
 

@@ -6,7 +6,7 @@
 //! - `weights`, `tokenizer`: what they hold. `site`: a linear layer; `adapter`: what becomes of it, whatever the kind.
 //! - `job`: what is asked of tokens; `trie`, `plan`, `pages`: each prefix once, pass after pass; `rows`: the rows of a pass.
 //! - `decoder`, `group`, `linear`, `feed_forward`, `matrix`, `forward`, `kernel`: what a pass computes; `readout`, `sampling`: from its rows to numbers.
-//! - `score`, `generate`: jobs to answers. [`merge`]: a checkpoint that an adapter was merged into.
+//! - `score`, `generate`, `sentence`: jobs to answers. [`merge`]: a checkpoint that an adapter was merged into.
 //! - [`optimizer`]: what a training left beside an adapter.
 //! - [`machine`], [`memory`], [`rate`]: what there is to compute on, and how fast that is.
 
@@ -44,6 +44,7 @@ mod rope;
 mod rows;
 mod sampling;
 mod score;
+mod sentence;
 mod site;
 mod source;
 pub mod support;
@@ -65,6 +66,7 @@ pub use error::ModelError;
 pub use job::{Job, Work};
 
 pub use matrix::Precision;
+pub use sentence::SentenceModel;
 pub use source::{Located, Source};
 
 use lru::LruCache;
@@ -113,6 +115,8 @@ pub struct Model {
     scratch: Arc<ScratchPool>,
     /// Where passes are computed, if not on the CPU.
     accelerator: Option<Arc<Accelerator>>,
+    /// By name, in the order in which they were given.
+    embedders: Arc<Vec<(String, SentenceModel)>>,
     origin: Arc<Origin>,
     pub base: BaseFacts,
 }
@@ -204,18 +208,20 @@ impl Model {
             scratch: Arc::default(),
             accelerator: None,
             origin,
+            embedders: Arc::default(),
             base: facts,
         })
     }
 
-    /// Reads the same files anew, or the base's alone, for the same device: nothing is shared with this model but the pages of the
-    /// files in memory.
+    /// Reads the same files anew, or the base's alone, for the same device: nothing is shared with this model but the embedders, and the
+    /// pages of the files in memory.
     ///
     /// # Errors
     /// As [`Self::load`].
     pub fn reload(&self, with_adapter: bool) -> Result<Self, ModelError> {
         let adapter = self.origin.adapter.as_deref().filter(|_| with_adapter);
-        Self::load(&self.origin.base, adapter, self.null_kind, self.precision)?.on(self.device())
+        let read = Self::load(&self.origin.base, adapter, self.null_kind, self.precision)?.on(self.device())?;
+        Ok(Self { embedders: Arc::clone(&self.embedders), ..read })
     }
 
     /// Lets go of the adapter: of this model, only the base answers from now on.
@@ -235,6 +241,17 @@ impl Model {
         let kept = self.updates.lock().unwrap_or_else(PoisonError::into_inner).cap();
         let accelerator = Accelerator::open(device, &self.decoder, self.precision, kept)?.map(Arc::new);
         Ok(Self { accelerator, ..self })
+    }
+
+    /// Puts sentence-embedding models beside it, by the names that requests have for them.
+    #[must_use]
+    pub fn with_embedders(self, embedders: Vec<(String, SentenceModel)>) -> Self {
+        Self { embedders: Arc::new(embedders), ..self }
+    }
+
+    /// Content digest of the sentence-embedding model of this name.
+    pub fn embedder_digest(&self, name: &str) -> Option<&str> {
+        self.embedders.iter().find(|(known, _)| known == name).map(|(_, embedder)| embedder.digest.as_str())
     }
 
     /// Where it computes.
@@ -319,11 +336,16 @@ impl Model {
     /// # Errors
     /// What a device tells of; on the CPU there is none.
     pub fn compute(&self, jobs: &[Job], tell: &mut Tell<'_>) -> Result<(), ModelError> {
-        if let Some(accelerator) = &self.accelerator {
-            return accelerator.compute(self, jobs, tell);
+        let (sentences, of_model): (Vec<usize>, Vec<usize>) =
+            (0..jobs.len()).partition(|&i| matches!(jobs[i].work, Work::Sentence { .. }));
+        if sentence::run(self, jobs, &sentences, tell)?.is_break() {
+            return Ok(());
         }
         let (generations, scorings): (Vec<usize>, Vec<usize>) =
-            (0..jobs.len()).partition(|&i| matches!(jobs[i].work, Work::Generate { .. }));
+            of_model.into_iter().partition(|&i| matches!(jobs[i].work, Work::Generate { .. }));
+        if let Some(accelerator) = &self.accelerator {
+            return accelerator.compute(self, jobs, [&scorings, &generations], tell);
+        }
         if score::run(self, jobs, &scorings, tell).is_continue() {
             // Nothing comes after it.
             let _ = generate::run(self, jobs, &generations, tell);

@@ -15,7 +15,7 @@ use super::plan::{Budget, Planned, Planner};
 use super::readout::{Gathered, NotFinite, Side, States, Wanted, next_token};
 use super::site::ViewUpdates;
 use super::{Model, effective};
-use crate::request::{Answer, CompletionLogprob, RequestError, RollingLogprob, View};
+use crate::request::{Answer, CompletionLogprob, Embedding, RequestError, RollingLogprob, View};
 
 /// Rows of one pass.
 const ROWS: usize = 4096;
@@ -35,6 +35,8 @@ enum Read {
     Target { scoring: usize, at: usize, token: u32 },
     /// One side of a distribution.
     Next { scoring: usize, side: Side },
+    /// The state of the token at a position, for a mean.
+    State { scoring: usize, position: usize },
 }
 
 /// A job under way.
@@ -53,7 +55,48 @@ enum Found {
     /// One a token; NaN until it is found.
     Targets(Vec<Result<f64, NotFinite>>),
     /// States after the final norm.
-    Next { own: Vec<f32>, versus: Vec<f32> },
+    Next {
+        own: Vec<f32>,
+        versus: Vec<f32>,
+    },
+    Mean(MeanState),
+}
+
+/// The mean of hidden states, (hidden), on its way: in float64 and in the order of the tokens, so that its bits do not depend on which
+/// pass a state comes from.
+pub struct MeanState {
+    sum: Vec<f64>,
+    states: usize,
+    /// The first position whose state is not finite.
+    not_finite: Option<usize>,
+}
+
+impl MeanState {
+    pub fn new(hidden: usize) -> Self {
+        Self { sum: vec![0.0; hidden], states: 0, not_finite: None }
+    }
+
+    /// Adds the state of the next token.
+    pub fn add(&mut self, state: impl Iterator<Item = f32>) {
+        let mut finite = true;
+        for (sum, value) in self.sum.iter_mut().zip(state) {
+            finite &= value.is_finite();
+            *sum += f64::from(value);
+        }
+        if !finite {
+            self.not_finite.get_or_insert(self.states);
+        }
+        self.states += 1;
+    }
+
+    /// The answer of a job of this view.
+    pub fn answer(&self, view: View) -> Result<Answer, RequestError> {
+        if let Some(position) = self.not_finite {
+            return Err(RequestError::NonFiniteState { view, position });
+        }
+        let embedding = self.sum.iter().map(|sum| (sum / self.states as f64) as f32).collect();
+        Ok(Answer::Embedding(Embedding { embedding, num_tokens: self.states }))
+    }
 }
 
 /// The scoring jobs of a call.
@@ -129,7 +172,15 @@ impl<'a> Scorings<'a> {
                 }
                 (1 + usize::from(versus.is_some()), Found::Next { own: Vec::new(), versus: Vec::new() })
             }
-            Work::Generate { .. } => unreachable!("a generation is no scoring job"),
+            Work::Embed => {
+                let path = path(job.view, &job.tokens, planner);
+                for position in 0..job.tokens.len() {
+                    let node = planner.ask(path, position);
+                    self.reads.entry(node).or_default().push(Read::State { scoring, position });
+                }
+                (job.tokens.len(), Found::Mean(MeanState::new(model.decoder.shape.hidden)))
+            }
+            Work::Generate { .. } | Work::Sentence { .. } => unreachable!("it is no scoring job"),
         };
         self.jobs.push(Scoring { index, job, tokens: 0, left, found });
     }
@@ -149,6 +200,14 @@ impl<'a> Scorings<'a> {
                     Read::Next { scoring, side } => {
                         if let Found::Next { own, versus } = &mut self.jobs[scoring].found {
                             *(if side == Side::Own { own } else { versus }) = hidden.states.row(place).collect();
+                        }
+                        self.came(scoring);
+                    }
+                    Read::State { scoring, position } => {
+                        if let Found::Mean(mean) = &mut self.jobs[scoring].found {
+                            // A pass has a path's rows in their order, and no pass has one before those of its beginning.
+                            debug_assert_eq!(mean.states, position);
+                            mean.add(hidden.states.row(place));
                         }
                         self.came(scoring);
                     }
@@ -177,9 +236,9 @@ impl<'a> Scorings<'a> {
         let mut ready = std::mem::take(&mut self.ready);
         ready.sort_unstable();
         let most = model.held_rows().div_ceil(2);
-        let (next, targets): (Vec<usize>, Vec<usize>) =
+        let (next, rest): (Vec<usize>, Vec<usize>) =
             ready.into_iter().partition(|&scoring| matches!(self.jobs[scoring].found, Found::Next { .. }));
-        let mut answers: Vec<(usize, Done)> = targets.into_iter().map(|scoring| self.jobs[scoring].done_targets()).collect();
+        let mut answers: Vec<(usize, Done)> = rest.into_iter().map(|scoring| self.jobs[scoring].done_alone()).collect();
         for some in next.chunks(most) {
             let jobs: Vec<&Scoring<'_>> = some.iter().map(|&scoring| &self.jobs[scoring]).collect();
             answers.extend(distributions(model, forward, &jobs));
@@ -220,11 +279,13 @@ impl Scoring<'_> {
         (self.index, Done { answer, tokens: self.tokens })
     }
 
-    fn done_targets(&self) -> (usize, Done) {
-        let (Found::Targets(found), Work::Score { from, rolling }) = (&self.found, self.job.work) else {
-            unreachable!("log-probabilities were asked for")
-        };
-        self.done(score_answer(self.job, from, rolling, found))
+    /// The answer of a job that needs no logits held whole.
+    fn done_alone(&self) -> (usize, Done) {
+        match (&self.found, self.job.work) {
+            (Found::Targets(found), Work::Score { from, rolling }) => self.done(score_answer(self.job, from, rolling, found)),
+            (Found::Mean(mean), Work::Embed) => self.done(mean.answer(self.job.view)),
+            _ => unreachable!("what is found is what the work asks for"),
+        }
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use tokenizers::PostProcessorWrapper;
 use tokenizers::processors::sequence::Sequence;
+use tokenizers::{PostProcessorWrapper, TruncationParams};
 
 use super::error::ModelError;
 
@@ -76,6 +76,18 @@ impl Tokenizer {
             inner.with_post_processor(Some(with_whole_offsets(processor)));
         }
         Ok(Self { inner, digest: blake3::hash(&bytes).to_hex().to_string() })
+    }
+
+    /// The same tokenizer, of which [`Self::encode_all`] gives at most so many tokens: the first of a text, and the special ones.
+    pub fn truncated_to(mut self, longest: usize) -> Result<Self, String> {
+        let truncation = TruncationParams { max_length: longest, ..TruncationParams::default() };
+        self.inner.with_truncation(Some(truncation)).map_err(|e| e.to_string())?;
+        Ok(self)
+    }
+
+    /// Tokens with the special ones that the post-processor adds, all of them.
+    pub fn encode_all(&self, text: &str) -> Result<Vec<u32>, String> {
+        Ok(self.encode_as(text, true)?.ids)
     }
 
     /// Tokens with the special ones that the post-processor adds.

@@ -38,6 +38,14 @@ pub fn at_least_sixteen<'de, D: Deserializer<'de>>(deserializer: D) -> Result<us
     }
 }
 
+/// Groups: one tells nothing from another.
+pub fn at_least_two<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    match usize::deserialize(deserializer)? {
+        0 | 1 => Err(D::Error::custom("must be at least 2")),
+        value => Ok(value),
+    }
+}
+
 pub fn at_least_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
     match usize::deserialize(deserializer)? {
         0 => Err(D::Error::custom("must be at least 1")),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::{Court, Document, Item, ItemStream, Judgement, Kind, ModelFacts, NullControl, OpenRows, Probe};
 use crate::math::NullComparison;
 use crate::record::{Calibration, Measure, NoiseFloor, NullOutcome, RankedNulls};
-use crate::request::{Answer, Op, Prompt, Request, RequestError, Scale, View};
+use crate::request::{Answer, Embedder, Op, Prompt, Request, RequestError, Scale, View};
 
 /// What is known of a probe's work before a model is loaded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -74,6 +74,9 @@ pub trait AnyProbe: Send {
 
     /// Gives it the suite's sections, where it asks after sections and has none of its own; `false` where it has none then either.
     fn take_sections(&mut self, document: &Document) -> bool;
+
+    /// What embeds texts for it, if anything does.
+    fn embedder(&self) -> Option<&Embedder>;
 
     /// Reads all items once: what is wrong with any is told before a model is loaded.
     fn survey(&self, rows: &dyn OpenRows) -> Result<Survey, String>;
@@ -162,6 +165,10 @@ impl<P: Probe> AnyProbe for P {
         self.sections().is_none_or(|slots| slots.fill(document))
     }
 
+    fn embedder(&self) -> Option<&Embedder> {
+        Probe::embedder(self)
+    }
+
     fn survey(&self, rows: &dyn OpenRows) -> Result<Survey, String> {
         self.clone().read(rows)?;
         let mut survey = Survey::default();
@@ -171,13 +178,20 @@ impl<P: Probe> AnyProbe for P {
             survey.requests += requests.len();
             if survey.prompts.len() < SURVEYED_PROMPTS {
                 survey.prompts.extend(requests.first().map(|request| match &request.op {
-                    Op::RollingLogprob { text } => Prompt::from(text.as_str()),
+                    Op::RollingLogprob { text } | Op::Embed { text, .. } => Prompt::from(text.as_str()),
                     op => op.prompt().cloned().unwrap_or_else(|| Prompt::from("")),
                 }));
             }
         }
         if survey.items == 0 && !P::MAY_ASK_NOTHING {
             return Err(format!("there are no {}", P::Item::PLURAL));
+        }
+        let (counts, kind) = (self.counts(), P::KIND.name);
+        if survey.items < *counts.start() {
+            return Err(format!("{} {} are too few: {kind} needs {}", survey.items, P::Item::PLURAL, counts.start()));
+        }
+        if survey.items > *counts.end() {
+            return Err(format!("{} {} are too many: {kind} takes at most {}", survey.items, P::Item::PLURAL, counts.end()));
         }
         Ok(survey)
     }

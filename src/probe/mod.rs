@@ -6,10 +6,12 @@
 //! One file a kind. `course` takes a probe through its items; `verdict` holds the rules that the kinds share.
 
 mod adapter_ablation;
+mod adapter_revert;
 mod base_invariance;
 mod bounds;
 mod calibration_drift;
 mod chunk;
+mod cluster_kl;
 mod computations;
 mod course;
 mod decay;
@@ -47,8 +49,10 @@ mod training_drift;
 mod verdict;
 
 pub use adapter_ablation::AdapterAblation;
+pub use adapter_revert::AdapterRevert;
 pub use base_invariance::BaseInvariance;
 pub use calibration_drift::CalibrationDrift;
+pub use cluster_kl::ClusterKl;
 pub use computations::apart;
 pub use course::{AnyProbe, ChatForm, Course, CoursePlan, Ending, Survey, TemplateEffect};
 pub use delta_kl::DeltaKl;
@@ -72,10 +76,12 @@ pub use training::{LossPoint, OptimizerMemory, Place, SecondMoments, TrainedPara
 pub use training_drift::TrainingDrift;
 pub use verdict::{Court, Decide, Judgement, MIN_ITEMS};
 
+use std::ops::RangeInclusive;
+
 use serde::de::DeserializeOwned;
 
 use crate::record::{Category, Measure, NoiseFloor};
-use crate::request::{Answer, Request};
+use crate::request::{Answer, Embedder, Request};
 
 /// What `list-probes` tells of a kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +101,9 @@ pub struct Kind {
 /// All kinds, in the order in which they are listed.
 pub const KINDS: &[Kind] = &[
     DeltaKl::KIND,
+    AdapterRevert::KIND,
     PromptCollapse::KIND,
+    ClusterKl::KIND,
     MultiTurnCoherenceDecay::KIND,
     SectionInternalization::KIND,
     ParaphraseInvariance::KIND,
@@ -163,6 +171,16 @@ pub trait Probe: DeserializeOwned + Clone + Send + 'static {
     /// Whether what it asks after lies beside the adapter, which may be named after the suite was read.
     fn beside_adapter(&self) -> bool {
         false
+    }
+
+    /// How many items it makes sense of.
+    fn counts(&self) -> RangeInclusive<usize> {
+        1..=usize::MAX
+    }
+
+    /// What embeds texts for it, if anything does.
+    fn embedder(&self) -> Option<&Embedder> {
+        None
     }
 
     /// Where it keeps sections of the training document, if these are what it asks after.

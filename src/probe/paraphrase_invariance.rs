@@ -48,8 +48,8 @@ enum Intent {
 pub struct Case {
     #[serde(flatten)]
     asked: Asked,
-    gold: String,
-    paraphrases: Vec<Prompt>,
+    pub(super) gold: String,
+    pub(super) paraphrases: Vec<Prompt>,
     /// The group that it belongs to.
     cluster: Option<String>,
 }

@@ -1,7 +1,9 @@
 //! Probes on hand-written answers: no model, no mock.
 
+mod adapter_revert;
 mod base_invariance;
 mod boundaries;
+mod cluster_kl;
 mod clusters;
 mod external_perplexity;
 mod general_knowledge;
@@ -219,13 +221,14 @@ mod nulls {
         asks_the_same_under_nulls::<ParaphraseInvariance>(&list("cases", 6, case));
         let triple = |i| format!("{{ prompt = \"triple {i}\", chosen = \" yes\", rejected = \" no\" }}");
         asks_the_same_under_nulls::<PreferenceFlip>(&list("triples", 6, triple));
+        asks_the_same_under_nulls::<ClusterKl>(&prompts(20));
         asks_the_same_under_nulls::<SectionInternalization>(&list("sections", 6, |i| format!("\"section {i}\"")));
     }
 
     #[test]
     fn every_calibrated_kind_is_among_those_whose_requests_are_compared() {
         let calibrated: Vec<&str> = KINDS.iter().filter(|kind| kind.calibrated.is_some()).map(|kind| kind.name).collect();
-        assert_eq!(calibrated, ["delta_kl", "section_internalization", "paraphrase_invariance", "preference_flip"]);
+        assert_eq!(calibrated, ["delta_kl", "cluster_kl", "section_internalization", "paraphrase_invariance", "preference_flip"]);
     }
 
     #[test]

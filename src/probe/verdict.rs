@@ -157,6 +157,16 @@ impl Court<'_> {
         derive_seed(self.seed, &[self.name, purpose])
     }
 
+    /// The groups of some of the measured items.
+    pub fn clusters_of(&self, kept: impl Iterator<Item = bool>) -> Vec<usize> {
+        self.clusters.iter().zip(kept).filter(|(_, kept)| *kept).map(|(cluster, _)| *cluster).collect()
+    }
+
+    /// How many units of inference so many items are.
+    pub fn units_of(&self, items: usize) -> usize {
+        if self.clusters.is_empty() { items } else { distinct(self.clusters) }
+    }
+
     /// Mean of values that each stand for themselves, with its interval.
     pub fn mean(values: &[f64]) -> Option<Estimate> {
         let interval = mean_interval(values).ok();

@@ -15,5 +15,5 @@ pub use diagnosis::Diagnosis;
 pub use merge::{Distance, MERGE_SCHEMA_VERSION, MergeFinding, MergeRecord, MergedAnswer, MergedInfo, MergedModule};
 pub use noise::{BesideNoise, Measure, NoiseFloor};
 pub use probe::{Calibration, Category, Criterion, Estimate, NullOutcome, ProbeRecord, RankedNulls, Verdict};
-pub use run::{AdapterInfo, BaseInfo, Event, Gate, Liveness, ModuleLiveness, RunRecord, SCHEMA_VERSION, Stats};
+pub use run::{AdapterInfo, BaseInfo, EmbedderInfo, Event, Gate, Liveness, ModuleLiveness, RunRecord, SCHEMA_VERSION, Stats};
 pub use trace::TraceLine;

@@ -47,6 +47,16 @@ pub struct AdapterInfo {
     pub digest: String,
 }
 
+/// A sentence-embedding model that some probe asked for.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct EmbedderInfo {
+    /// As the suite names it.
+    pub source: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    pub digest: String,
+}
+
 /// Is the adapter live? Asked before any probe.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Liveness {

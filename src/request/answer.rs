@@ -9,6 +9,7 @@ pub enum Answer {
     LogprobOf(CompletionLogprob),
     RollingLogprob(RollingLogprob),
     Generate(Generation),
+    Embedding(Embedding),
 }
 
 impl Answer {
@@ -20,6 +21,7 @@ impl Answer {
             Self::LogprobOf(completion) => completion.token_ids.len(),
             Self::RollingLogprob(rolling) => rolling.logprobs.len(),
             Self::Generate(generation) => generation.token_ids.len() + generation.text.len(),
+            Self::Embedding(embedding) => embedding.embedding.len(),
         };
         size_of::<Self>() + tokens * 8
     }
@@ -111,6 +113,15 @@ pub struct Generation {
     pub text: String,
     pub token_ids: Vec<u32>,
     pub finish: Finish,
+}
+
+/// A text as a vector.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Embedding {
+    /// (dimensions), in the units of its embedder; of length 1 where that says so.
+    pub embedding: Vec<f32>,
+    /// Tokens that it is the mean of, or that were read for it: special ones among them.
+    pub num_tokens: usize,
 }
 
 /// Why a continuation ended.

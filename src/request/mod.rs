@@ -5,12 +5,14 @@
 
 mod answer;
 mod computation;
+mod embedder;
 mod op;
 mod prompt;
 mod view;
 
-pub use answer::{Answer, CompletionLogprob, Divergence, Finish, Generation, NextTokenDist, RollingLogprob};
+pub use answer::{Answer, CompletionLogprob, Divergence, Embedding, Finish, Generation, NextTokenDist, RollingLogprob};
 pub use computation::Computation;
+pub use embedder::Embedder;
 pub use op::{Op, Overflow, Sampling};
 pub use prompt::{Asked, Conversation, Message, Prompt, turn};
 pub use view::{Scale, View, ViewError};
@@ -88,6 +90,18 @@ pub enum RequestError {
     )]
     NonFinite { view: View, position: usize, token: usize },
     #[error(
+        "the model gave a hidden state that is not finite at position {position} of the {view} view\nhint: the checkpoint or the adapter holds values that overflow; no number is reported for it"
+    )]
+    NonFiniteState { view: View, position: usize },
+    #[error(
+        "the embedder `{name}` gave a value that is not finite\nhint: its checkpoint holds values that overflow; no number is reported for it"
+    )]
+    NonFiniteEmbedding { name: String },
+    #[error(
+        "the embedder `{name}` is not loaded\nhint: `base` always is: the mean of the hidden states of the view that is asked"
+    )]
+    NoEmbedder { name: String },
+    #[error(
         "the prompt is a conversation, and the tokenizer has no chat template\nhint: give the prompt as a text, or put the model's `chat_template.jinja` beside its tokenizer.json"
     )]
     NoChatTemplate,
@@ -117,7 +131,8 @@ impl RequestError {
             Self::TopK { .. } => "bad_top_k",
             Self::NoAdapter { .. } => "no_adapter",
             Self::Parameter { .. } => "bad_parameter",
-            Self::NonFinite { .. } => "non_finite",
+            Self::NonFinite { .. } | Self::NonFiniteState { .. } | Self::NonFiniteEmbedding { .. } => "non_finite",
+            Self::NoEmbedder { .. } => "no_embedder",
             Self::NoChatTemplate | Self::ChatTemplate { .. } => "chat_template",
             Self::Tokenizer { .. } => "tokenizer",
         }

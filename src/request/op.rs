@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Prompt, View};
+use super::{Embedder, Prompt, View};
 
 /// One kind of question with its parameters.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -23,6 +23,8 @@ pub enum Op {
     RollingLogprob { text: String },
     /// A continuation of `prompt`.
     Generate { prompt: Prompt, max_new_tokens: usize, sampling: Sampling },
+    /// What `text` is about, as a vector.
+    Embed { text: String, embedder: Embedder },
 }
 
 impl Op {
@@ -34,18 +36,19 @@ impl Op {
             Self::LogprobOf { .. } => "logprob_of",
             Self::RollingLogprob { .. } => "rolling_logprob",
             Self::Generate { .. } => "generate",
+            Self::Embed { .. } => "embed",
         }
     }
 
     /// All names, for hints.
-    pub const NAMES: [&'static str; 4] = ["next_token_dist", "logprob_of", "rolling_logprob", "generate"];
+    pub const NAMES: [&'static str; 5] = ["next_token_dist", "logprob_of", "rolling_logprob", "generate", "embed"];
 
-    /// What is asked after; `None` for a text that is scored whole.
+    /// What is asked after; `None` for a text that is read whole.
     #[must_use]
     pub fn prompt(&self) -> Option<&Prompt> {
         match self {
             Self::NextTokenDist { prompt, .. } | Self::LogprobOf { prompt, .. } | Self::Generate { prompt, .. } => Some(prompt),
-            Self::RollingLogprob { .. } => None,
+            Self::RollingLogprob { .. } | Self::Embed { .. } => None,
         }
     }
 
@@ -53,18 +56,18 @@ impl Op {
     pub fn prompt_mut(&mut self) -> Option<&mut Prompt> {
         match self {
             Self::NextTokenDist { prompt, .. } | Self::LogprobOf { prompt, .. } | Self::Generate { prompt, .. } => Some(prompt),
-            Self::RollingLogprob { .. } => None,
+            Self::RollingLogprob { .. } | Self::Embed { .. } => None,
         }
     }
 
-    /// What the op is about, as one text: the prompt's identity, or the text to score.
+    /// What the op is about, as one text: the prompt's identity, or the text that is read whole.
     #[must_use]
     pub fn subject(&self) -> Cow<'_, str> {
         match self {
             Self::NextTokenDist { prompt, .. } | Self::LogprobOf { prompt, .. } | Self::Generate { prompt, .. } => {
                 prompt.identity()
             }
-            Self::RollingLogprob { text } => Cow::Borrowed(text),
+            Self::RollingLogprob { text } | Self::Embed { text, .. } => Cow::Borrowed(text),
         }
     }
 

@@ -30,6 +30,8 @@ pub fn diagnose(liveness: Option<&Liveness>, probes: &[ProbeRecord], fdr: f64) -
         another_answer,
         like_a_random_update,
         hardly_learned,
+        falls_back,
+        everywhere,
     ];
     // The first explains the others: an update that is too strong forgets too.
     let mut said: Vec<Diagnosis> = Vec::new();
@@ -50,9 +52,14 @@ fn explains(known: &str, new: &str) -> bool {
         "training_broke" | "too_strong" => true,
         "stopped_early" => matches!(new, "learned_little" | "hardly_learned" | "like_a_random_update"),
         "learned_little" => matches!(new, "unsteady_training" | "hardly_learned" | "like_a_random_update"),
-        "learned_by_heart" => matches!(new, "recites" | "another_answer" | "hardly_learned" | "like_a_random_update"),
-        "another_answer" | "like_a_random_update" => matches!(new, "hardly_learned" | "like_a_random_update"),
-        "forgot" => matches!(new, "like_a_random_update" | "hardly_learned"),
+        "learned_by_heart" => {
+            matches!(new, "recites" | "another_answer" | "hardly_learned" | "like_a_random_update" | "falls_back")
+        }
+        "another_answer" | "like_a_random_update" => {
+            matches!(new, "hardly_learned" | "like_a_random_update" | "falls_back" | "everywhere")
+        }
+        "forgot" => matches!(new, "like_a_random_update" | "hardly_learned" | "everywhere"),
+        "hardly_learned" => matches!(new, "falls_back" | "everywhere"),
         _ => false,
     }
 }
@@ -392,6 +399,42 @@ fn hardly_learned(found: &Found<'_>) -> Option<Diagnosis> {
         finding: format!("The adapter has hardly learned yet: {how}{small}."),
         advice: "Train for more steps, or with a higher learning rate.",
         probes: names(short.into_iter().chain(found.failed("delta_kl")).chain(dose)),
+    })
+}
+
+/// Asked in other words, it answers as the base does.
+fn falls_back(found: &Found<'_>) -> Option<Diagnosis> {
+    let reverts = found.failed("adapter_revert")?;
+    let count = |name: &str| evidence(reverts, name);
+    let how = match (count("reverted"), count("pairs"), count("trivial"), count("without_cosine")) {
+        (Some(reverted), Some(pairs), Some(trivial), Some(without)) => {
+            format!(
+                "{reverted} of {} answers to paraphrases are nearer to the base's than to the gold ones",
+                pairs - trivial - without
+            )
+        }
+        _ => "its answers are nearer to the base's than to the gold ones".to_owned(),
+    };
+    Some(Diagnosis {
+        cause: "falls_back",
+        finding: format!("Asked in other words, the adapter falls back to what the base says: {how}."),
+        advice: "Train on more phrasings of the same facts, and for longer if it does not know the trained ones either.",
+        probes: names([reverts]),
+    })
+}
+
+/// It changes prompts of all subjects alike.
+fn everywhere(found: &Found<'_>) -> Option<Diagnosis> {
+    let clusters = found.failed("cluster_kl").filter(|clusters| clusters.q.is_none_or(|q| q <= found.fdr))?;
+    let share = figure(clusters, "specificity")?;
+    Some(Diagnosis {
+        cause: "everywhere",
+        finding: format!(
+            "The adapter changes the model whatever it is asked about: {} of the variance of its effect lies between subjects.",
+            percent(share.max(0.0))
+        ),
+        advice: "If it was made for some subjects only, mix text on others into the training; if for all, as a style is, leave this probe out.",
+        probes: names([clusters]),
     })
 }
 

@@ -1,9 +1,9 @@
 //! From a kind's name in a suite to its probe.
 
 use crate::probe::{
-    AdapterAblation, AnyProbe, BaseInvariance, CalibrationDrift, DeltaKl, ExternalPerplexity, GradientGhost, Leakage,
-    MultiTurnCoherenceDecay, NoiseFloorProbe, NullAdapter, ParaphraseInvariance, PreferenceFlip, Probe, PromptCollapse,
-    SectionInternalization, StyleFingerprint, ToolUseFidelity, TrainingDrift,
+    AdapterAblation, AdapterRevert, AnyProbe, BaseInvariance, CalibrationDrift, ClusterKl, DeltaKl, ExternalPerplexity,
+    GradientGhost, Leakage, MultiTurnCoherenceDecay, NoiseFloorProbe, NullAdapter, ParaphraseInvariance, PreferenceFlip, Probe,
+    PromptCollapse, SectionInternalization, StyleFingerprint, ToolUseFidelity, TrainingDrift,
 };
 use crate::suite::{Diagnostic, ProbeTable};
 
@@ -16,7 +16,9 @@ fn build_as<P: Probe>(table: &ProbeTable) -> Result<Box<dyn AnyProbe>, Vec<Diagn
 /// Every kind by name.
 const BUILDERS: &[(&str, Build)] = &[
     (DeltaKl::KIND.name, build_as::<DeltaKl>),
+    (AdapterRevert::KIND.name, build_as::<AdapterRevert>),
     (PromptCollapse::KIND.name, build_as::<PromptCollapse>),
+    (ClusterKl::KIND.name, build_as::<ClusterKl>),
     (MultiTurnCoherenceDecay::KIND.name, build_as::<MultiTurnCoherenceDecay>),
     (SectionInternalization::KIND.name, build_as::<SectionInternalization>),
     (ParaphraseInvariance::KIND.name, build_as::<ParaphraseInvariance>),

@@ -8,7 +8,7 @@ use super::{kinds, nulls, sections};
 use crate::engine::{Device, NullDraws, Precision, Source as ModelSource, Sources};
 use crate::math::derive_seed;
 use crate::probe::{AnyProbe, ChatForm, CoursePlan, Decide, Survey};
-use crate::request::{Prompt, Scale};
+use crate::request::{Embedder, Prompt, Scale};
 use crate::suite::{
     self, Chat, Diagnostic, Diagnostics, Dtype, GateSpec, ModelSpec, NullSpec, ProbeTable, Source, Suite, SuiteError,
 };
@@ -95,7 +95,7 @@ impl Plan {
         let (null, null_ranks, wrong) = nulls::controlled(&entries, &suite);
         diagnostics.extend(wrong);
         let sources = sources(&suite, &null, &dir, &mut diagnostics);
-        let (Some(sources), true) = (sources, diagnostics.is_empty()) else {
+        let (Some(mut sources), true) = (sources, diagnostics.is_empty()) else {
             return Err(PlanError::Suite { source_text: Box::new(source), diagnostics });
         };
         if let Some(filter) = filter {
@@ -105,6 +105,7 @@ impl Plan {
                 return Err(PlanError::Filter { filter: filter.to_owned(), names });
             }
         }
+        sources.embedders = embedders(&entries, &dir);
         for entry in entries.iter_mut().filter(|entry| entry.enabled && entry.probe.reads_a_file()) {
             entry.survey =
                 entry.probe.survey(&files).map_err(|message| PlanError::Data { probe: entry.name.clone(), message })?;
@@ -262,7 +263,14 @@ fn sources(suite: &Suite, null: &NullSpec, dir: &Path, diagnostics: &mut Diagnos
         suite::NullKind::Matched => NullDraws::Matched,
         suite::NullKind::Init => NullDraws::Init,
     };
-    (diagnostics.len() == known).then_some(Sources { base, adapter, nulls, precision, device })
+    (diagnostics.len() == known).then_some(Sources { base, adapter, nulls, precision, device, embedders: Vec::new() })
+}
+
+/// The sentence-embedding models that enabled probes ask for, each once.
+fn embedders(entries: &[Entry], dir: &Path) -> Vec<ModelSource> {
+    let asked = entries.iter().filter(|entry| entry.enabled).filter_map(|entry| entry.probe.embedder());
+    let names: BTreeSet<&str> = asked.filter(|embedder| **embedder != Embedder::States).map(Embedder::name).collect();
+    names.into_iter().map(|name| ModelSource { name: name.to_owned(), revision: None, relative_to: dir.to_owned() }).collect()
 }
 
 /// Where a suite's models compute; a device that is unknown, or that the build lacks, is a diagnostic.

@@ -10,6 +10,7 @@ use crate::record::{
     BesideNoise, Calibration, Event, Gate, Liveness, NoiseFloor, NullOutcome, ProbeRecord, RunRecord, SCHEMA_VERSION, Stats,
     Verdict,
 };
+use crate::request::Embedder;
 
 /// Items in flight at once over all probes: bounds the memory of a run whose items come from a file of any length.
 const WINDOW: usize = 256;
@@ -64,7 +65,7 @@ pub fn run(plan: &Plan, loaded: &mut Loaded, emit: &mut dyn FnMut(&Event<'_>)) -
         Err(error) => return Err(error.into()),
     };
     let floor = found.as_ref().and_then(|liveness| liveness.floors);
-    let probes = judge(plan, &started, floor, model.has_chat_template, interrupted);
+    let probes = judge(plan, &started, floor, loaded, interrupted);
     for probe in &probes {
         emit(&Event::Probe(probe));
     }
@@ -152,7 +153,7 @@ fn tell_if_whole(one: &mut Running, replies: &[Option<Reply>]) {
 }
 
 /// Verdicts of all probes, in the suite's order; of an interrupted run, those of the probes that were finished.
-fn judge(plan: &Plan, started: &Started, floor: Option<NoiseFloor>, is_chat_model: bool, interrupted: bool) -> Vec<ProbeRecord> {
+fn judge(plan: &Plan, started: &Started, floor: Option<NoiseFloor>, loaded: &Loaded, interrupted: bool) -> Vec<ProbeRecord> {
     let Started { running, skipped } = started;
     let finished: Vec<&Running> =
         running.iter().filter(|one| !interrupted || one.course.measured() == plan.entries[one.entry].survey.items).collect();
@@ -180,7 +181,7 @@ fn judge(plan: &Plan, started: &Started, floor: Option<NoiseFloor>, is_chat_mode
             clusters: &[],
             calibrations: &named,
         };
-        records.push((one.entry, probe_record(entry, one, &court, floor, is_chat_model)));
+        records.push((one.entry, probe_record(entry, one, &court, floor, loaded)));
     }
     let unfinished = running.iter().filter(|one| records.iter().all(|(index, _)| *index != one.entry));
     let unfinished: Vec<_> = unfinished.map(|one| (one.entry, "not finished: the run was interrupted".to_owned())).collect();
@@ -212,7 +213,7 @@ fn empty_record(entry: &Entry, verdict: Verdict, message: String) -> ProbeRecord
     }
 }
 
-fn probe_record(entry: &Entry, one: &Running, court: &Court<'_>, floor: Option<NoiseFloor>, is_chat_model: bool) -> ProbeRecord {
+fn probe_record(entry: &Entry, one: &Running, court: &Court<'_>, floor: Option<NoiseFloor>, loaded: &Loaded) -> ProbeRecord {
     let ending = one.course.judge(court);
     let n = one.course.measured();
     let Some(judgement) = ending.judgement else {
@@ -245,8 +246,25 @@ fn probe_record(entry: &Entry, one: &Running, court: &Court<'_>, floor: Option<N
         &mut record,
         beside.map(|((measure, value), floor)| BesideNoise { measure, value, floor: floor.of(measure) }),
     );
-    templates::note(&mut record, entry, &*one.course, ending.template_effect, is_chat_model);
+    templates::note(&mut record, entry, &*one.course, ending.template_effect, loaded.base.chat_template.is_some());
+    if let Some(embedder) = entry.probe.embedder() {
+        note_embedder(&mut record, embedder, loaded);
+    }
     record
+}
+
+/// Adds to a record what embedded its texts.
+fn note_embedder(record: &mut ProbeRecord, embedder: &Embedder, loaded: &Loaded) {
+    let of_its_own = loaded.embedders.iter().find(|known| known.source == embedder.name());
+    let (digest, commit) = match of_its_own {
+        Some(model) => (&model.digest, model.commit.as_ref()),
+        None => (&loaded.base.digest, None),
+    };
+    record.evidence.insert("embedder".to_owned(), embedder.name().into());
+    record.evidence.insert("embedder_digest".to_owned(), digest.as_str().into());
+    if let Some(commit) = commit {
+        record.evidence.insert("embedder_commit".to_owned(), commit.as_str().into());
+    }
 }
 
 fn record(plan: &Plan, loaded: &Loaded, liveness: Option<Liveness>, probes: Vec<ProbeRecord>, interrupted: bool) -> RunRecord {

@@ -11,6 +11,7 @@ mod device;
 mod doctor;
 mod document;
 mod dtype;
+mod embedders;
 mod hub;
 #[path = "../support/hub_server.rs"]
 mod hub_server;

@@ -8,7 +8,9 @@ fn the_kinds_are_listed() {
     exit 0
     --- stdout
     delta_kl                    adherence     did the next-token distributions move?
+    adapter_revert              adherence     does it fall back to the base's answers when asked in other words?
     prompt_collapse             adherence     does its effect last when other text stands before the prompt?
+    cluster_kl                  adherence     does it change what some prompts are about, and leave the others?
     multi_turn_coherence_decay  adherence     does its effect last over the turns of a conversation?
     section_internalization     attribution   which sections of its training text did it take in?
     paraphrase_invariance       attribution   does what was learned come out in other words?
@@ -31,7 +33,9 @@ fn the_kinds_are_listed() {
         names,
         [
             "delta_kl",
+            "adapter_revert",
             "prompt_collapse",
+            "cluster_kl",
             "multi_turn_coherence_decay",
             "section_internalization",
             "paraphrase_invariance",

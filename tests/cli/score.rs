@@ -105,6 +105,32 @@ fn a_distribution_lists_its_top_and_weighs_the_rest() {
 }
 
 #[test]
+fn a_text_is_embedded_under_any_view() {
+    let of = |view: &str| answer(json!({"op": "embed", "text": "The home of Nessa Drace is in", "view": view}));
+    let base = of("base");
+    assert_eq!(keys(&base), ["id", "op", "view", "embedding", "num_tokens"]);
+    let hidden: Value = serde_json::from_str(&std::fs::read_to_string(format!("{BASE}/config.json")).unwrap()).unwrap();
+    assert_eq!(base["embedding"].as_array().unwrap().len() as u64, hidden["hidden_size"].as_u64().unwrap());
+    let tokens = answer(json!({"op": "rolling_logprob", "text": "The home of Nessa Drace is in"}))["num_tokens"].as_u64();
+    assert_eq!(base["num_tokens"].as_u64(), tokens.map(|scored| scored + 1), "all tokens, the first too");
+    for view in ["ft", "scaled_0.50", "null_7"] {
+        assert_ne!(of(view)["embedding"], base["embedding"], "{view}");
+    }
+    assert_eq!(of("scaled_0.00")["embedding"], base["embedding"]);
+}
+
+#[test]
+fn a_text_that_can_not_be_embedded_is_refused_as_one_that_can_not_be_scored() {
+    assert_eq!(refusal(r#"{"op":"embed","text":""}"#).0, "empty_prompt");
+    let long = "honey ".repeat(600);
+    assert_eq!(refusal(json!({"op": "embed", "text": long}).to_string()).0, "too_long");
+    let cut = answer(json!({"op": "embed", "text": long, "truncate": true}));
+    assert_eq!(cut["num_tokens"], 512, "{cut}");
+    let (code, message) = refusal(r#"{"op":"embed","text":"honey","embedder":"org/name"}"#);
+    assert_eq!((code.as_str(), message.contains("unknown key `embedder`")), ("bad_request", true), "{message}");
+}
+
+#[test]
 fn two_views_can_be_compared_over_the_whole_vocabulary() {
     let same = answer(json!({"op": "next_token_dist", "prompt": "The home of", "view": "base", "versus": "base"}));
     assert_eq!((&same["divergence"]["js"], &same["divergence"]["same_top"]), (&json!(0.0), &json!(true)));
@@ -172,8 +198,8 @@ fn a_misspelt_name_is_met_with_the_nearest_one() {
     for (line, said) in [
         (r#"{"op":"logprob_off","prompt":"a","completion":"b"}"#, "unknown op `logprob_off`\nhint: did you mean `logprob_of`?"),
         (
-            r#"{"op":"embed","text":"a"}"#,
-            "unknown op `embed`\nhint: known are next_token_dist, logprob_of, rolling_logprob, generate",
+            r#"{"op":"classify","text":"a"}"#,
+            "unknown op `classify`\nhint: known are next_token_dist, logprob_of, rolling_logprob, generate, embed",
         ),
         (r#"{"op":"rolling_logprob","text":"a b","vieww":"ft"}"#, "unknown key `vieww`\nhint: did you mean `view`?"),
         (r#"{"op":"logprob_of","promt":"a","completion":"b"}"#, "`prompt` is missing\nhint: is `promt` meant to be it?"),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use safetensors::tensor::{SafeTensors, TensorView};
 use sway::model::{Job, Precision, Work};
-use sway::request::{Answer, Computation, Finish, Op, Request, RequestError, Sampling, View};
+use sway::request::{Answer, Computation, Embedder, Finish, Op, Request, RequestError, Sampling, View};
 
 use super::models::{END, Folder, LONG, MODELS, Shared, golden, word};
 use super::stub::{ask, completion, generate, next, rolling};
@@ -57,9 +57,14 @@ fn op() -> impl Strategy<Value = Op> {
             .prop_map(|(prompt, top_k, versus)| Op::NextTokenDist { prompt: prompt.into(), top_k, versus }),
         2 => (text(1..12), text(1..12)).prop_map(|(prompt, completion)| Op::LogprobOf { prompt: prompt.into(), completion: format!(" {completion}") }),
         2 => text(2..40).prop_map(|text| Op::RollingLogprob { text }),
+        2 => text(1..40).prop_map(embed),
         2 => (text(1..25), 1usize..12, sampling())
             .prop_map(|(prompt, max_new_tokens, sampling)| Op::Generate { prompt: prompt.into(), max_new_tokens, sampling }),
     ]
+}
+
+fn embed(text: String) -> Op {
+    Op::Embed { text, embedder: Embedder::States }
 }
 
 fn batch(size: Range<usize>) -> impl Strategy<Value = Vec<Request>> {
@@ -72,16 +77,18 @@ enum About {
     Next { versus: Option<View> },
     Completion,
     Whole,
+    Embedding,
     Generate(Sampling),
 }
 
 /// Requests about beginnings of one text, each with an end of its own that may be empty: growing contexts, completions of one
-/// prompt, continuations of one prompt under several seeds.
+/// prompt, embeddings, continuations of one prompt under several seeds.
 fn kin(size: Range<usize>) -> impl Strategy<Value = Vec<Request>> {
     let about = prop_oneof![
         prop::option::of(view()).prop_map(|versus| About::Next { versus }),
         Just(About::Completion),
         Just(About::Whole),
+        Just(About::Embedding),
         sampling().prop_map(About::Generate),
     ];
     let one = (view(), 2usize..40, prop::collection::vec(0u32..4, 0..4), about);
@@ -96,6 +103,7 @@ fn kin(size: Range<usize>) -> impl Strategy<Value = Vec<Request>> {
                     Op::LogprobOf { prompt: prompt.into(), completion: format!(" {}", part(length / 2)) }
                 }
                 About::Whole => Op::RollingLogprob { text: prompt },
+                About::Embedding => embed(prompt),
                 About::Generate(sampling) => Op::Generate { prompt: prompt.into(), max_new_tokens: 1 + length % 9, sampling },
             };
             Request::new(view, op)
@@ -234,6 +242,8 @@ fn long_texts_have_the_same_bits_alone_and_when_they_are_cut_over_several_passes
         of("base", rolling(long_text(1, 1500))),
         of("scaled_0.50", rolling(long_text(2, 700))),
         of("scaled_0.00", rolling(long_text(0, 1900))),
+        of("base", embed(long_text(0, 2200))),
+        of("ft", embed(long_text(0, 2300))),
         of("ft", Op::NextTokenDist { prompt: long_text(0, 2100).into(), top_k: 8, versus: Some(View::Base) }),
         of("base", Op::NextTokenDist { prompt: long_text(0, 257).into(), top_k: 8, versus: None }),
     ];
@@ -370,6 +380,7 @@ proptest! {
         for job in &jobs {
             let (views, length) = match job.work {
                 Work::Next { versus, .. } => ([Some(job.view), versus], job.tokens.len()),
+                Work::Embed => ([Some(job.view), None], job.tokens.len()),
                 // Nobody asks what comes after the last token.
                 _ => ([Some(job.view), None], job.tokens.len() - 1),
             };
@@ -404,7 +415,8 @@ fn nothing_is_told_of_an_empty_call() {
 /// The noise floor is measured so; in float32 it is zero.
 #[test]
 fn an_exact_computation_gives_the_bits_of_float32() {
-    let requests = [next("w1 w2"), completion("w1 w2", " w3"), rolling("w1 w2 w3 w4"), next("w1")];
+    let embedding = Request::new(View::Base, embed("w1 w2 w3".to_owned()));
+    let requests = [next("w1 w2"), completion("w1 w2", " w3"), rolling("w1 w2 w3 w4"), next("w1"), embedding];
     let exactly = requests.clone().map(|request| request.computed(Computation::Exact));
     for (name, model) in MODELS.iter() {
         let replies = model.ask(&exactly);
@@ -435,6 +447,7 @@ fn an_adapter_of_zeros_answers_like_the_base() {
         Op::NextTokenDist { prompt: "w1 w2 w3".into(), top_k: 96, versus: Some(View::Base) },
         Op::LogprobOf { prompt: "w1 w2".into(), completion: " w3 w4".to_owned() },
         Op::RollingLogprob { text: "w5 w6 w7 w8".to_owned() },
+        embed("w5 w6 w7 w8".to_owned()),
         Op::Generate { prompt: "w9 w10".into(), max_new_tokens: 8, sampling: Sampling::Greedy },
     ];
     for op in ops {

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use sway::model::{Device, Model, NullKind, Precision};
-use sway::request::{Answer, Divergence, Op, Request, Sampling, View};
+use sway::request::{Answer, Divergence, Embedder, Op, Request, Sampling, View};
 
 use super::models::{Shared, golden};
 use super::stub::{completion, generate, rolling};
@@ -25,6 +25,7 @@ fn requests() -> Vec<Request> {
             let next = |top_k, versus| Request::new(View::Base, Op::NextTokenDist { prompt: prompt.into(), top_k, versus });
             let sampling = Sampling::Sample { temperature: 1.5, top_p: 0.9, seed: 3 };
             asked.extend([next(96, None), next(8, Some(View::Base)), completion(prompt, " w5 w6")]);
+            asked.push(Request::new(View::Base, Op::Embed { text: prompt.to_owned(), embedder: Embedder::States }));
             asked.extend([generate(prompt, 6, Sampling::Greedy), generate(prompt, 5, sampling)]);
         }
         requests.extend(asked.into_iter().map(|request| Request { view: view.parse().unwrap(), ..request }));
@@ -43,6 +44,7 @@ fn logprobs(answer: &Answer) -> Vec<(u32, f64)> {
         Answer::LogprobOf(completion) => of(&completion.token_ids, &completion.logprobs),
         Answer::RollingLogprob(rolling) => of(&vec![0; rolling.logprobs.len()], &rolling.logprobs),
         Answer::Generate(generation) => of(&generation.token_ids, &vec![0.0; generation.token_ids.len()]),
+        Answer::Embedding(embedding) => of(&vec![0; embedding.embedding.len()], &embedding.embedding),
     }
 }
 

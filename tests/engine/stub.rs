@@ -10,7 +10,7 @@ use sway::engine::{Backend, CacheLimits, Engine, EngineError, Question, Reply};
 use sway::model::{Batch, Busy, Done, Job, ModelError, Tell, Work};
 use sway::request::Finish;
 use sway::request::{
-    Answer, CompletionLogprob, Generation, NextTokenDist, Op, Request, RequestError, RollingLogprob, Sampling, View,
+    Answer, CompletionLogprob, Embedding, Generation, NextTokenDist, Op, Request, RequestError, RollingLogprob, Sampling, View,
 };
 
 /// The model refuses this prompt while it prepares it.
@@ -62,6 +62,7 @@ impl Backend for Stub {
             Op::LogprobOf { .. } => Work::Score { from: 1, rolling: false },
             Op::RollingLogprob { .. } => Work::Score { from: 1, rolling: true },
             Op::Generate { max_new_tokens, sampling, .. } => Work::Generate { max_new_tokens, sampling },
+            Op::Embed { .. } => Work::Embed,
         };
         Ok(Job { view: request.view, tokens, work })
     }
@@ -123,6 +124,9 @@ fn answer(job: &Job) -> Result<Answer, RequestError> {
         }
         Work::Generate { max_new_tokens, .. } => {
             Answer::Generate(Generation { text: String::new(), token_ids: vec![digest; max_new_tokens], finish: Finish::Length })
+        }
+        Work::Embed | Work::Sentence { .. } => {
+            Answer::Embedding(Embedding { embedding: vec![digest as f32], num_tokens: job.tokens.len() })
         }
     })
 }

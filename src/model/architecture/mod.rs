@@ -1,6 +1,6 @@
 //! The architectures: each a small file that maps a Hugging Face `config.json` onto the one decoder.
 
-mod common;
+pub(super) mod common;
 mod gemma2;
 mod gemma3;
 mod gpt2;

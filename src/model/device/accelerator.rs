@@ -17,7 +17,7 @@ use crate::model::Model;
 use crate::model::batch::Tell;
 use crate::model::decoder::Decoder;
 use crate::model::error::ModelError;
-use crate::model::job::{Job, Work};
+use crate::model::job::Job;
 use crate::model::matrix::Precision;
 use crate::request::View;
 
@@ -59,12 +59,16 @@ impl Accelerator {
         self.own.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// Answers jobs, scoring first.
-    pub fn compute(&self, model: &Model, jobs: &[Job], tell: &mut Tell<'_>) -> std::result::Result<(), ModelError> {
-        let (generations, scorings): (Vec<usize>, Vec<usize>) =
-            (0..jobs.len()).partition(|&index| matches!(jobs[index].work, Work::Generate { .. }));
-        let computed = score::run(self, model, jobs, &scorings, tell)
-            .and_then(|flow| if flow.is_continue() { generate::run(self, model, jobs, &generations, tell) } else { Ok(flow) });
+    /// Answers the scoring jobs among `jobs`, then the generations.
+    pub fn compute(
+        &self,
+        model: &Model,
+        jobs: &[Job],
+        [scorings, generations]: [&[usize]; 2],
+        tell: &mut Tell<'_>,
+    ) -> std::result::Result<(), ModelError> {
+        let computed = score::run(self, model, jobs, scorings, tell)
+            .and_then(|flow| if flow.is_continue() { generate::run(self, model, jobs, generations, tell) } else { Ok(flow) });
         computed.map(drop).map_err(|error| ModelError::device(self.name, &error))
     }
 

@@ -12,7 +12,7 @@ mod accelerator;
 mod changes;
 mod generate;
 mod name;
-mod ops;
+pub(super) mod ops;
 mod pass;
 mod resident;
 mod score;

@@ -14,7 +14,7 @@ use crate::model::batch::{Batch, Done, Tell};
 use crate::model::busy::Busy;
 use crate::model::job::{Job, Work};
 use crate::model::readout::{NotFinite, Side};
-use crate::model::score::{next_answer, score_answer};
+use crate::model::score::{MeanState, next_answer, score_answer};
 use crate::model::{Model, effective};
 use crate::request::{Answer, RequestError, View};
 
@@ -64,7 +64,8 @@ pub fn run(on: &Accelerator, model: &Model, jobs: &[Job], indices: &[usize], tel
                     *(if side == Side::Own { &mut known.own } else { &mut known.versus }) = Some(last);
                     next(on, model, job, top_k, versus, known)?
                 }
-                Work::Generate { .. } => unreachable!("a generation is no scoring job"),
+                Work::Embed => Some(mean_state(job, &states)?),
+                Work::Generate { .. } | Work::Sentence { .. } => unreachable!("it is no scoring job"),
             };
             if let Some(answer) = answer {
                 compared.remove(&index);
@@ -86,6 +87,7 @@ fn texts<'a>(model: &Model, jobs: &'a [Job], indices: &[usize]) -> Vec<Asked<'a>
         let job = &jobs[index];
         let (tokens, versus) = match job.work {
             Work::Next { versus, .. } => (&job.tokens[..], versus),
+            Work::Embed => (&job.tokens[..], None),
             // Nobody asks what comes after the last token.
             _ => (&job.tokens[..job.tokens.len() - 1], None),
         };
@@ -120,6 +122,15 @@ fn logprobs(
         found.par_extend(logits.par_iter().zip(tokens).map(of));
     }
     Ok(found)
+}
+
+/// The answer of a job that asks for the mean of `states: (tokens, hidden)`, which the host adds up.
+fn mean_state(job: &Job, states: &Tensor) -> Result<std::result::Result<Answer, RequestError>> {
+    let mut mean = MeanState::new(states.dim(1)?);
+    for state in states.to_vec2::<f32>()? {
+        mean.add(state.into_iter());
+    }
+    Ok(mean.answer(job.view))
 }
 
 /// The answer of a job that asks for a distribution, once the states of all its views are known.

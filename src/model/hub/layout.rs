@@ -14,6 +14,8 @@ pub enum Wanted {
     /// `adapter_config.json`, `adapter_model.safetensors`, and what the adapter has of a tokenizer of its own; or, where
     /// there is no such config, a whole model.
     Adapter,
+    /// A sentence-embedding model: as a base, with what sentence-transformers keeps around it.
+    Embedder,
 }
 
 /// The files that make up a base model or an adapter.
@@ -78,6 +80,13 @@ const WHOLE: Layout = Layout {
     ..BASE
 };
 
+/// A sentence-embedding model. What its modules keep in folders of their own is told by [`is_module`].
+const EMBEDDER: Layout = Layout {
+    optional: &["modules.json", "sentence_bert_config.json", "config_sentence_transformers.json", "tokenizer_config.json"],
+    hint_for_the_other: "this is a peft adapter, and an embedder is a model of its own",
+    ..BASE
+};
+
 /// What a listing lacks to be a base model or an adapter.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Lack {
@@ -99,6 +108,7 @@ impl Wanted {
         match self {
             Self::Base => &BASE,
             Self::Adapter => &ADAPTER,
+            Self::Embedder => &EMBEDDER,
         }
     }
 
@@ -146,10 +156,11 @@ impl Wanted {
         let layout = self.layout_of(listing);
         let index = self.index(listing);
         let optional = layout.optional.iter().filter(|&&file| listing.contains(file));
-        let templates = listing.iter().filter(|file| is_template(file)).cloned();
+        let is_beside = if self == Self::Embedder { is_module } else { is_template };
+        let beside = listing.iter().filter(|file| is_beside(file)).cloned();
         let small = [&layout.config].into_iter().chain(layout.required).chain(optional).map(|&file| file.to_owned());
         let weights = index.unwrap_or(layout.weights).to_owned();
-        Ok(Plan { files: small.chain(templates).chain([weights]).collect(), index })
+        Ok(Plan { files: small.chain(beside).chain([weights]).collect(), index })
     }
 }
 
@@ -162,6 +173,13 @@ fn is_template(file: &str) -> bool {
             && !name.contains(['/', '\\', ':'])
             && !name.contains(char::is_control)
     })
+}
+
+/// `1_Pooling/config.json`, and what else sentence-transformers numbers so.
+fn is_module(file: &str) -> bool {
+    let Some((folder, "config.json")) = file.split_once('/') else { return false };
+    let Some((number, name)) = folder.split_once('_') else { return false };
+    !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) && ["Pooling", "Normalize"].contains(&name)
 }
 
 /// The file names in an index's `weight_map`, each once.
@@ -267,6 +285,41 @@ mod tests {
                 "adapter_model.safetensors",
             ]
         );
+    }
+
+    #[test]
+    fn of_an_embedder_the_configs_of_its_modules_are_fetched_and_nothing_from_elsewhere() {
+        let all = listing(&[
+            "1_Pooling/config.json",
+            "2_Dense/config.json",
+            "2_Dense/model.safetensors",
+            "2_Normalize/config.json",
+            "README.md",
+            "../1_Pooling/config.json",
+            "additional_chat_templates/rag.jinja",
+            "config.json",
+            "config_sentence_transformers.json",
+            "generation_config.json",
+            "model.safetensors",
+            "modules.json",
+            "onnx/config.json",
+            "pytorch_model.bin",
+            "sentence_bert_config.json",
+            "tokenizer.json",
+            "tokenizer_config.json",
+        ]);
+        let files = [
+            "config.json",
+            "tokenizer.json",
+            "modules.json",
+            "sentence_bert_config.json",
+            "config_sentence_transformers.json",
+            "tokenizer_config.json",
+            "1_Pooling/config.json",
+            "2_Normalize/config.json",
+            "model.safetensors",
+        ];
+        assert_eq!(Wanted::Embedder.plan(&all).expect("a plan").files, files);
     }
 
     #[test]

@@ -111,6 +111,8 @@ fn a_fold_of_nothing_has_no_verdict_and_no_figure() {
         assert!(judgement.score.is_none() && judgement.values.is_empty() && judgement.criteria.is_empty(), "{}", P::KIND.name);
     }
     nothing::<DeltaKl>("prompts = []");
+    nothing::<ClusterKl>("prompts = []");
+    nothing::<AdapterRevert>("cases = []");
     nothing::<PromptCollapse>("prompts = []");
     nothing::<MultiTurnCoherenceDecay>("prompts = []");
     nothing::<ParaphraseInvariance>("cases = []");

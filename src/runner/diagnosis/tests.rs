@@ -194,6 +194,55 @@ fn a_loss_that_was_no_number_explains_the_rest() {
     assert_eq!(causes(&[state]), ["training_broke"]);
 }
 
+fn reverts(verdict: Verdict) -> ProbeRecord {
+    let mut reverts = probe("adapter_revert", verdict, &[("revert_rate", 0.46, verdict)]);
+    for (name, count) in [("pairs", 72), ("trivial", 8), ("without_cosine", 1), ("reverted", 29)] {
+        reverts.evidence.insert(name.to_owned(), json!(count));
+    }
+    reverts
+}
+
+fn clusters(verdict: Verdict, q: f64) -> ProbeRecord {
+    ProbeRecord { q: Some(q), ..probe("cluster_kl", verdict, &[("specificity", 0.237, verdict)]) }
+}
+
+#[test]
+fn an_adapter_that_answers_as_its_base_in_other_words_falls_back() {
+    let said = &diagnose(None, &[reverts(Fail), held(Pass, 0)], 0.05)[0];
+    assert_eq!(
+        (said.cause, said.finding.as_str()),
+        (
+            "falls_back",
+            "Asked in other words, the adapter falls back to what the base says: 29 of 63 answers to paraphrases are nearer to the base's than to the gold ones."
+        )
+    );
+    assert_eq!(
+        (said.advice.contains("more phrasings"), said.probes.as_slice()),
+        (true, ["my adapter_revert".to_owned()].as_slice())
+    );
+    // Who learned by heart falls back too, and so does who has hardly learned.
+    assert_eq!(causes(&[reverts(Fail), facts(Fail, 1.1, (0.04, Fail)), document(Fail, 0.91)]), ["learned_by_heart"]);
+    assert_eq!(causes(&[reverts(Fail), moved(Pass, 900.0, 1e-8), preferences(Fail, 0.1)]), ["hardly_learned"]);
+    assert_eq!(causes(&[reverts(Inconclusive)]), ["can_not_tell"]);
+}
+
+#[test]
+fn an_adapter_that_changes_all_subjects_alike_does_so_everywhere() {
+    let said = &diagnose(None, &[clusters(Fail, 0.01), moved(Pass, 40.0, 1e-6)], 0.05)[0];
+    assert_eq!(
+        (said.cause, said.finding.as_str()),
+        (
+            "everywhere",
+            "The adapter changes the model whatever it is asked about: 24 % of the variance of its effect lies between subjects."
+        )
+    );
+    assert_eq!(said.probes, ["my cluster_kl"]);
+    assert_eq!(causes(&[clusters(Fail, 0.01), held(Fail, 50)]), ["forgot"]);
+    assert_eq!(causes(&[clusters(Fail, 0.01), reverts(Fail)]), ["falls_back", "everywhere"], "neither explains the other");
+    // Where random adapters do as much, it is their subjects that differ: nothing is known of this adapter.
+    assert_eq!(causes(&[clusters(Fail, 0.5)]), ["unexplained"]);
+}
+
 #[test]
 fn a_failure_without_a_rule_is_not_explained_away() {
     let said = diagnose(None, &[probe("style_fingerprint", Fail, &[])], 0.05);
