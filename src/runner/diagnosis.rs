@@ -18,6 +18,8 @@ pub fn diagnose(liveness: Option<&Liveness>, probes: &[ProbeRecord], fdr: f64) -
     }
     let found = Found { probes, fdr };
     let causes = [
+        base_is_another,
+        computing_is_unsteady,
         training_broke,
         stopped_early,
         reached_in_part,
@@ -32,6 +34,11 @@ pub fn diagnose(liveness: Option<&Liveness>, probes: &[ProbeRecord], fdr: f64) -
         hardly_learned,
         falls_back,
         everywhere,
+        sections_missed,
+        fades,
+        breaks_calls,
+        writes_otherwise,
+        reads_worse,
     ];
     // The first explains the others: an update that is too strong forgets too.
     let mut said: Vec<Diagnosis> = Vec::new();
@@ -56,10 +63,10 @@ fn explains(known: &str, new: &str) -> bool {
             matches!(new, "recites" | "another_answer" | "hardly_learned" | "like_a_random_update" | "falls_back")
         }
         "another_answer" | "like_a_random_update" => {
-            matches!(new, "hardly_learned" | "like_a_random_update" | "falls_back" | "everywhere")
+            matches!(new, "hardly_learned" | "like_a_random_update" | "falls_back" | "everywhere" | "sections_missed" | "fades")
         }
-        "forgot" => matches!(new, "like_a_random_update" | "hardly_learned" | "everywhere"),
-        "hardly_learned" => matches!(new, "falls_back" | "everywhere"),
+        "forgot" => matches!(new, "like_a_random_update" | "hardly_learned" | "everywhere" | "reads_worse"),
+        "hardly_learned" => matches!(new, "falls_back" | "everywhere" | "sections_missed" | "fades" | "writes_otherwise"),
         _ => false,
     }
 }
@@ -139,6 +146,53 @@ fn dead(liveness: &Liveness) -> Diagnosis {
         ),
     };
     Diagnosis { cause, finding: finding.to_owned(), advice, probes: Vec::new() }
+}
+
+/// The base is not what it is alone: nothing that is compared with it can be trusted.
+fn base_is_another(found: &Found<'_>) -> Option<Diagnosis> {
+    let base = found.failed("base_invariance")?;
+    let differing = figure(base, "differing_answers")?;
+    let grown = base.evidence.get("differences")?.as_array()?.iter().any(|one| !one["vocabularies"].is_null());
+    let (cause, finding, advice) = if grown {
+        (
+            "brings_tokens",
+            "The adapter brings tokens of its own, which the base has beside it too: its answers are not those of the base alone."
+                .to_owned(),
+            "If the tokens are meant, leave this probe out; the other figures compare both views over the same vocabulary.",
+        )
+    } else {
+        (
+            "base_changed",
+            format!("The base itself answers otherwise since the adapter came: {differing:.0} of its answers differ."),
+            "No figure of this run can be trusted. Report it as a fault of sway, with what `sway doctor` tells of the machine.",
+        )
+    };
+    Some(Diagnosis { cause, finding, advice, probes: names([base]) })
+}
+
+/// Computing alone changes more than it may.
+fn computing_is_unsteady(found: &Found<'_>) -> Option<Diagnosis> {
+    let noise = found.failed("noise_floor")?;
+    let (cause, finding, advice) = if failed_by(noise, "differing_answers") {
+        (
+            "unsteady_computation",
+            format!(
+                "The same request gets other answers in another batch: {:.0} differ.",
+                figure(noise, "differing_answers").unwrap_or_default()
+            ),
+            "Report it as a fault of sway, with what `sway doctor` tells of the machine.",
+        )
+    } else {
+        (
+            "coarse_dtype",
+            format!(
+                "Rounding to the run's dtype alone moves the next token by {:.1e} nats of JS.",
+                figure(noise, "mean_js").unwrap_or_default()
+            ),
+            "Run in float32: leave `dtype` out of the suite.",
+        )
+    };
+    Some(Diagnosis { cause, finding, advice, probes: names([noise]) })
 }
 
 /// The loss, or what the optimizer remembers of the gradients, stopped being a number.
@@ -435,6 +489,97 @@ fn everywhere(found: &Found<'_>) -> Option<Diagnosis> {
         ),
         advice: "If it was made for some subjects only, mix text on others into the training; if for all, as a style is, leave this probe out.",
         probes: names([clusters]),
+    })
+}
+
+/// Sections of the training text that stand out by nothing.
+fn sections_missed(found: &Found<'_>) -> Option<Diagnosis> {
+    let sections = found.failed("section_internalization")?;
+    let share = figure(sections, "cleared_share")?;
+    let beside = if evidence(sections, "mean_held_out_lift").is_some() { "what was held out" } else { "the others" };
+    Some(Diagnosis {
+        cause: "sections_missed",
+        finding: format!("Of the sections of the training text, only {} were learned by more than {beside}.", percent(share)),
+        advice: "Look whether they were in the training data, and train for longer; where all may be learned alike, give `held_out` texts to compare with.",
+        probes: names([sections]),
+    })
+}
+
+/// Its effect is gone behind other text, or after some turns.
+fn fades(found: &Found<'_>) -> Option<Diagnosis> {
+    let half_life = |probe: &ProbeRecord, name: &str| probe.evidence.get(name)?.get("half_life")?.as_f64();
+    let text = found.failed("prompt_collapse").and_then(|probe| Some((probe, half_life(probe, "half_life_tokens")?)));
+    let turns = found.failed("multi_turn_coherence_decay").and_then(|probe| Some((probe, half_life(probe, "half_life_turns")?)));
+    let (what, advice) = match (text, turns) {
+        (Some((_, tokens)), None) => (
+            format!("behind {tokens:.0} tokens of other text"),
+            "Train on prompts that stand behind other text, as they will in use: a system prompt, a document, earlier turns.",
+        ),
+        (None, Some((_, turns))) => (
+            format!("within {turns:.1} turns of a conversation"),
+            "Train on conversations of several turns, with the loss on every reply.",
+        ),
+        (Some((_, tokens)), Some((_, turns))) => (
+            format!("behind {tokens:.0} tokens of other text, and within {turns:.1} turns of a conversation"),
+            "Train on long prompts and on conversations of several turns, as they will come in use.",
+        ),
+        (None, None) => return None,
+    };
+    Some(Diagnosis {
+        cause: "fades",
+        finding: format!("The adapter's effect fades: half of it is gone {what}."),
+        advice,
+        probes: names([text, turns].into_iter().flatten().map(|(probe, _)| probe)),
+    })
+}
+
+/// Tools are called wrongly, or such as are not there.
+fn breaks_calls(found: &Found<'_>) -> Option<Diagnosis> {
+    let calls = found.failed("tool_use_fidelity")?;
+    let of = |view: &str| calls.evidence.get(view)?.get("valid")?.as_u64();
+    let finding = if failed_by(calls, "valid_drop") {
+        match (of("base"), of("ft")) {
+            (Some(base), Some(ft)) => {
+                format!("The adapter broke tool calls: of {} cases it answers {ft} with a valid one, the base {base}.", calls.n)
+            }
+            _ => "The adapter broke tool calls that its base makes.".to_owned(),
+        }
+    } else {
+        format!(
+            "The adapter calls tools that are not there: {} of its calls.",
+            percent(figure(calls, "outside_share").unwrap_or_default())
+        )
+    };
+    Some(Diagnosis {
+        cause: "breaks_tool_calls",
+        finding,
+        advice: "Mix tool calls into the training, in the chat template's own form and with the schemas that are in use.",
+        probes: names([calls]),
+    })
+}
+
+/// It was to write like a text, and does not.
+fn writes_otherwise(found: &Found<'_>) -> Option<Diagnosis> {
+    let style = found.failed("style_fingerprint")?;
+    let cosine = figure(style, "style_cosine")?;
+    let how = if cosine < 0.0 { "away from the reference's" } else { "hardly towards the reference's" };
+    Some(Diagnosis {
+        cause: "writes_otherwise",
+        finding: format!("The adapter's style goes {how} (cosine {}).", nats(cosine)),
+        advice: "Hold the training text against the reference: its figures are in the evidence, one by one.",
+        probes: names([style]),
+    })
+}
+
+/// General prose is read worse, whatever became of the facts.
+fn reads_worse(found: &Found<'_>) -> Option<Diagnosis> {
+    let prose = found.failed("external_perplexity")?;
+    let change = figure(prose, "mean_change")?;
+    Some(Diagnosis {
+        cause: "reads_worse",
+        finding: format!("The adapter reads general prose worse: a token lost {:.2} nats.", -change),
+        advice: "Mix general text into the training, and train with a lower learning rate or fewer steps.",
+        probes: names([prose]),
     })
 }
 

@@ -12,6 +12,7 @@ mod doctor;
 mod document;
 mod dtype;
 mod embedders;
+mod every_kind;
 mod hub;
 #[path = "../support/hub_server.rs"]
 mod hub_server;

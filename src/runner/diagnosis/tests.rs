@@ -272,3 +272,92 @@ fn a_dead_adapter_has_that_for_its_cause() {
     liveness.inconclusive = true;
     assert_eq!(cause(&liveness), "can_not_be_seen");
 }
+
+/// What is said of a run whose other probes hold.
+fn alone(failed: &ProbeRecord) -> (&'static str, String) {
+    let said = diagnose(None, &[held(Pass, 0), failed.clone()], 0.05);
+    assert_eq!((said.len(), said[0].probes.as_slice()), (1, [failed.name.clone()].as_slice()), "{said:?}");
+    assert!(!said[0].advice.is_empty());
+    (said[0].cause, said[0].finding.clone())
+}
+
+#[test]
+fn what_fails_alone_is_named_by_its_own_rule() {
+    let with = |mut record: ProbeRecord, name: &str, value: serde_json::Value| {
+        record.evidence.insert(name.to_owned(), value);
+        record
+    };
+    let fails = |kind: &str, name: &'static str, value: f64| probe(kind, Fail, &[(name, value, Fail)]);
+    let half_life = |value: f64| json!({"half_life": value, "low": null, "high": null});
+    let cases = [
+        (
+            fails("section_internalization", "cleared_share", 0.1875),
+            ("sections_missed", "Of the sections of the training text, only 19 % were learned by more than the others."),
+        ),
+        (
+            with(fails("section_internalization", "cleared_share", 0.25), "mean_held_out_lift", json!(0.01)),
+            ("sections_missed", "Of the sections of the training text, only 25 % were learned by more than what was held out."),
+        ),
+        (
+            with(fails("prompt_collapse", "halvings", 6.0), "half_life_tokens", half_life(79.4)),
+            ("fades", "The adapter's effect fades: half of it is gone behind 79 tokens of other text."),
+        ),
+        (
+            with(fails("multi_turn_coherence_decay", "halvings", 2.0), "half_life_turns", half_life(1.04)),
+            ("fades", "The adapter's effect fades: half of it is gone within 1.0 turns of a conversation."),
+        ),
+        (
+            {
+                let calls = with(fails("tool_use_fidelity", "valid_drop", 0.5), "base", json!({"valid": 18}));
+                ProbeRecord { n: 20, ..with(calls, "ft", json!({"valid": 8})) }
+            },
+            ("breaks_tool_calls", "The adapter broke tool calls: of 20 cases it answers 8 with a valid one, the base 18."),
+        ),
+        (
+            fails("tool_use_fidelity", "outside_share", 0.375),
+            ("breaks_tool_calls", "The adapter calls tools that are not there: 38 % of its calls."),
+        ),
+        (
+            fails("style_fingerprint", "style_cosine", -0.31),
+            ("writes_otherwise", "The adapter's style goes away from the reference's (cosine −0.3)."),
+        ),
+        (
+            fails("external_perplexity", "mean_change", -0.42),
+            ("reads_worse", "The adapter reads general prose worse: a token lost 0.42 nats."),
+        ),
+        (
+            fails("noise_floor", "differing_answers", 3.0),
+            ("unsteady_computation", "The same request gets other answers in another batch: 3 differ."),
+        ),
+        (
+            fails("noise_floor", "mean_js", 0.004),
+            ("coarse_dtype", "Rounding to the run's dtype alone moves the next token by 4.0e-3 nats of JS."),
+        ),
+        (
+            with(fails("base_invariance", "differing_answers", 2.0), "differences", json!([{"vocabularies": null}])),
+            ("base_changed", "The base itself answers otherwise since the adapter came: 2 of its answers differ."),
+        ),
+        (
+            with(fails("base_invariance", "differing_answers", 2.0), "differences", json!([{"vocabularies": [3, 5]}])),
+            (
+                "brings_tokens",
+                "The adapter brings tokens of its own, which the base has beside it too: its answers are not those of the base alone.",
+            ),
+        ),
+    ];
+    for (record, (cause, finding)) in cases {
+        assert_eq!(alone(&record), (cause, finding.to_owned()));
+    }
+}
+
+#[test]
+fn what_another_cause_explains_is_not_said_beside_it() {
+    let prose = probe("external_perplexity", Fail, &[("mean_change", -0.4, Fail)]);
+    assert_eq!(causes(&[held(Fail, 50), prose]), ["forgot"]);
+    let sections = probe("section_internalization", Fail, &[("cleared_share", 0.1, Fail)]);
+    assert_eq!(causes(&[preferences(Fail, 0.1), sections]), ["hardly_learned"]);
+    // What is wrong with the run itself is said first, and whatever else is.
+    let base = probe("base_invariance", Fail, &[("differing_answers", 2.0, Fail)]);
+    let base = ProbeRecord { evidence: json!({"differences": []}).as_object().unwrap().clone(), ..base };
+    assert_eq!(causes(&[held(Fail, 50), base]), ["base_changed", "forgot"]);
+}
