@@ -308,11 +308,11 @@ fn finding(steps: f64, least: f64, lost: &Lost<'_>, odd: Option<&Odd<'_>>, n: us
         let side = if mean > median { "above" } else { "below" };
         let shape: Vec<String> = parameter.shape.iter().map(ToString::to_string).collect();
         wrong.push(format!(
-            "the mean second moment of parameter {} ({}{}) lies {} times {side} the median of its like ({} and {}): its gradients were of another size",
+            "the mean second moment of parameter {} ({}{}) lies {:.0} times {side} the median of its like ({} and {}): its gradients were of another size",
             parameter.name,
             like.name(),
             shape.join(" × "),
-            number(*ratio),
+            ratio,
             number(*mean),
             number(*median)
         ));
