@@ -183,10 +183,10 @@ impl<P: Probe> AnyProbe for P {
                 }));
             }
         }
-        if survey.items == 0 && !P::MAY_ASK_NOTHING {
+        let (counts, kind) = (self.counts(), P::KIND.name);
+        if survey.items == 0 && !counts.contains(&0) {
             return Err(format!("there are no {}", P::Item::PLURAL));
         }
-        let (counts, kind) = (self.counts(), P::KIND.name);
         if survey.items < *counts.start() {
             return Err(format!("{} {} are too few: {kind} needs {}", survey.items, P::Item::PLURAL, counts.start()));
         }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use std::ops::RangeInclusive;
+
 use serde::Deserialize;
 use serde_json::{Map, json};
 
@@ -179,7 +181,6 @@ impl Probe for GradientGhost {
         asks_documents: false,
     };
 
-    const MAY_ASK_NOTHING: bool = true;
     const FINDS_NOT_FINITE: bool = true;
 
     type Item = TrainedParameter;
@@ -188,6 +189,10 @@ impl Probe for GradientGhost {
 
     fn items(&self) -> &Items<TrainedParameter> {
         &NO_ITEMS
+    }
+
+    fn counts(&self) -> RangeInclusive<usize> {
+        0..=usize::MAX
     }
 
     fn in_a_file(&self) -> bool {

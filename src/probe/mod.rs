@@ -138,9 +138,6 @@ pub trait Probe: DeserializeOwned + Clone + Send + 'static {
     /// The calibrated metric can't be below zero, as a divergence: see [`crate::math::NullComparison::of_positive`].
     const METRIC_IS_POSITIVE: bool = false;
 
-    /// There may be no item: a probe that is told of other things.
-    const MAY_ASK_NOTHING: bool = false;
-
     /// A figure that is no finite number is among what it looks for; of other kinds it is an error.
     const FINDS_NOT_FINITE: bool = false;
 
@@ -173,7 +170,7 @@ pub trait Probe: DeserializeOwned + Clone + Send + 'static {
         false
     }
 
-    /// How many items it makes sense of.
+    /// How many items it makes sense of; none, where it is told of other things.
     fn counts(&self) -> RangeInclusive<usize> {
         1..=usize::MAX
     }

@@ -1,5 +1,7 @@
 //! `null_adapter`: how the nulls are drawn, and what they say of every calibrated probe.
 
+use std::ops::RangeInclusive;
+
 use serde::{Deserialize, Deserializer, de::Error};
 use serde_json::{Map, json};
 
@@ -96,14 +98,16 @@ impl Probe for NullAdapter {
         asks_documents: false,
     };
 
-    const MAY_ASK_NOTHING: bool = true;
-
     type Item = Prompt;
     type Measurement = ();
     type Fold = ();
 
     fn items(&self) -> &Items<Prompt> {
         &self.none
+    }
+
+    fn counts(&self) -> RangeInclusive<usize> {
+        0..=usize::MAX
     }
 
     fn null_control(&self) -> Option<NullControl> {

@@ -1,5 +1,7 @@
 //! `training_drift`: did the training go down smoothly, and far enough?
 
+use std::ops::RangeInclusive;
+
 use serde::Deserialize;
 use serde_json::{Map, json};
 
@@ -68,7 +70,6 @@ impl Probe for TrainingDrift {
         asks_documents: false,
     };
 
-    const MAY_ASK_NOTHING: bool = true;
     const FINDS_NOT_FINITE: bool = true;
 
     type Item = LossPoint;
@@ -77,6 +78,10 @@ impl Probe for TrainingDrift {
 
     fn items(&self) -> &Items<LossPoint> {
         &NO_ITEMS
+    }
+
+    fn counts(&self) -> RangeInclusive<usize> {
+        0..=usize::MAX
     }
 
     fn in_a_file(&self) -> bool {

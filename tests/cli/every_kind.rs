@@ -9,7 +9,7 @@ use crate::world::sway;
 const SUITE: &str = "probes/every_kind.toml";
 
 #[test]
-fn every_kind_runs_on_the_demo_and_says_pass_fail_or_why_it_can_not() {
+fn every_kind_runs_on_the_demo_and_says_pass_or_fail_or_why_it_can_not() {
     let told = sway(&["run", SUITE, "--format", "json"]);
     let record = told.json();
     let probes = record["probes"].as_array().unwrap();
@@ -20,9 +20,10 @@ fn every_kind_runs_on_the_demo_and_says_pass_fail_or_why_it_can_not() {
     for probe in probes {
         let (kind, verdict) = (probe["kind"].as_str().unwrap(), probe["verdict"].as_str().unwrap());
         let expected = match kind {
-            // The base has no chat template, its folder no training files, and neither view calls a tool.
+            // The base has no chat template, and the adapter's folder no training files.
             "multi_turn_coherence_decay" | "gradient_ghost" | "training_drift" => "skip",
-            "tool_use_fidelity" => "inconclusive",
+            // Neither view calls a tool, and both write alike.
+            "tool_use_fidelity" | "style_fingerprint" => "inconclusive",
             // All prompts are about what was taught; the base has not seen such prose, and forgets what it was asked behind it.
             "cluster_kl" | "prompt_collapse" => "fail",
             _ => "pass",

@@ -37,6 +37,41 @@ fn what_was_asked_before_is_a_hit() {
     assert_eq!(hashes("one"), hashes("two"));
 }
 
+/// A probe's nulls ask the base what the probe itself asks it, and each view the same prompts with two endings.
+#[test]
+fn nulls_and_probes_share_what_can_be_shared() {
+    let world = World::new();
+    let people = ["Nessa Drace", "Thessa Grell", "Senna Wick", "Corvin Voss", "Bram Harrow"];
+    let triple = |who: &str| {
+        format!("{{ prompt = \"If you wish to visit {who}, travel to\", chosen = \" Fallowmere\", rejected = \" Wexham\" }}")
+    };
+    let triples = people.map(triple).join(", ");
+    let probe = |name: &str| format!("[[probe]]\nname = \"{name}\"\nkind = \"preference_flip\"\ntriples = [{triples}]\n");
+    let suite = world.suite(&format!("[null]\nruns = 3\n{}{}", probe("one"), probe("two")));
+    let (trace, stats) = (world.path("t.jsonl"), world.path("s.json"));
+    sway(&["run", &suite, "-q", "--trace", &trace, "--stats", &stats]);
+    let summary = sway(&["trace", &trace, "--format", "json"]).json();
+    let of = |probe: &str, view: &str| -> [u64; 3] {
+        let probe = summary["probes"].as_array().unwrap().iter().find(|one| one["probe"] == probe).unwrap();
+        let view = probe["views"].as_array().unwrap().iter().find(|one| one["view_id"] == view).unwrap();
+        ["events", "hits", "tokens"].map(|name| view[name].as_u64().unwrap())
+    };
+    // Two endings of five prompts, asked of the base for the adapter and for each null, and computed once.
+    let [events, hits, tokens] = of("one", "base");
+    assert_eq!((events, hits), (40, 30));
+    for view in ["ft", "null_1", "null_2", "null_3"] {
+        assert_eq!(of("one", view), [10, 0, tokens], "{view}: each of its own is computed once, as many tokens as the base's");
+        assert_eq!(of("two", view), [10, 10, 0], "{view}: what one probe asked is there for the other");
+    }
+    assert_eq!(of("two", "base"), [40, 40, 0]);
+    // Both endings of a prompt, and all prompts, begin alike.
+    let stats = world.json("s.json");
+    let count = |name: &str| stats[name].as_u64().unwrap();
+    assert!(5 * tokens < count("tokens_computed") + count("tokens_computed") / 2);
+    let alone = count("tokens_requested") * 10 / (count("cache_hits") + count("cache_misses"));
+    assert!(2 * tokens < alone, "{tokens} tokens of a view went through the model, of {alone} that its requests have");
+}
+
 #[test]
 fn a_trace_is_shown_by_probe_and_by_view() {
     let world = World::new();

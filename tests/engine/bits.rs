@@ -375,6 +375,7 @@ proptest! {
         let same = |view: View| match view.to_string().as_str() {
             "scaled_0.00" => View::Base,
             "scaled_1.00" => View::Ft,
+            "null_1_rank_1.00" => View::Null(1),
             _ => view,
         };
         for job in &jobs {

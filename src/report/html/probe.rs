@@ -50,7 +50,9 @@ fn write_tests(out: &mut String, probe: &ProbeRecord) -> fmt::Result {
         figures.push(("score", number::score(score)));
     }
     if let Some(p) = probe.p_paired {
-        figures.push(("p, paired", number::p(p)));
+        let error = probe.p_paired_error.filter(|error| *error > 0.0);
+        let error = error.map(|error| format!(" ± {}", number::significant(error))).unwrap_or_default();
+        figures.push(("p, paired", number::p(p) + &error));
     }
     match probe.calibration.as_ref().map(|nulls| &nulls.outcome) {
         Some(NullOutcome::Compared { mean, sd, z, p }) => figures.extend([
