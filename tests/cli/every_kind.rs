@@ -22,10 +22,11 @@ fn every_kind_runs_on_the_demo_and_says_pass_or_fail_or_why_it_can_not() {
         let expected = match kind {
             // The base has no chat template, and the adapter's folder no training files.
             "multi_turn_coherence_decay" | "gradient_ghost" | "training_drift" => "skip",
-            // Neither view calls a tool, and both write alike.
-            "tool_use_fidelity" | "style_fingerprint" => "inconclusive",
-            // All prompts are about what was taught; the base has not seen such prose, and forgets what it was asked behind it.
-            "cluster_kl" | "prompt_collapse" => "fail",
+            // Neither view calls a tool.
+            "tool_use_fidelity" => "inconclusive",
+            // All prompts are about what was taught; the base has not seen such prose, and forgets what it was asked behind it; it writes
+            // as the reference does already.
+            "cluster_kl" | "prompt_collapse" | "style_fingerprint" => "fail",
             _ => "pass",
         };
         assert_eq!(verdict, expected, "{kind}: {}", probe["message"]);
@@ -42,16 +43,11 @@ fn has_its_figures(kind: &str, probe: &Value) {
     if kind != "null_adapter" {
         assert_eq!(probe["n"].as_u64().map(|n| n > 0), Some(true), "{kind}");
         let criterion = &probe["criteria"][0]["estimate"];
-        let exact = ["adapter_ablation", "base_invariance"].contains(&kind);
-        assert!(
-            exact || kind == "tool_use_fidelity" || criterion["interval"].as_array().is_some_and(|ends| ends.iter().all(number)),
-            "{kind}"
-        );
+        let without = ["adapter_ablation", "base_invariance"].contains(&kind);
+        assert!(without || criterion["interval"].as_array().is_some_and(|ends| ends.iter().all(number)), "{kind}");
     }
     let values = probe["values"].as_array().unwrap();
-    assert!(values.iter().all(number), "{kind}");
-    // Of the sections, those that are prose and were in the training text give a value; of tools, those that both views called.
-    assert!(!values.is_empty() || kind == "tool_use_fidelity", "{kind}");
+    assert!(!values.is_empty() && values.iter().all(number), "{kind}");
     let calibrated =
         ["delta_kl", "cluster_kl", "section_internalization", "paraphrase_invariance", "preference_flip"].contains(&kind);
     assert_eq!(probe["null"].is_object(), calibrated, "{kind}");
