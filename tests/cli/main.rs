@@ -25,6 +25,7 @@ mod plain;
 mod refused_adapters;
 mod score;
 mod sections;
+mod talker;
 mod traces;
 mod training;
 mod verify_merge;
