@@ -1,5 +1,7 @@
 //! The 95 % interval of a mean, or of a ratio of means, of values that may lean to one side.
 
+use std::collections::BTreeMap;
+
 use super::degenerate::in_range;
 use super::units::{self, Unit};
 use super::{Degenerate, Interval, bisection, student};
@@ -14,7 +16,7 @@ use super::{Degenerate, Interval, bisection, student};
 /// # Errors
 /// Fewer than two values, or a value that is not finite.
 pub fn mean_interval(values: &[f64]) -> Result<Interval, Degenerate> {
-    interval(units::of_values(values)?)
+    interval(units::of_values(values)?, values.len() as f64)
 }
 
 /// Interval of the mean of (n) values that come in clusters; clusters: (n), each value's key. Needs two different keys.
@@ -22,7 +24,9 @@ pub fn mean_interval(values: &[f64]) -> Result<Interval, Degenerate> {
 /// # Errors
 /// As [`mean_interval`], counting clusters; lists of unequal length.
 pub fn mean_interval_by<K: Ord>(values: &[f64], clusters: &[K]) -> Result<Interval, Degenerate> {
-    interval(units::clustered(&units::of_values(values)?, clusters)?)
+    let units = units::clustered(&units::of_values(values)?, clusters)?;
+    let effective = effective_clusters(clusters);
+    interval(units, effective)
 }
 
 /// Interval of mean(numerators)/mean(denominators), both (n ≥ 2) and paired: it holds each ratio r at which the mean of
@@ -31,7 +35,7 @@ pub fn mean_interval_by<K: Ord>(values: &[f64], clusters: &[K]) -> Result<Interv
 /// # Errors
 /// As [`mean_interval`]; lists of unequal length; [`Degenerate::DenominatorNearZero`] where the interval has no end.
 pub fn ratio_interval(numerators: &[f64], denominators: &[f64]) -> Result<Interval, Degenerate> {
-    interval(units::of_pairs(numerators, denominators)?)
+    interval(units::of_pairs(numerators, denominators)?, numerators.len() as f64)
 }
 
 /// As [`ratio_interval`], of (n) pairs that come in clusters; clusters: (n), each pair's key. Needs two different keys.
@@ -39,10 +43,20 @@ pub fn ratio_interval(numerators: &[f64], denominators: &[f64]) -> Result<Interv
 /// # Errors
 /// As [`ratio_interval`], counting clusters.
 pub fn ratio_interval_by<K: Ord>(numerators: &[f64], denominators: &[f64], clusters: &[K]) -> Result<Interval, Degenerate> {
-    interval(units::clustered(&units::of_pairs(numerators, denominators)?, clusters)?)
+    interval(units::clustered(&units::of_pairs(numerators, denominators)?, clusters)?, effective_clusters(clusters))
 }
 
-fn interval(units: Vec<Unit>) -> Result<Interval, Degenerate> {
+/// As many clusters of one size leave the variance between them as uncertain: (Σ n²)²/Σ n⁴ over the clusters' sizes n (Satterthwaite
+/// 1946, of items that are all alike in a cluster; Carter, Schnepel and Steigerwald 2017).
+fn effective_clusters<K: Ord>(clusters: &[K]) -> f64 {
+    let mut sizes: BTreeMap<&K, f64> = BTreeMap::new();
+    clusters.iter().for_each(|cluster| *sizes.entry(cluster).or_default() += 1.0);
+    let sum = |power: i32| sizes.values().map(|size| size.powi(power)).sum::<f64>();
+    if sizes.is_empty() { 0.0 } else { sum(2).powi(2) / sum(4) }
+}
+
+/// `effective`: how many units of one size leave as much uncertain.
+fn interval(units: Vec<Unit>, effective: f64) -> Result<Interval, Degenerate> {
     if units.len() < 2 {
         return Err(Degenerate::TooFew { needed: 2, found: units.len() });
     }
@@ -58,7 +72,9 @@ fn interval(units: Vec<Unit>) -> Result<Interval, Degenerate> {
     if step == 0.0 || units.iter().all(|unit| *unit == units[0]) {
         return Ok(Interval { low: estimate, high: estimate });
     }
-    let Some(t) = student::two_sided_95(n - 1.0) else { return Err(Degenerate::TooFew { needed: 2, found: units.len() }) };
+    // No fewer than two: below that no spread says anything.
+    let degrees = effective.clamp(2.0, n) - 1.0;
+    let Some(t) = student::two_sided_95(degrees) else { return Err(Degenerate::TooFew { needed: 2, found: units.len() }) };
     // From the estimate outwards: above it, residuals are negative, and below it positive.
     let end = |side: f64| {
         let outside = |distance: f64| -side * residuals.leaning(estimate + side * distance) - t;

@@ -316,6 +316,8 @@ enum Lane {
 struct Flight<I> {
     index: usize,
     item: Arc<I>,
+    /// The group that it belongs to, by name.
+    cluster: Option<String>,
     lane: Lane,
     rounds: Vec<Vec<Answer>>,
     /// Questions of the round under way.
@@ -339,7 +341,7 @@ impl<P: Probe> Run<P> {
             Lane::Adapter => {
                 probe.fold(&mut self.fold, item, measurement);
                 self.measured += 1;
-                self.clusters.push(item.cluster().map(str::to_owned));
+                self.clusters.push(flight.cluster.clone());
                 if self.plan.calibrated.contains(&flight.index)
                     && let Some(measurement) = probe.measure(item, &flight.rounds)
                 {
@@ -382,12 +384,14 @@ impl<P: Probe> Course for Run<P> {
             match self.items.next() {
                 None => return drawn,
                 Some(Err(message)) => self.record_error(index, &message),
-                Some(Ok(item)) => {
+                Some(Ok(mut item)) => {
+                    let cluster = item.cluster().and_then(|cluster| cluster.take());
                     let item = Arc::new(item);
                     let nulls = if self.plan.calibrated.contains(&index) { self.null_views.len() } else { 0 };
                     let plain = (self.plan.chat == ChatForm::Both).then_some(Lane::Plain);
                     for lane in std::iter::once(Lane::Adapter).chain(plain).chain((0..nulls).map(Lane::Null)) {
-                        self.flights.push(Flight { index, item: Arc::clone(&item), lane, rounds: Vec::new(), asked: 0 });
+                        let (item, cluster) = (Arc::clone(&item), cluster.clone());
+                        self.flights.push(Flight { index, item, cluster, lane, rounds: Vec::new(), asked: 0 });
                     }
                 }
             }

@@ -55,18 +55,10 @@ pub trait Item: DeserializeOwned + Clone + Send + Sync + 'static {
     /// What is wrong with the item, if anything can be told before a model is asked.
     fn check(&self) -> Result<(), String>;
 
-    /// Whether items may come in groups that are alike, each with its name under `cluster`: the group is the unit of inference then.
-    const CLUSTERED: bool = false;
-
-    /// The group that the item belongs to.
-    fn cluster(&self) -> Option<&str> {
+    /// Where the item's group is named, if items of its kind may come in groups that are alike, each named under `cluster`: the group
+    /// is the unit of inference then.
+    fn cluster(&mut self) -> Option<&mut Option<String>> {
         None
-    }
-
-    /// The item in the group that its row names.
-    #[must_use]
-    fn in_cluster(self, _cluster: String) -> Self {
-        self
     }
 
     /// The item from the fields of a JSON row, where the suite names none of them.
@@ -181,18 +173,19 @@ fn parse_row<T: Item>(row: Value, field: Option<&str>) -> Result<T, String> {
     let Value::Object(mut fields) = row else { return serde_json::from_value(row).map_err(|e| e.to_string()) };
     let cluster = match fields.remove("cluster") {
         None | Some(Value::Null) => None,
-        Some(_) if !T::CLUSTERED => return Err(no_cluster()),
         Some(Value::String(cluster)) => Some(cluster),
         Some(other) => return Err(format!("`cluster` must be a string, not {other}")),
     };
-    let item = match field {
+    let mut item = match field {
         Some(field) => from_field(fields, field),
         None => T::from_fields(fields),
     }?;
-    Ok(match cluster {
-        Some(cluster) => T::in_cluster(item, cluster),
-        None => item,
-    })
+    match (cluster, item.cluster()) {
+        (None, _) => {}
+        (named, Some(cluster)) => *cluster = named,
+        (Some(_), None) => return Err(no_cluster()),
+    }
+    Ok(item)
 }
 
 /// What is said of a `cluster` that no interval would heed.

@@ -41,14 +41,8 @@ fn from_value<T: DeserializeOwned, E: serde::de::Error>(value: Value) -> Result<
 impl Item for Posed {
     const PLURAL: &'static str = Prompt::PLURAL;
     const TEXT_FIELD: Option<&'static str> = Prompt::TEXT_FIELD;
-    const CLUSTERED: bool = true;
-
-    fn cluster(&self) -> Option<&str> {
-        self.cluster.as_deref()
-    }
-
-    fn in_cluster(self, cluster: String) -> Self {
-        Self { cluster: Some(cluster), ..self }
+    fn cluster(&mut self) -> Option<&mut Option<String>> {
+        Some(&mut self.cluster)
     }
 
     fn check(&self) -> Result<(), String> {

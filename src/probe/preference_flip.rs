@@ -41,14 +41,8 @@ impl Item for Triple {
     const PLURAL: &'static str = "triples";
     const TEXT_FIELD: Option<&'static str> = None;
 
-    const CLUSTERED: bool = true;
-
-    fn cluster(&self) -> Option<&str> {
-        self.cluster.as_deref()
-    }
-
-    fn in_cluster(self, cluster: String) -> Self {
-        Self { cluster: Some(cluster), ..self }
+    fn cluster(&mut self) -> Option<&mut Option<String>> {
+        Some(&mut self.cluster)
     }
 
     fn check(&self) -> Result<(), String> {

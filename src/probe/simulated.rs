@@ -6,9 +6,9 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Beta, Binomial, Distribution, Exp1, LogNormal, StandardNormal, StudentT};
 use rayon::prelude::*;
 
+use super::Court;
 use super::verdict::{Rule, Side};
-use super::{Court, Decide, MIN_ITEMS};
-use crate::math::{NullComparison, benjamini_hochberg, mean, mean_interval};
+use crate::math::{NullComparison, benjamini_hochberg, clustered_share, mean, mean_interval, mean_interval_by};
 use crate::record::{Calibration, NullOutcome, Verdict};
 
 const DOC: &str = include_str!("../../benches/README.md");
@@ -123,18 +123,50 @@ fn intervals_hold_the_true_mean_as_often_as_the_table_says() {
     hold(&rows);
 }
 
-fn court(calibration: Option<&Calibration>, q: Option<f64>) -> Court<'_> {
-    Court {
-        name: "t",
-        seed: 0,
-        decide: Decide::Interval,
-        min_items: MIN_ITEMS,
-        fdr: 0.05,
-        calibration,
-        q,
-        clusters: &[],
-        calibrations: &[],
+const GROUPS: [usize; 5] = [8, 12, 20, 50, 100];
+
+/// Groups of one to eight items each, and of each item what its group has in common (exponential) with a spread of its own; and whether it
+/// hits, with a chance of its group's own (beta(2, 6)).
+fn grouped(groups: usize, seed: u64) -> (Vec<f64>, Vec<bool>, Vec<usize>) {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let (mut values, mut hits, mut clusters) = (Vec::new(), Vec::new(), Vec::new());
+    for group in 0..groups {
+        let common: f64 = Exp1.sample(&mut rng);
+        let chance: f64 = Beta::new(2.0, 6.0).unwrap().sample(&mut rng);
+        for _ in 0..rng.random_range(1..=8) {
+            let own: f64 = StandardNormal.sample(&mut rng);
+            values.push(common + 0.5 * own);
+            hits.push(rng.random_bool(chance));
+            clusters.push(group);
+        }
     }
+    (values, hits, clusters)
+}
+
+#[test]
+fn intervals_of_items_in_groups_hold_the_truth_as_often_as_the_table_says() {
+    let count = |groups: usize, holds: fn((Vec<f64>, Vec<bool>, Vec<usize>)) -> bool| {
+        let held = (0..SAMPLES).into_par_iter().filter(|sample| holds(grouped(groups, *sample))).count();
+        100.0 * held as f64 / SAMPLES as f64
+    };
+    let mean = GROUPS.map(|groups| {
+        count(groups, |(values, _, clusters)| mean_interval_by(&values, &clusters).is_ok_and(|interval| interval.contains(1.0)))
+    });
+    let alone =
+        GROUPS.map(|groups| count(groups, |(values, ..)| mean_interval(&values).is_ok_and(|interval| interval.contains(1.0))));
+    let share = GROUPS.map(|groups| {
+        count(groups, |(_, hits, clusters)| clustered_share(&hits, &clusters).is_ok_and(|found| found.interval.contains(0.25)))
+    });
+    let rows = [("mean, by groups", mean), ("mean, as if each item stood for itself", alone), ("share, by groups", share)];
+    hold(&rows.iter().filter_map(|(row, found)| wrong(row, found)).collect::<Vec<_>>());
+    assert!(mean[1..].iter().all(|held| (92.0..=98.0).contains(held)), "{mean:?}");
+    // As exact intervals do, it holds the share more often than it must.
+    assert!(share.iter().all(|held| *held >= 93.0), "{share:?}");
+    assert!(alone.iter().all(|held| *held < 90.0), "what groups have in common is not to be overlooked: {alone:?}");
+}
+
+fn court(calibration: Option<&Calibration>, q: Option<f64>) -> Court<'_> {
+    Court { calibration, q, ..Court::PLAIN }
 }
 
 /// Probes of a suite.

@@ -41,20 +41,6 @@ fn probe<P: Probe>(toml: &str) -> P {
     toml::from_str(toml).unwrap()
 }
 
-fn court() -> Court<'static> {
-    Court {
-        name: "t",
-        seed: 0,
-        decide: Decide::Interval,
-        min_items: MIN_ITEMS,
-        fdr: 0.05,
-        calibration: None,
-        q: None,
-        clusters: &[],
-        calibrations: &[],
-    }
-}
-
 /// A mean over two tokens, so that a sum taken for a mean shows.
 fn logprob(per_token: f64) -> Answer {
     Answer::LogprobOf(CompletionLogprob {
@@ -102,7 +88,7 @@ fn course_of<P: Probe>(
 }
 
 fn judged<P: Probe>(probe: &P, answer: impl Fn(&Request) -> Answer) -> Judgement {
-    course_of(probe, CoursePlan::default(), |request| Ok(answer(request))).judge(&court()).judgement.unwrap()
+    course_of(probe, CoursePlan::default(), |request| Ok(answer(request))).judge(&Court::PLAIN).judgement.unwrap()
 }
 
 /// `key = [f(0), f(1), …]`
@@ -266,7 +252,7 @@ fn an_item_without_an_answer_leaves_the_probe_without_a_verdict() {
     let course = course_of(&probe::<DeltaKl>(&prompts(8)), CoursePlan::default(), |r| {
         if number(r) > 6.0 { Err(RequestError::TooLong { tokens: 9, context: 4 }) } else { Ok(moved(0.3, 1.0)) }
     });
-    let ending = course.judge(&court());
+    let ending = course.judge(&Court::PLAIN);
     assert!(ending.judgement.is_none());
     assert_eq!((ending.failed, course.measured()), (1, 7));
     assert!(ending.errors[0].starts_with("item 8: the input has 9 tokens"), "{:?}", ending.errors);

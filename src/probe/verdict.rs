@@ -151,6 +151,22 @@ impl Rule {
     }
 }
 
+#[cfg(test)]
+impl Court<'static> {
+    /// What the tests judge with: the defaults, and no nulls.
+    pub const PLAIN: Self = Self {
+        name: "t",
+        seed: 0,
+        decide: Decide::Interval,
+        min_items: MIN_ITEMS,
+        fdr: 0.05,
+        calibration: None,
+        q: None,
+        clusters: &[],
+        calibrations: &[],
+    };
+}
+
 impl Court<'_> {
     /// A seed of the probe's own for one purpose.
     pub fn seed_for(&self, purpose: &str) -> u64 {
@@ -454,20 +470,6 @@ mod tests {
 
     use super::*;
 
-    fn court() -> Court<'static> {
-        Court {
-            name: "t",
-            seed: 0,
-            decide: Decide::Interval,
-            min_items: MIN_ITEMS,
-            fdr: 0.05,
-            calibration: None,
-            q: None,
-            clusters: &[],
-            calibrations: &[],
-        }
-    }
-
     const ABOVE: Rule = Rule { name: "up", side: Side::Above, worst: 0.0, threshold: 0.2, best: 1.0 };
     const BELOW: Rule = Rule { name: "down", side: Side::Below, worst: 1.0, threshold: 0.5, best: 0.0 };
 
@@ -476,7 +478,7 @@ mod tests {
     }
 
     fn verdict(rule: Rule, estimate: Estimate) -> Verdict {
-        rule.decide(estimate, |_| None, &court()).verdict
+        rule.decide(estimate, |_| None, &Court::PLAIN).verdict
     }
 
     #[test]
@@ -497,27 +499,27 @@ mod tests {
 
     #[test]
     fn no_items_one_item_and_equal_items() {
-        assert!(court().decide_mean(ABOVE, &[]).is_none());
-        assert_eq!(court().decide_mean(ABOVE, &[0.9]).unwrap().verdict, Verdict::Inconclusive);
-        assert_eq!(court().decide_mean(ABOVE, &[0.9, 0.9]).unwrap().verdict, Verdict::Inconclusive);
-        let equal = court().decide_mean(ABOVE, &[0.9; 6]).unwrap();
+        assert!(Court::PLAIN.decide_mean(ABOVE, &[]).is_none());
+        assert_eq!(Court::PLAIN.decide_mean(ABOVE, &[0.9]).unwrap().verdict, Verdict::Inconclusive);
+        assert_eq!(Court::PLAIN.decide_mean(ABOVE, &[0.9, 0.9]).unwrap().verdict, Verdict::Inconclusive);
+        let equal = Court::PLAIN.decide_mean(ABOVE, &[0.9; 6]).unwrap();
         assert_eq!(equal.verdict, Verdict::Pass);
-        assert!(court().decide_mean(ABOVE, &[0.9, f64::NAN, 0.9, 0.9, 0.9, 0.9]).is_none());
+        assert!(Court::PLAIN.decide_mean(ABOVE, &[0.9, f64::NAN, 0.9, 0.9, 0.9, 0.9]).is_none());
     }
 
     #[test]
     fn an_effect_no_larger_than_the_nulls_fails() {
-        let criteria = [ABOVE.decide(estimate(0.4, 0.3, 0.5, 9), |_| None, &court())];
-        assert_eq!(Court { q: Some(0.05), ..court() }.effect(&criteria), Verdict::Pass);
-        assert_eq!(Court { q: Some(0.051), ..court() }.effect(&criteria), Verdict::Fail);
-        let few = [ABOVE.decide(estimate(0.4, 0.3, 0.5, 4), |_| None, &court())];
-        assert_eq!(Court { q: Some(0.9), ..court() }.effect(&few), Verdict::Inconclusive);
+        let criteria = [ABOVE.decide(estimate(0.4, 0.3, 0.5, 9), |_| None, &Court::PLAIN)];
+        assert_eq!(Court { q: Some(0.05), ..Court::PLAIN }.effect(&criteria), Verdict::Pass);
+        assert_eq!(Court { q: Some(0.051), ..Court::PLAIN }.effect(&criteria), Verdict::Fail);
+        let few = [ABOVE.decide(estimate(0.4, 0.3, 0.5, 4), |_| None, &Court::PLAIN)];
+        assert_eq!(Court { q: Some(0.9), ..Court::PLAIN }.effect(&few), Verdict::Inconclusive);
     }
 
     #[test]
     fn an_open_share_says_how_many_items_would_settle_it() {
         let rule = Rule { name: "share", side: Side::Below, worst: 1.0, threshold: 0.15, best: 0.0 };
-        let criterion = court().decide_count(rule, 0, 12).unwrap();
+        let criterion = Court::PLAIN.decide_count(rule, 0, 12).unwrap();
         assert_eq!(criterion.verdict, Verdict::Inconclusive);
         // 1 − 0.025^(1/n) < 0.15 from n = 23 on.
         let items = criterion.items_to_settle.unwrap();
@@ -526,11 +528,11 @@ mod tests {
 
     #[test]
     fn nulls_that_can_not_calibrate_leave_a_pass_open() {
-        let criteria = [ABOVE.decide(estimate(0.4, 0.3, 0.5, 9), |_| None, &court())];
+        let criteria = [ABOVE.decide(estimate(0.4, 0.3, 0.5, 9), |_| None, &Court::PLAIN)];
         let outcome = NullOutcome::Degenerate { degenerate: "no spread".to_owned() };
         let calibration =
             Calibration { metric: "m".to_owned(), raw: 1.0, draws: Vec::new(), drawn: 8, items: 9, outcome, by_rank: Vec::new() };
-        assert_eq!(Court { calibration: Some(&calibration), ..court() }.effect(&criteria), Verdict::Inconclusive);
+        assert_eq!(Court { calibration: Some(&calibration), ..Court::PLAIN }.effect(&criteria), Verdict::Inconclusive);
     }
 
     #[test]

@@ -82,7 +82,7 @@ fn the_case_is_the_unit_and_its_share_is_what_counts() {
     assert_eq!(some.values, [0.5, 0.0, 0.5, 0.0, 0.5, 0.0, 0.5, 0.0]);
     assert_eq!((some.criteria[0].estimate.value, some.criteria[0].estimate.n), (0.25, 8));
     assert_eq!(some.verdict, Verdict::Inconclusive, "at the threshold");
-    let point = Court { decide: Decide::Point, ..court() };
+    let point = Court { decide: Decide::Point, ..Court::PLAIN };
     let decided = course_of(&probe::<AdapterRevert>(&keys), CoursePlan::default(), |request| {
         let says = |which: &str, number: usize, view| match (view, which) {
             (View::Base, _) => "base it is.",
@@ -112,7 +112,7 @@ fn few_cases_that_are_all_alike_are_no_certainty() {
         assert_eq!(found.verdict, Verdict::Inconclusive);
         assert!(found.message.contains("too few for a verdict, which needs 5"), "{}", found.message);
     }
-    let none = probe::<AdapterRevert>(MODEL_ONLY).judge(&<AdapterRevert as Probe>::Fold::default(), &court());
+    let none = probe::<AdapterRevert>(MODEL_ONLY).judge(&<AdapterRevert as Probe>::Fold::default(), &Court::PLAIN);
     assert_eq!((none.verdict, none.message.as_str()), (Verdict::Inconclusive, "no case was measured"));
 }
 
@@ -215,7 +215,7 @@ fn an_answer_without_a_word_is_the_items_error() {
             };
             Ok(answer(request, says, place))
         });
-        let ending = course.judge(&court());
+        let ending = course.judge(&Court::PLAIN);
         assert_eq!((ending.failed, ending.judgement), (1, None));
         assert_eq!(ending.errors, [format!("item 4: what {name} answers to paraphrase 2 has no word, so it is near to nothing")]);
     }

@@ -28,7 +28,7 @@ fn ending<P: Probe>(
         let is_bad = bad.is_some_and(|bad| subject.split(' ').any(|word| word == format!("#{bad}")));
         Ok(good(request, if is_bad { f64::NAN } else { 0.0 }))
     };
-    course_of(&probe, CoursePlan::default(), answer).judge(&court())
+    course_of(&probe, CoursePlan::default(), answer).judge(&Court::PLAIN)
 }
 
 fn prompt(i: usize) -> String {
@@ -106,7 +106,7 @@ fn one_item_and_two_settle_nothing_and_no_item_is_refused_before() {
 #[test]
 fn a_fold_of_nothing_has_no_verdict_and_no_figure() {
     fn nothing<P: Probe>(toml: &str) {
-        let judgement = probe::<P>(toml).judge(&P::Fold::default(), &court());
+        let judgement = probe::<P>(toml).judge(&P::Fold::default(), &Court::PLAIN);
         assert_eq!(judgement.verdict, Verdict::Inconclusive, "{}: {}", P::KIND.name, judgement.message);
         assert!(judgement.score.is_none() && judgement.values.is_empty() && judgement.criteria.is_empty(), "{}", P::KIND.name);
     }

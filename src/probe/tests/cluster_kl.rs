@@ -74,7 +74,7 @@ fn a_share_at_the_threshold_is_open() {
     assert!(interval[0] < 0.6 && interval[1] > 0.6, "{open:?}");
     assert_eq!((open.verdict, open.score), (Verdict::Inconclusive, None));
     assert!(open.message.contains("does not settle it"), "{}", open.message);
-    let point = Court { decide: Decide::Point, ..court() };
+    let point = Court { decide: Decide::Point, ..Court::PLAIN };
     let decided = course_of(&probe::<ClusterKl>(&keys), CoursePlan::default(), |request| {
         Ok(answer(request, |item, _| (if item.is_multiple_of(2) { 0.1 } else { 0.3 }) + 0.27 * noise(item, 4), place))
     });
@@ -127,7 +127,7 @@ fn an_answer_of_another_op_or_an_error_is_the_items() {
         3 => Ok(text("no distribution")),
         item => Ok(answer(request, |_, _| 0.1, |_| subject(item))),
     });
-    let ending = course.judge(&court());
+    let ending = course.judge(&Court::PLAIN);
     assert_eq!((ending.failed, ending.judgement), (1, None));
 }
 
@@ -139,7 +139,7 @@ fn calibrated(js: impl Fn(usize, View) -> f64) -> Box<dyn Course> {
 fn judged_with(course: &dyn Course) -> Judgement {
     let calibration = course.calibration().unwrap();
     let NullOutcome::Compared { p, .. } = calibration.outcome else { panic!("{calibration:?}") };
-    course.judge(&Court { calibration: Some(&calibration), q: Some(p), ..court() }).judgement.unwrap()
+    course.judge(&Court { calibration: Some(&calibration), q: Some(p), ..Court::PLAIN }).judgement.unwrap()
 }
 
 #[test]

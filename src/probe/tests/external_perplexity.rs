@@ -87,7 +87,7 @@ fn no_text_one_and_two_and_one_short() {
 #[test]
 fn what_is_no_number_gives_no_verdict() {
     let nan = changed(|i| if i < 1.0 { f64::NAN } else { 0.0 });
-    let ending = course_of(&texts(8), CoursePlan::default(), |request| Ok(nan(request))).judge(&court());
+    let ending = course_of(&texts(8), CoursePlan::default(), |request| Ok(nan(request))).judge(&Court::PLAIN);
     assert!(ending.judgement.is_none());
     assert_eq!(ending.errors, ["item 1: its figure is not a finite number"]);
 }

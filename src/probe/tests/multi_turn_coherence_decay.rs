@@ -38,7 +38,7 @@ fn model(kl: impl Fn(f64, usize) -> f64) -> impl Fn(&Request) -> Result<Answer, 
 }
 
 fn found(keys: &str, kl: impl Fn(f64, usize) -> f64) -> Judgement {
-    course_of(&probe::<MultiTurnCoherenceDecay>(keys), CoursePlan::default(), model(kl)).judge(&court()).judgement.unwrap()
+    course_of(&probe::<MultiTurnCoherenceDecay>(keys), CoursePlan::default(), model(kl)).judge(&Court::PLAIN).judgement.unwrap()
 }
 
 /// KL of which half is left after so many turns.
@@ -121,7 +121,7 @@ fn none_one_two_and_one_too_few_give_no_verdict() {
     }
     assert_eq!(found(&prompts(MIN_ITEMS), |_, _| 0.2).verdict, Verdict::Pass);
     let probe = probe::<MultiTurnCoherenceDecay>(&prompts(1));
-    let none = probe.judge(&<MultiTurnCoherenceDecay as Probe>::Fold::default(), &court());
+    let none = probe.judge(&<MultiTurnCoherenceDecay as Probe>::Fold::default(), &Court::PLAIN);
     assert_eq!(none.verdict, Verdict::Inconclusive);
     let nan = found(&prompts(6), |item, _| if item > 4.0 { f64::NAN } else { 0.3 });
     assert_eq!((nan.verdict, nan.score), (Verdict::Inconclusive, None));
@@ -133,7 +133,7 @@ fn outgrown(full: impl Fn(&Request) -> bool) -> Ending {
     course_of(&probe::<MultiTurnCoherenceDecay>(&prompts(6)), CoursePlan::default(), |request| {
         if full(request) { Err(RequestError::TooLong { tokens: 600, context: 512 }) } else { answers(request) }
     })
-    .judge(&court())
+    .judge(&Court::PLAIN)
 }
 
 #[test]

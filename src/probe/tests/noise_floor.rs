@@ -21,7 +21,7 @@ fn dist(by: f32) -> Answer {
 fn found(toml: &str, count: usize, off: impl Fn(Computation, f64) -> f32) -> (Box<dyn Course>, Judgement) {
     let probe: NoiseFloorProbe = probe(&format!("{toml}\n{}", prompts(count)));
     let course = course_of(&probe, CoursePlan::default(), |request| Ok(dist(off(request.computation, number(request)))));
-    let judgement = course.judge(&court()).judgement.unwrap();
+    let judgement = course.judge(&Court::PLAIN).judgement.unwrap();
     (course, judgement)
 }
 

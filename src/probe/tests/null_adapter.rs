@@ -29,7 +29,7 @@ fn calibration(raw: f64, ranks: &[u16]) -> Calibration {
 
 fn report(calibrations: &[(&str, &Calibration)]) -> Judgement {
     let course = course_of(&probe::<NullAdapter>(""), CoursePlan::default(), |_| panic!("it asks nothing"));
-    course.judge(&Court { calibrations, ..court() }).judgement.unwrap()
+    course.judge(&Court { calibrations, ..Court::PLAIN }).judgement.unwrap()
 }
 
 #[test]

@@ -26,7 +26,7 @@ fn model(context: usize, js: impl Fn(&Request, f64) -> f64) -> impl Fn(&Request)
 }
 
 fn ending(keys: &str, context: usize, js: impl Fn(&Request, f64) -> f64) -> Ending {
-    course_of(&probe::<PromptCollapse>(keys), CoursePlan::default(), model(context, js)).judge(&court())
+    course_of(&probe::<PromptCollapse>(keys), CoursePlan::default(), model(context, js)).judge(&Court::PLAIN)
 }
 
 fn found(keys: &str, js: impl Fn(&Request, f64) -> f64) -> Judgement {
@@ -136,7 +136,7 @@ fn one_two_and_one_too_few_prompts_give_no_verdict() {
     }
     assert_eq!(found(&prompts(MIN_ITEMS), |_, _| 0.3).verdict, Verdict::Pass);
     let probe = probe::<PromptCollapse>(&prompts(1));
-    let none = probe.judge(&<PromptCollapse as Probe>::Fold::default(), &court());
+    let none = probe.judge(&<PromptCollapse as Probe>::Fold::default(), &Court::PLAIN);
     assert_eq!(none.verdict, Verdict::Inconclusive);
 }
 
@@ -176,7 +176,7 @@ fn another_error_is_not_taken_for_a_length() {
         let stuffed = request.op.name() == "next_token_dist" && request.op.subject().len() > 600;
         if stuffed { Err(RequestError::EmptyPrompt) } else { model(600, |_, _| 0.3)(request) }
     });
-    let ending = course.judge(&court());
+    let ending = course.judge(&Court::PLAIN);
     assert!(ending.errors[0].contains("the prompt is empty"), "{:?}", ending.errors);
 }
 

@@ -30,7 +30,7 @@ fn course(keys: &str, ft: impl Fn(usize) -> String, base: impl Fn(usize) -> Stri
         let item = number(request) as usize;
         Ok(text(&if request.view == View::Ft { ft(item) } else { base(item) }))
     })
-    .judge(&court())
+    .judge(&Court::PLAIN)
 }
 
 fn found(keys: &str, ft: impl Fn(usize) -> String, base: impl Fn(usize) -> String) -> Judgement {
@@ -87,7 +87,7 @@ fn one_two_and_one_too_few_prompts_give_no_verdict() {
     }
     assert_eq!(found(&keys(MIN_ITEMS), winding, plain).verdict, Verdict::Pass);
     let probe = probe::<StyleFingerprint>(&keys(1));
-    let none = probe.judge(&<StyleFingerprint as Probe>::Fold::default(), &court());
+    let none = probe.judge(&<StyleFingerprint as Probe>::Fold::default(), &Court::PLAIN);
     assert_eq!(none.verdict, Verdict::Inconclusive);
 }
 

@@ -93,7 +93,7 @@ fn one_two_and_one_too_few_cases_give_no_verdict() {
         assert_eq!(few.verdict, Verdict::Inconclusive, "{}", few.message);
     }
     assert_eq!(found(MIN_ITEMS, |_| "no".to_owned(), |_| good()).verdict, Verdict::Fail);
-    let none = cases(1).judge(&<ToolUseFidelity as Probe>::Fold::default(), &court());
+    let none = cases(1).judge(&<ToolUseFidelity as Probe>::Fold::default(), &Court::PLAIN);
     assert_eq!(none.verdict, Verdict::Inconclusive);
 }
 

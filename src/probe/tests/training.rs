@@ -52,7 +52,7 @@ fn curve(losses: &[f64]) -> Left {
 }
 
 fn drift(losses: &[f64]) -> Judgement {
-    found::<TrainingDrift>("", &curve(losses), &court())
+    found::<TrainingDrift>("", &curve(losses), &Court::PLAIN)
 }
 
 /// Falls from 2 to this share of it, in twenty equal steps, after which it lasts for as many: the ends' medians are those.
@@ -79,7 +79,7 @@ fn a_training_that_learned_smoothly_passes() {
 
 #[test]
 fn a_final_loss_at_the_threshold_is_not_below_it() {
-    let verdict = |share: f64| found::<TrainingDrift>("max_final = 0.75", &curve(&falling_to(share)), &court()).verdict;
+    let verdict = |share: f64| found::<TrainingDrift>("max_final = 0.75", &curve(&falling_to(share)), &Court::PLAIN).verdict;
     assert_eq!((verdict(0.75), verdict(0.749)), (Verdict::Fail, Verdict::Pass));
     assert!(drift(&falling_to(0.8)).message.starts_with("the training learned little: "));
     let rising: Vec<f64> = (0..20).map(|i| 1.0 + 0.1 * f64::from(i)).collect();
@@ -112,10 +112,10 @@ fn one_spike_fails_and_as_many_as_are_allowed_do_not() {
         "{}",
         once.message
     );
-    assert_eq!(found::<TrainingDrift>("max_spikes = 1", &curve(&losses), &court()).verdict, Verdict::Pass);
+    assert_eq!(found::<TrainingDrift>("max_spikes = 1", &curve(&losses), &Court::PLAIN).verdict, Verdict::Pass);
     losses[38] = 1.9;
     assert!(drift(&losses).message.contains("2 spikes, the first at step 310"));
-    assert_eq!(found::<TrainingDrift>("max_spikes = 1", &curve(&losses), &court()).verdict, Verdict::Fail);
+    assert_eq!(found::<TrainingDrift>("max_spikes = 1", &curve(&losses), &Court::PLAIN).verdict, Verdict::Fail);
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn too_few_losses_settle_nothing() {
         assert_eq!((found.verdict, found.score), (Verdict::Inconclusive, None));
     }
     assert!(drift(&[1.0; 9]).message.starts_with("9 losses were logged, and a curve needs 10"));
-    let strict = Court { min_items: 45, ..court() };
+    let strict = Court { min_items: 45, ..Court::PLAIN };
     let open = found::<TrainingDrift>("", &curve(&falling_to(0.4)), &strict);
     assert_eq!(open.verdict, Verdict::Inconclusive);
     assert!(open.message.ends_with("44 points are too few for a verdict, which needs 45"), "{}", open.message);
@@ -148,9 +148,9 @@ fn a_loss_that_is_no_number_fails_however_few_there_are() {
 #[test]
 fn a_loss_of_zero_with_a_gradient_of_nan_is_what_the_trainer_makes_of_nan() {
     let mut left = curve(&[2.0, 1.5, 0.0]);
-    assert_eq!(found::<TrainingDrift>("", &left, &court()).verdict, Verdict::Inconclusive);
+    assert_eq!(found::<TrainingDrift>("", &left, &Court::PLAIN).verdict, Verdict::Inconclusive);
     left.losses[2].grad_norm = Some(f64::NAN);
-    let hidden = found::<TrainingDrift>("", &left, &court());
+    let hidden = found::<TrainingDrift>("", &left, &Court::PLAIN);
     assert!(
         hidden.message.starts_with("the loss became NaN at step 30 (logged as 0, with a gradient norm of NaN"),
         "{}",
@@ -158,7 +158,7 @@ fn a_loss_of_zero_with_a_gradient_of_nan_is_what_the_trainer_makes_of_nan() {
     );
     // One gradient that is no number, and a loss that is: mixed precision passes over such steps.
     left.losses[2].loss = 1.0;
-    assert_eq!(found::<TrainingDrift>("", &left, &court()).verdict, Verdict::Inconclusive);
+    assert_eq!(found::<TrainingDrift>("", &left, &Court::PLAIN).verdict, Verdict::Inconclusive);
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn what_a_resumed_training_logged_before_is_left_out() {
     let mut wrong = left.losses.clone();
     wrong[43].loss = f64::NAN;
     left.losses.splice(0..0, wrong.split_off(30));
-    let again = found::<TrainingDrift>("", &left, &court());
+    let again = found::<TrainingDrift>("", &left, &Court::PLAIN);
     assert_eq!((again.verdict, &again.evidence["left_out"]), (Verdict::Pass, &14.into()));
 }
 
@@ -195,7 +195,7 @@ fn pairs(means: &[(f64, f64)], step: f64) -> Left {
 }
 
 fn ghost(left: &Left) -> Judgement {
-    found::<GradientGhost>("", left, &court())
+    found::<GradientGhost>("", left, &Court::PLAIN)
 }
 
 /// B's moments are far above A's, and each like the others.
@@ -216,7 +216,7 @@ fn fifty_steps_are_enough_and_forty_nine_are_not() {
     let short = ghost(&pairs(&SOUND, 49.0));
     assert_eq!((short.verdict, short.score), (Verdict::Fail, Some(0.5)));
     assert_eq!(short.message, "the training took 49 steps over 6 parameters, and 50 are the least");
-    assert_eq!(found::<GradientGhost>("min_steps = 10", &pairs(&SOUND, 10.0), &court()).verdict, Verdict::Pass);
+    assert_eq!(found::<GradientGhost>("min_steps = 10", &pairs(&SOUND, 10.0), &Court::PLAIN).verdict, Verdict::Pass);
     // The log knows better than the optimizer, which may have been made anew.
     assert_eq!(ghost(&Left { global_step: Some(500), ..pairs(&SOUND, 12.0) }).verdict, Verdict::Pass);
     assert_eq!(ghost(&Left { global_step: Some(12), ..pairs(&SOUND, 500.0) }).verdict, Verdict::Fail);
@@ -270,7 +270,7 @@ fn parameters_that_learned_nothing_or_nonsense_fail_by_name() {
     assert!(all.message.starts_with("1 of 6 parameters has second moments that are not finite (2), 1 of"), "{}", all.message);
     assert_eq!(all.evidence["all_zero"], serde_json::json!(["3"]));
     // In the first step A has no gradient yet.
-    let first = found::<GradientGhost>("min_steps = 1", &pairs(&[(0.0, 1e-2); 3], 1.0), &court());
+    let first = found::<GradientGhost>("min_steps = 1", &pairs(&[(0.0, 1e-2); 3], 1.0), &Court::PLAIN);
     assert_eq!(first.verdict, Verdict::Pass, "{}", first.message);
 }
 
