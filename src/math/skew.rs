@@ -50,7 +50,9 @@ pub fn ratio_interval_by<K: Ord>(numerators: &[f64], denominators: &[f64], clust
 /// 1946, of items that are all alike in a cluster; Carter, Schnepel and Steigerwald 2017).
 fn effective_clusters<K: Ord>(clusters: &[K]) -> f64 {
     let mut sizes: BTreeMap<&K, f64> = BTreeMap::new();
-    clusters.iter().for_each(|cluster| *sizes.entry(cluster).or_default() += 1.0);
+    for cluster in clusters {
+        *sizes.entry(cluster).or_default() += 1.0;
+    }
     let sum = |power: i32| sizes.values().map(|size| size.powi(power)).sum::<f64>();
     if sizes.is_empty() { 0.0 } else { sum(2).powi(2) / sum(4) }
 }

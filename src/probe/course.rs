@@ -385,7 +385,7 @@ impl<P: Probe> Course for Run<P> {
                 None => return drawn,
                 Some(Err(message)) => self.record_error(index, &message),
                 Some(Ok(mut item)) => {
-                    let cluster = item.cluster().and_then(|cluster| cluster.take());
+                    let cluster = item.cluster().and_then(Option::take);
                     let item = Arc::new(item);
                     let nulls = if self.plan.calibrated.contains(&index) { self.null_views.len() } else { 0 };
                     let plain = (self.plan.chat == ChatForm::Both).then_some(Lane::Plain);

@@ -125,37 +125,44 @@ fn intervals_hold_the_true_mean_as_often_as_the_table_says() {
 
 const GROUPS: [usize; 5] = [8, 12, 20, 50, 100];
 
+/// Items in groups.
+#[derive(Default)]
+struct Grouped {
+    values: Vec<f64>,
+    hits: Vec<bool>,
+    clusters: Vec<usize>,
+}
+
 /// Groups of one to eight items each, and of each item what its group has in common (exponential) with a spread of its own; and whether it
 /// hits, with a chance of its group's own (beta(2, 6)).
-fn grouped(groups: usize, seed: u64) -> (Vec<f64>, Vec<bool>, Vec<usize>) {
+fn grouped(groups: usize, seed: u64) -> Grouped {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let (mut values, mut hits, mut clusters) = (Vec::new(), Vec::new(), Vec::new());
+    let mut sample = Grouped::default();
     for group in 0..groups {
         let common: f64 = Exp1.sample(&mut rng);
         let chance: f64 = Beta::new(2.0, 6.0).unwrap().sample(&mut rng);
         for _ in 0..rng.random_range(1..=8) {
             let own: f64 = StandardNormal.sample(&mut rng);
-            values.push(common + 0.5 * own);
-            hits.push(rng.random_bool(chance));
-            clusters.push(group);
+            sample.values.push(common + 0.5 * own);
+            sample.hits.push(rng.random_bool(chance));
+            sample.clusters.push(group);
         }
     }
-    (values, hits, clusters)
+    sample
 }
 
 #[test]
 fn intervals_of_items_in_groups_hold_the_truth_as_often_as_the_table_says() {
-    let count = |groups: usize, holds: fn((Vec<f64>, Vec<bool>, Vec<usize>)) -> bool| {
+    let count = |groups: usize, holds: fn(Grouped) -> bool| {
         let held = (0..SAMPLES).into_par_iter().filter(|sample| holds(grouped(groups, *sample))).count();
         100.0 * held as f64 / SAMPLES as f64
     };
     let mean = GROUPS.map(|groups| {
-        count(groups, |(values, _, clusters)| mean_interval_by(&values, &clusters).is_ok_and(|interval| interval.contains(1.0)))
+        count(groups, |of| mean_interval_by(&of.values, &of.clusters).is_ok_and(|interval| interval.contains(1.0)))
     });
-    let alone =
-        GROUPS.map(|groups| count(groups, |(values, ..)| mean_interval(&values).is_ok_and(|interval| interval.contains(1.0))));
+    let alone = GROUPS.map(|groups| count(groups, |of| mean_interval(&of.values).is_ok_and(|interval| interval.contains(1.0))));
     let share = GROUPS.map(|groups| {
-        count(groups, |(_, hits, clusters)| clustered_share(&hits, &clusters).is_ok_and(|found| found.interval.contains(0.25)))
+        count(groups, |of| clustered_share(&of.hits, &of.clusters).is_ok_and(|found| found.interval.contains(0.25)))
     });
     let rows = [("mean, by groups", mean), ("mean, as if each item stood for itself", alone), ("share, by groups", share)];
     hold(&rows.iter().filter_map(|(row, found)| wrong(row, found)).collect::<Vec<_>>());

@@ -119,7 +119,7 @@ fn rows_of_a_file_name_their_group_whatever_field_holds_the_text() {
     let clusters: Vec<Option<String>> = probe::<DeltaKl>(&format!("prompts = {items}"))
         .open(&rows)
         .unwrap()
-        .map(|item| item.unwrap().cluster().and_then(|cluster| cluster.take()))
+        .map(|item| item.unwrap().cluster().and_then(Option::take))
         .collect();
     assert_eq!(clusters, [Some("one".to_owned()), None, None]);
     let refused = probe::<PromptCollapse>(&format!("prompts = {items}")).open(&rows).unwrap().next().unwrap().unwrap_err();
