@@ -565,7 +565,7 @@ fn writes_otherwise(found: &Found<'_>) -> Option<Diagnosis> {
     let how = if cosine < 0.0 { "away from the reference's" } else { "hardly towards the reference's" };
     Some(Diagnosis {
         cause: "writes_otherwise",
-        finding: format!("The adapter's style goes {how} (cosine {}).", nats(cosine)),
+        finding: format!("The adapter's style goes {how} (cosine {}).", format!("{cosine:.2}").replace('-', "−")),
         advice: "Hold the training text against the reference: its figures are in the evidence, one by one.",
         probes: names([style]),
     })

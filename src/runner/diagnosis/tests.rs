@@ -319,7 +319,7 @@ fn what_fails_alone_is_named_by_its_own_rule() {
         ),
         (
             fails("style_fingerprint", "style_cosine", -0.31),
-            ("writes_otherwise", "The adapter's style goes away from the reference's (cosine −0.3)."),
+            ("writes_otherwise", "The adapter's style goes away from the reference's (cosine −0.31)."),
         ),
         (
             fails("external_perplexity", "mean_change", -0.42),
