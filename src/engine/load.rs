@@ -6,10 +6,10 @@ use std::time::Instant;
 
 use super::{CacheLimits, Engine};
 use crate::model::hub::{Progress, Wanted};
-use crate::model::memory::{Memory, Need};
+pub use crate::model::memory::{Memory, Need};
 pub use crate::model::optimizer::OptimizerFile;
-pub use crate::model::{Device, Precision, Source};
-use crate::model::{Located, Model, ModelError, NullKind, SentenceModel};
+pub use crate::model::{Base, Device, Keep, Located, Model, ModelError, Precision, Reading, Source, stamp};
+use crate::model::{NullKind, SentenceModel};
 use crate::record::{AdapterInfo, BaseInfo, EmbedderInfo, ModuleLiveness};
 
 /// How null adapters are drawn.
@@ -22,6 +22,15 @@ pub enum NullDraws {
     Init,
 }
 
+impl From<NullDraws> for NullKind {
+    fn from(draws: NullDraws) -> Self {
+        match draws {
+            NullDraws::Matched => Self::Matched,
+            NullDraws::Init => Self::Init,
+        }
+    }
+}
+
 /// The models that an engine answers for.
 #[derive(Clone, Debug)]
 pub struct Sources {
@@ -32,6 +41,33 @@ pub struct Sources {
     pub device: Device,
     /// Sentence-embedding models, by the names that requests have for them.
     pub embedders: Vec<Source>,
+}
+
+/// The folders of the models that an engine answers for.
+#[derive(Clone, Debug)]
+pub struct Places {
+    pub base: Located,
+    pub adapter: Option<Located>,
+    /// By the names that requests have for them.
+    pub embedders: Vec<(String, Located)>,
+}
+
+impl Places {
+    /// Finds the folders, downloading what is on the hub.
+    pub fn find(sources: &Sources, progress: &Arc<dyn Progress>) -> Result<Self, ModelError> {
+        Ok(Self {
+            base: sources.base.locate(Wanted::Base, progress)?,
+            adapter: sources.adapter.as_ref().map(|adapter| adapter.locate(Wanted::Adapter, progress)).transpose()?,
+            embedders: locate_embedders(&sources.embedders, progress)?,
+        })
+    }
+
+    /// What base and adapter take in memory.
+    pub fn need(&self, precision: Precision) -> Result<Need, ModelError> {
+        let dirs = std::iter::once(&self.base).chain(&self.adapter).map(|located| located.dir.as_path());
+        let models: Vec<&Path> = dirs.filter(|dir| is_whole_model(dir)).collect();
+        Need::of(&models, precision)
+    }
 }
 
 /// An engine, and what is known of its models.
@@ -47,6 +83,37 @@ pub struct Loaded {
 }
 
 impl Loaded {
+    /// An engine of its own for a model, whose sources have these names. Nothing but the embedders is read.
+    ///
+    /// `start`: when loading began.
+    pub fn new(model: Model, sources: &Sources, places: Places, start: Instant) -> Result<Self, ModelError> {
+        let (embedders, about_embedders) = load_embedders(places.embedders)?;
+        let model = model.with_embedders(embedders);
+        let base = BaseInfo {
+            source: sources.base.name.clone(),
+            commit: places.base.commit,
+            architecture: model.base.architecture.clone(),
+            parameters: model.base.parameters,
+            dtype: sources.precision.name(),
+            device: sources.device.to_string(),
+            digest: model.base.digest.clone(),
+            tokenizer_digest: model.base.tokenizer_digest.clone(),
+            chat_template: model.base.chat_template.clone(),
+        };
+        let facts = model.adapter();
+        let adapter_tensors = facts.as_ref().map_or(0, |facts| facts.tensors);
+        let adapter = facts.map(|facts| AdapterInfo {
+            source: sources.adapter.as_ref().map_or(String::new(), |adapter| adapter.name.clone()),
+            commit: places.adapter.and_then(|located| located.commit),
+            peft_type: facts.peft_type.to_owned(),
+            parameters: facts.parameters,
+            digest: facts.digest,
+        });
+        let engine = Engine::new(Box::new(model.clone()), CacheLimits::default(), start.elapsed())
+            .map_err(|e| ModelError::Unsupported(e.to_string()))?;
+        Ok(Self { engine, base, adapter, adapter_tensors, embedders: about_embedders, model })
+    }
+
     /// Tokens in the vocabulary: all, and those of the base alone.
     pub fn vocab_sizes(&self) -> [usize; 2] {
         [self.model.vocab_size(), self.model.base.vocab_size]
@@ -89,18 +156,9 @@ fn load_embedders(located: Vec<(String, Located)>) -> Result<(Embedders, Vec<Emb
 /// Loads the models, from folders or through the hub.
 pub fn load(sources: &Sources, progress: &Arc<dyn Progress>) -> Result<Loaded, ModelError> {
     let start = Instant::now();
-    let base = sources.base.locate(Wanted::Base, progress)?;
-    let adapter: Option<Located> =
-        sources.adapter.as_ref().map(|adapter| adapter.locate(Wanted::Adapter, progress)).transpose()?;
-    let embedders = locate_embedders(&sources.embedders, progress)?;
-    let nulls = match sources.nulls {
-        NullDraws::Matched => NullKind::Matched,
-        NullDraws::Init => NullKind::Init,
-    };
-    let dirs: Vec<&Path> = std::iter::once(&base).chain(&adapter).map(|located| located.dir.as_path()).collect();
-    let models: Vec<&Path> = dirs.iter().copied().filter(|dir| is_whole_model(dir)).collect();
-    let mut need = Need::of(&models, sources.precision)?;
-    for (name, located) in &embedders {
+    let places = Places::find(sources, progress)?;
+    let mut need = places.need(sources.precision)?;
+    for (name, located) in &places.embedders {
         need = need.with_copy_of(&located.dir).map_err(|error| ModelError::embedder(name, error))?;
     }
     if let Some(memory) = Memory::now()
@@ -108,30 +166,8 @@ pub fn load(sources: &Sources, progress: &Arc<dyn Progress>) -> Result<Loaded, M
     {
         progress.warn(&warning);
     }
-    let model = Model::load(&base.dir, adapter.as_ref().map(|located| located.dir.as_path()), nulls, sources.precision)?;
-    let (embedders, about_embedders) = load_embedders(embedders)?;
-    let model = model.on(sources.device)?.with_embedders(embedders);
-    let base = BaseInfo {
-        source: sources.base.name.clone(),
-        commit: base.commit,
-        architecture: model.base.architecture.clone(),
-        parameters: model.base.parameters,
-        dtype: sources.precision.name(),
-        device: sources.device.to_string(),
-        digest: model.base.digest.clone(),
-        tokenizer_digest: model.base.tokenizer_digest.clone(),
-        chat_template: model.base.chat_template.clone(),
-    };
-    let facts = model.adapter();
-    let adapter_tensors = facts.as_ref().map_or(0, |facts| facts.tensors);
-    let adapter = facts.map(|facts| AdapterInfo {
-        source: sources.adapter.as_ref().map_or(String::new(), |adapter| adapter.name.clone()),
-        commit: adapter.and_then(|located| located.commit),
-        peft_type: facts.peft_type.to_owned(),
-        parameters: facts.parameters,
-        digest: facts.digest,
-    });
-    let engine = Engine::new(Box::new(model.clone()), CacheLimits::default(), start.elapsed())
-        .map_err(|e| ModelError::Unsupported(e.to_string()))?;
-    Ok(Loaded { engine, base, adapter, adapter_tensors, embedders: about_embedders, model })
+    let reading = Reading { precision: sources.precision, keep: Keep::Mapped };
+    let base = Base::load(&places.base.dir, reading)?.on(sources.device)?;
+    let model = base.with(places.adapter.as_ref().map(|located| located.dir.as_path()), sources.nulls.into())?;
+    Loaded::new(model, sources, places, start)
 }

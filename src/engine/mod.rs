@@ -4,6 +4,7 @@
 //! batches. Statistics and traces are kept on the way.
 
 mod anew;
+mod attend;
 mod backend;
 mod cache;
 mod key;
@@ -19,9 +20,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+pub use attend::Inbox;
 pub use backend::Backend;
 pub use cache::{CacheError, CacheLimits};
-pub use load::{Device, Loaded, NullDraws, OptimizerFile, Precision, Source, Sources, load};
+pub use load::{
+    Base, Device, Keep, Loaded, Located, Memory, Model, ModelError, Need, NullDraws, OptimizerFile, Places, Precision, Reading,
+    Source, Sources, load, stamp,
+};
 pub use merge::{Compared, Grid, LoadedMerge, MergeSources, Outcome, OwnFile, Tally, load_merge};
 pub use trace::Trace;
 
@@ -31,7 +36,7 @@ use key::{Key, Keys};
 use meter::Meter;
 use trace::Event;
 
-use crate::model::{Batch, Job, ModelError, Work};
+use crate::model::{Batch, Job, Work};
 use crate::record::Stats;
 use crate::request::{Answer, Computation, Embedder, Op, Request, RequestError};
 
@@ -140,11 +145,7 @@ impl Engine {
     }
 
     fn key(&self, request: &Request) -> Key {
-        let embedder = match &request.op {
-            Op::Embed { embedder: Embedder::Sentence(name), .. } => self.backend.embedder_digest(name),
-            _ => None,
-        };
-        self.keys.of(request, embedder)
+        self.keys.of(request, embedder_of(&*self.backend, request))
     }
 
     /// Answers what the cache holds or the model refuses; gives the distinct misses, and how many questions were settled.
@@ -272,13 +273,7 @@ impl Settling<'_> {
             if std::mem::replace(settled, true) {
                 return Err(EngineError::AnsweredTwice { job: index });
             }
-            // How far a continuation goes is known once it has ended.
-            let cost = match (&miss.job.work, &done.answer) {
-                (Work::Generate { .. }, Ok(Answer::Generate(generation))) => {
-                    (miss.job.tokens.len() + generation.token_ids.len().saturating_sub(1)) as u64
-                }
-                _ => miss.job.cost() as u64,
-            };
+            let cost = cost_of(&miss.job, &done.answer);
             if let (Some(cache), Ok(answer)) = (&mut self.cache, &done.answer) {
                 cache.put(miss.key, Cached { answer: answer.clone(), cost });
             }
@@ -296,6 +291,24 @@ impl Settling<'_> {
             }
         }
         Ok((answered, tokens))
+    }
+}
+
+/// Content digest of the sentence-embedding model that answers a request, if one does.
+fn embedder_of<'b>(backend: &'b dyn Backend, request: &Request) -> Option<&'b str> {
+    match &request.op {
+        Op::Embed { embedder: Embedder::Sentence(name), .. } => backend.embedder_digest(name),
+        _ => None,
+    }
+}
+
+/// What computing a job alone takes, in tokens. How far a continuation goes is known once it has ended.
+fn cost_of(job: &Job, answer: &Reply) -> u64 {
+    match (&job.work, answer) {
+        (Work::Generate { .. }, Ok(Answer::Generate(generation))) => {
+            (job.tokens.len() + generation.token_ids.len().saturating_sub(1)) as u64
+        }
+        _ => job.cost() as u64,
     }
 }
 

@@ -1,22 +1,23 @@
 //! One continuation under way: what was chosen so far, and when it ends.
 
 use super::Model;
+use super::batch::Partial;
 use super::job::Job;
 use super::readout::NotFinite;
 use super::sampling::Sampler;
 use crate::request::{Answer, Finish, Generation, RequestError, Sampling, View};
 
-pub struct Continuation<'a> {
-    pub job: &'a Job,
+pub struct Continuation {
+    job: Job,
     pub sampler: Sampler,
     /// Tokens that may still be chosen.
     left: usize,
     chosen: Vec<u32>,
 }
 
-impl<'a> Continuation<'a> {
-    pub fn new(job: &'a Job, max_new_tokens: usize, sampling: Sampling) -> Self {
-        Self { job, sampler: Sampler::new(sampling), left: max_new_tokens, chosen: Vec::new() }
+impl Continuation {
+    pub fn new(job: &Job, max_new_tokens: usize, sampling: Sampling) -> Self {
+        Self { job: job.clone(), sampler: Sampler::new(sampling), left: max_new_tokens, chosen: Vec::new() }
     }
 
     pub fn view(&self) -> View {
@@ -56,15 +57,25 @@ impl<'a> Continuation<'a> {
     }
 
     fn finish(&self, model: &Model, finish: Finish) -> Result<Answer, RequestError> {
+        let text = self.text(model)?;
+        Ok(Answer::Generate(Generation { text, token_ids: self.chosen.clone(), finish }))
+    }
+
+    /// How far it has come.
+    pub fn so_far(&self, model: &Model) -> Result<Partial<'_>, RequestError> {
+        Ok(Partial { text: self.text(model)?, token_ids: &self.chosen })
+    }
+
+    /// The text of what was chosen.
+    fn text(&self, model: &Model) -> Result<String, RequestError> {
         let decode = |ids: &[u32]| model.tokenizer.decode(ids).map_err(|message| RequestError::Tokenizer { message });
         // Decoders may treat the first token of a text apart (a space before a word), so the continuation is what the whole
         // has beyond the prompt.
         let prompt = decode(&self.job.tokens)?;
         let whole = decode(&[self.job.tokens.as_slice(), &self.chosen].concat())?;
-        let text = match whole.strip_prefix(&prompt) {
-            Some(text) => text.to_owned(),
-            None => decode(&self.chosen)?,
-        };
-        Ok(Answer::Generate(Generation { text, token_ids: self.chosen.clone(), finish }))
+        match whole.strip_prefix(&prompt) {
+            Some(text) => Ok(text.to_owned()),
+            None => decode(&self.chosen),
+        }
     }
 }

@@ -14,6 +14,7 @@ use super::site::{Site, ViewWeights};
 use super::weights::{Tensors, Weight};
 
 /// The weights of a model, in the shape of its checkpoint.
+#[derive(Clone)]
 pub struct Decoder {
     pub shape: Shape,
     /// Every linear layer that an adapter can touch.
@@ -33,6 +34,7 @@ pub struct Decoder {
     pub frequencies: Vec<[Frequencies; 2]>,
 }
 
+#[derive(Clone)]
 pub struct Layer {
     /// Before the attention, and between it and the sum.
     pub attention_norm: Option<Norm>,
@@ -54,6 +56,7 @@ pub struct Layer {
 }
 
 /// The whole weight of a site, whose outputs several linear layers may divide.
+#[derive(Clone)]
 pub struct SiteWeight {
     pub weight: Matrix,
     pub bias: Option<Weight>,

@@ -15,6 +15,7 @@ use super::linear::{Function, Input, Linear, Products, Scratch, Target};
 use super::matrix::Matrix;
 
 /// The weights of a block, and how they are used.
+#[derive(Clone)]
 pub enum FeedForward {
     /// `down(f(gate(x)) · up(x))`
     Gated {
@@ -33,6 +34,7 @@ pub enum FeedForward {
 }
 
 /// Blocks of which a router chooses some for each row. Shazeer et al., 2017; Fedus et al., 2021.
+#[derive(Clone)]
 pub struct Experts {
     pub router: Linear,
     /// Gated blocks.

@@ -18,6 +18,7 @@ use super::site::ViewUpdates;
 use super::weights::Weight;
 
 /// A linear layer, or some outputs of one.
+#[derive(Clone)]
 pub struct Linear {
     /// Index in the model's registry of sites; nowhere, if no adapter can touch it.
     pub site: Option<usize>,

@@ -7,7 +7,7 @@ use sysinfo::{CGroupLimits, Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
 use super::error::ModelError;
 use super::matrix::Precision;
-use super::weights::Tensors;
+use super::weights::{Keep, Tensors};
 
 /// Memory in bytes, as far as this process may use it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,23 +65,48 @@ impl Need {
     pub fn of(models: &[&Path], precision: Precision) -> Result<Self, ModelError> {
         let mut need = Self::default();
         for dir in models {
-            let tensors = Tensors::open_model(dir)?;
-            for (dtype, bytes) in tensors.sizes() {
-                match (precision, dtype) {
-                    // Rounded once, into memory of its own.
-                    (Precision::Bf16, Dtype::F32) => need.own += bytes / 2,
-                    (Precision::Bf16, Dtype::F16) => need.own += bytes,
-                    _ => need.mapped += bytes,
-                }
-            }
+            let of = Self::of_tensors(&Tensors::open_model(dir, Keep::Mapped)?, precision);
+            need = Self { own: need.own + of.own, mapped: need.mapped + of.mapped, ..need };
         }
         Ok(need)
     }
 
+    /// Of one checkpoint.
+    pub fn of_tensors(tensors: &Tensors, precision: Precision) -> Self {
+        let mut need = Self::default();
+        for (dtype, bytes) in tensors.sizes() {
+            match (precision, dtype) {
+                // Rounded once, into memory of its own.
+                (Precision::Bf16, Dtype::F32) => need.own += bytes / 2,
+                (Precision::Bf16, Dtype::F16) => need.own += bytes,
+                _ => need.mapped += bytes,
+            }
+        }
+        need
+    }
+
+    /// Weights, wherever they are read.
+    pub fn weights(self) -> u64 {
+        self.own + self.mapped
+    }
+
     /// The same with a copy of the checkpoint in this folder, in float32.
     pub fn with_copy_of(self, model: &Path) -> Result<Self, ModelError> {
-        let bytes = Tensors::open_model(model)?.parameters() * size_of::<f32>() as u64;
+        let bytes = Tensors::open_model(model, Keep::Mapped)?.parameters() * size_of::<f32>() as u64;
         Ok(Self { copied: self.copied + bytes, ..self })
+    }
+
+    /// Refuses what can't be held where all weights are copied into memory.
+    pub fn check_copied(self, memory: Memory) -> Result<(), ModelError> {
+        let all = self.weights() + self.copied;
+        if all + BESIDE <= memory.available {
+            return Ok(());
+        }
+        let (available, total) = (gigabytes(memory.available), gigabytes(memory.total));
+        Err(ModelError::Unsupported(format!(
+            "the weights take {} of memory, and {available} of {total} are available\nhint: what stays warm is held in memory, whatever becomes of its files; unload other models first",
+            gigabytes(all + BESIDE)
+        )))
     }
 
     /// Refuses what can't be held, and gives a warning for what can be had only from the disk, over and over.

@@ -12,6 +12,7 @@
 
 mod adapter;
 mod architecture;
+mod base;
 mod batch;
 mod busy;
 mod chat;
@@ -47,6 +48,7 @@ mod score;
 mod sentence;
 mod site;
 mod source;
+mod stamp;
 pub mod support;
 mod tokenizer;
 mod trie;
@@ -55,11 +57,13 @@ pub mod untrusted;
 mod weights;
 
 use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub use adapter::{NullKind, Outline, OutlinedModule};
-pub use batch::{Batch, Done, Tell};
+pub use base::{Base, BaseFacts};
+pub use batch::{Batch, Desk, Done, Partial, Tell};
 pub use busy::Busy;
 pub use device::{Device, UnknownDevice};
 pub use error::ModelError;
@@ -68,15 +72,14 @@ pub use job::{Job, Work};
 pub use matrix::Precision;
 pub use sentence::SentenceModel;
 pub use source::{Located, Source};
+pub use stamp::stamp;
+pub use weights::{Keep, Reading};
 
 use lru::LruCache;
-use serde_json::Value;
 
 use adapter::{Adapter, Changes};
-use architecture::Shape;
 use busy::Clock;
-use chat::{ChatTemplates, Clock as CalendarClock};
-use config::Fields;
+use chat::ChatTemplates;
 use decoder::Decoder;
 use device::Accelerator;
 use forward::Forward;
@@ -85,7 +88,6 @@ use linear::ScratchPool;
 use rows::ViewPanels;
 use site::{ViewUpdates, ViewWeights};
 use tokenizer::Tokenizer;
-use weights::Tensors;
 
 use crate::request::{Scale, View};
 
@@ -126,19 +128,7 @@ pub struct Model {
 struct Origin {
     base: PathBuf,
     adapter: Option<PathBuf>,
-}
-
-/// What is known of the base.
-#[derive(Clone, Debug)]
-pub struct BaseFacts {
-    pub architecture: String,
-    pub parameters: u64,
-    /// Tokens in its vocabulary, without those that an adapter brings.
-    pub vocab_size: usize,
-    pub digest: String,
-    pub tokenizer_digest: String,
-    /// Digest of the chat templates, where there are any.
-    pub chat_template: Option<String>,
+    reading: Reading,
 }
 
 /// What is known of the adapter.
@@ -147,6 +137,8 @@ pub struct AdapterFacts {
     pub peft_type: &'static str,
     pub tensors: usize,
     pub parameters: u64,
+    /// What its weights take.
+    pub bytes: u64,
     pub digest: String,
 }
 
@@ -164,63 +156,25 @@ impl Model {
     /// # Errors
     /// Whatever is missing, damaged or not understood, by file and tensor.
     pub fn load(base: &Path, adapter: Option<&Path>, null_kind: NullKind, precision: Precision) -> Result<Self, ModelError> {
-        if !base.is_dir() {
-            return Err(ModelError::read(base, std::io::Error::new(std::io::ErrorKind::NotFound, "no such folder")));
-        }
-        let config_path = base.join("config.json");
-        if !config_path.exists() {
-            let adapter = "this folder holds an adapter; name the model that it was trained on as the base";
-            return Err(ModelError::missing("the model", base, "config.json", &[("adapter_config.json", adapter)]));
-        }
-        let (architecture, shape) = architecture::read(Fields::read(&config_path)?)?;
-        let mut tensors = Tensors::open_model(base)?;
-        let parameters = tensors.parameters();
-        check_size(&shape, &tensors)?;
-        // The two that take long.
-        let (tokenizer, digest) = rayon::join(|| Tokenizer::load_for(base, adapter), || base_digest(&config_path, &tensors));
-        let (tokenizer, digest) = (tokenizer?, digest?);
-        let chat = ChatTemplates::load_for(base, adapter, CalendarClock::read())?;
-        let eos = end_tokens(base, &tokenizer)?;
-        let vocab_size = shape.vocab;
-        let mut decoder = Decoder::load(shape, &mut tensors, precision)?;
-        let origin = Arc::new(Origin { base: base.to_owned(), adapter: adapter.map(Path::to_owned) });
-        let adapter = adapter.map(|dir| Adapter::load(dir, &mut decoder, precision)).transpose()?;
-        let facts = BaseFacts {
-            architecture,
-            parameters,
-            vocab_size,
-            digest,
-            tokenizer_digest: tokenizer.digest.clone(),
-            chat_template: chat.as_ref().map(|chat| chat.digest.clone()),
-        };
-        // Nulls are the views of which there are many; the others share what the adapter holds.
-        let sites = adapter.iter().flat_map(|adapter| &adapter.changes.sites);
-        let kept = views_kept(sites.map(|(&site, change)| adapter::null_size(change, &decoder.weights[site].weight)).sum());
-        Ok(Self {
-            decoder: Arc::new(decoder),
-            tokenizer: Arc::new(tokenizer),
-            chat: chat.map(Arc::new),
-            adapter: adapter.map(Arc::new),
-            null_kind,
-            precision,
-            eos,
-            updates: Arc::new(Mutex::new(LruCache::new(kept))),
-            scratch: Arc::default(),
-            accelerator: None,
-            origin,
-            embedders: Arc::default(),
-            base: facts,
-        })
+        Base::load(base, Reading { precision, keep: Keep::Mapped })?.with(adapter, null_kind)
     }
 
     /// Reads the same files anew, or the base's alone, for the same device: nothing is shared with this model but the embedders, and the
     /// pages of the files in memory.
     ///
     /// # Errors
-    /// As [`Self::load`].
+    /// As [`Self::load`], and where the files are no longer those that this model was read from.
     pub fn reload(&self, with_adapter: bool) -> Result<Self, ModelError> {
         let adapter = self.origin.adapter.as_deref().filter(|_| with_adapter);
-        let read = Self::load(&self.origin.base, adapter, self.null_kind, self.precision)?.on(self.device())?;
+        let read = Base::load(&self.origin.base, self.origin.reading)?.on(self.device())?.with(adapter, self.null_kind)?;
+        let known = self.adapter.as_ref().filter(|_| with_adapter).map(|adapter| &adapter.digest);
+        if read.base.digest != self.base.digest || read.adapter.as_ref().map(|adapter| &adapter.digest) != known {
+            let changed = if read.base.digest == self.base.digest { adapter } else { None };
+            return Err(ModelError::refused(
+                changed.unwrap_or(&self.origin.base),
+                "its files were changed since they were first read, so that they can't be read anew",
+            ));
+        }
         Ok(Self { embedders: Arc::clone(&self.embedders), ..read })
     }
 
@@ -236,11 +190,11 @@ impl Model {
     /// Takes the model to a device, where its passes are computed from then on.
     ///
     /// # Errors
-    /// A device that this build lacks, that is not there, or that has too little memory.
+    /// As [`Base::on`].
     pub fn on(self, device: Device) -> Result<Self, ModelError> {
         let kept = self.updates.lock().unwrap_or_else(PoisonError::into_inner).cap();
-        let accelerator = Accelerator::open(device, &self.decoder, self.precision, kept)?.map(Arc::new);
-        Ok(Self { accelerator, ..self })
+        let accelerator = Accelerator::open(device, &self.decoder, self.precision)?;
+        Ok(Self { accelerator: accelerator.map(|known| Arc::new(known.beside(kept))), ..self })
     }
 
     /// Puts sentence-embedding models beside it, by the names that requests have for them.
@@ -264,6 +218,7 @@ impl Model {
             peft_type: adapter.kind,
             tensors: adapter.tensors,
             parameters: adapter.parameters,
+            bytes: adapter.bytes,
             digest: adapter.digest.clone(),
         })
     }
@@ -331,26 +286,34 @@ impl Model {
 
     /// Answers jobs; `tell` hears of each batch with the jobs that it settled, and may end the call.
     ///
-    /// Scoring comes first: a generation takes long, and nobody waits for it in vain.
+    /// Scoring comes first: a generation takes long, and nobody waits for it in vain. While continuations are under way on the CPU, jobs
+    /// that come meanwhile are answered beside them.
     ///
     /// # Errors
     /// What a device tells of; on the CPU there is none.
     pub fn compute(&self, jobs: &[Job], tell: &mut Tell<'_>) -> Result<(), ModelError> {
-        let (sentences, of_model): (Vec<usize>, Vec<usize>) =
-            (0..jobs.len()).partition(|&i| matches!(jobs[i].work, Work::Sentence { .. }));
-        if sentence::run(self, jobs, &sentences, tell)?.is_break() {
+        if self.answer_at_once(jobs, tell)?.is_break() {
             return Ok(());
         }
-        let (generations, scorings): (Vec<usize>, Vec<usize>) =
-            of_model.into_iter().partition(|&i| matches!(jobs[i].work, Work::Generate { .. }));
-        if let Some(accelerator) = &self.accelerator {
-            return accelerator.compute(self, jobs, [&scorings, &generations], tell);
-        }
-        if score::run(self, jobs, &scorings, tell).is_continue() {
-            // Nothing comes after it.
-            let _ = generate::run(self, jobs, &generations, tell);
-        }
+        let generations = indices(jobs, |work| matches!(work, Work::Generate { .. }));
+        let _ended = match &self.accelerator {
+            Some(accelerator) => accelerator.generate(self, jobs, &generations, tell)?,
+            None => generate::run(self, jobs, &generations, tell)?,
+        };
         Ok(())
+    }
+
+    /// Answers the jobs among `jobs` that are no continuations.
+    fn answer_at_once(&self, jobs: &[Job], tell: &mut Tell<'_>) -> Result<ControlFlow<()>, ModelError> {
+        let sentences = indices(jobs, |work| matches!(work, Work::Sentence { .. }));
+        if sentence::run(self, jobs, &sentences, tell)?.is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+        let scorings = indices(jobs, |work| !matches!(work, Work::Generate { .. } | Work::Sentence { .. }));
+        match &self.accelerator {
+            Some(accelerator) => accelerator.score(self, jobs, &scorings, tell),
+            None => Ok(score::run(self, jobs, &scorings, tell)),
+        }
     }
 
     fn forward<'a>(&'a self, clock: &'a Clock) -> Forward<'a> {
@@ -455,48 +418,7 @@ fn views_kept(bytes: u64) -> NonZeroUsize {
     NonZeroUsize::new(kept).unwrap_or(NonZeroUsize::MIN)
 }
 
-/// Content digest of the config and the weights: a rope changed in place is another base.
-fn base_digest(config: &Path, tensors: &Tensors) -> Result<String, ModelError> {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(tensors.digest().as_bytes());
-    hasher.update(&std::fs::read(config).map_err(|e| ModelError::read(config, e))?);
-    Ok(hasher.finalize().to_hex().to_string())
-}
-
-/// The size that a config most often has wrong, told in its own words. The others show as a tensor of another shape.
-fn check_size(shape: &Shape, tensors: &Tensors) -> Result<(), ModelError> {
-    let rows = shape.names.embedding_in(tensors).and_then(|shape| shape.first().copied()).unwrap_or(0);
-    if rows != 0 && rows != shape.vocab {
-        return Err(ModelError::invalid(
-            &tensors.path,
-            format!("the embedding has {rows} rows, and config.json gives a `vocab_size` of {}", shape.vocab),
-        ));
-    }
-    Ok(())
-}
-
-/// The tokens that end a continuation: `generation_config.json`'s, else `config.json`'s.
-fn end_tokens(dir: &Path, tokenizer: &Tokenizer) -> Result<Vec<u32>, ModelError> {
-    for file in ["generation_config.json", "config.json"] {
-        let path = dir.join(file);
-        if !path.exists() {
-            continue;
-        }
-        if let Some(ends) = end_tokens_of(&path)? {
-            return Ok(ends);
-        }
-    }
-    Ok(["<|endoftext|>", "</s>", "<|im_end|>"].iter().filter_map(|token| tokenizer.id(token)).collect())
-}
-
-/// A file's `eos_token_id`: a token, or several.
-fn end_tokens_of(path: &Path) -> Result<Option<Vec<u32>>, ModelError> {
-    let Some(ids) = Fields::read(path)?.take("eos_token_id") else { return Ok(None) };
-    let id = |value: &Value| value.as_u64().and_then(|id| u32::try_from(id).ok());
-    let ends = match &ids {
-        Value::Array(ids) => ids.iter().map(id).collect(),
-        one => id(one).map(|id| vec![id]),
-    };
-    let wrong = || ModelError::invalid(path, format!("`eos_token_id` is {ids}, which is no token id"));
-    ends.map(Some).ok_or_else(wrong)
+/// The jobs with such work, by their indices.
+fn indices(jobs: &[Job], is_meant: impl Fn(&Work) -> bool) -> Vec<usize> {
+    (0..jobs.len()).filter(|&index| is_meant(&jobs[index].work)).collect()
 }

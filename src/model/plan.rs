@@ -157,6 +157,12 @@ impl Planner {
         Some(planned)
     }
 
+    /// Gives back the pages that are left once all paths are complete and released.
+    pub fn give_up(&mut self, pages: &mut Pages) {
+        debug_assert!(self.is_done());
+        self.bury(pages);
+    }
+
     /// Gives up what was held for a complete path.
     pub fn release(&mut self, path: usize) {
         self.paths[path].held = false;

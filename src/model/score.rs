@@ -130,7 +130,7 @@ pub fn run(model: &Model, jobs: &[Job], indices: &[usize], tell: &mut Tell<'_>) 
         }
         let answers = scorings.answers(model, &forward);
         let wall = start.elapsed();
-        tell(Batch { answers, wall, busy: clock.busy(wall) })?;
+        tell.take(Batch { answers, wall, busy: clock.busy(wall) })?;
     }
 }
 

@@ -1,6 +1,7 @@
 //! Text to tokens and back, as the checkpoint's own `tokenizer.json` says.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use tokenizers::processors::sequence::Sequence;
 use tokenizers::{PostProcessorWrapper, TruncationParams};
@@ -24,21 +25,29 @@ pub struct Encoded {
 }
 
 impl Tokenizer {
-    /// The tokenizer of an adapter that ships its own, else the base's. Both views of a comparison must see the same tokens, and the
-    /// adapter was trained on these.
+    /// Whether a folder has one.
+    pub fn is_in(dir: &Path) -> bool {
+        dir.join(FILE).is_file()
+    }
+
+    /// The tokenizer of a folder that has one.
+    pub fn load_if_there(dir: &Path) -> Result<Option<Self>, ModelError> {
+        if Self::is_in(dir) { Self::load(dir).map(Some) } else { Ok(None) }
+    }
+
+    /// The tokenizer that an adapter ships: the base's own where it is the same file.
     ///
     /// # Errors
     /// Where a token of the base's has another id in the adapter's: its rows of the embedding are other tokens' then.
-    pub fn load_for(base: &Path, adapter: Option<&Path>) -> Result<Self, ModelError> {
-        let Some(dir) = adapter.filter(|dir| dir.join(FILE).is_file()) else { return Self::load(base) };
-        let own = Self::load(dir)?;
-        if base.join(FILE).is_file() {
-            let known = Self::load(base)?;
-            if known.digest != own.digest {
-                own.check_extends(&known).map_err(|message| ModelError::refused(&dir.join(FILE), message))?;
-            }
+    pub fn load_beside(dir: &Path, base: &Arc<Self>) -> Result<Arc<Self>, ModelError> {
+        let path = dir.join(FILE);
+        let bytes = std::fs::read(&path).map_err(|e| ModelError::read(&path, e))?;
+        if digest(&bytes) == base.digest {
+            return Ok(Arc::clone(base));
         }
-        Ok(own)
+        let own = Self::read(&path, &bytes)?;
+        own.check_extends(base).map_err(|message| ModelError::refused(&path, message))?;
+        Ok(Arc::new(own))
     }
 
     fn check_extends(&self, base: &Self) -> Result<(), String> {
@@ -68,14 +77,19 @@ impl Tokenizer {
             ));
         }
         let bytes = std::fs::read(&path).map_err(|e| ModelError::read(&path, e))?;
-        let mut inner = tokenizers::Tokenizer::from_bytes(&bytes).map_err(|e| ModelError::invalid(&path, e.to_string()))?;
+        Self::read(&path, &bytes)
+    }
+
+    /// From the bytes of the file at `path`.
+    fn read(path: &Path, bytes: &[u8]) -> Result<Self, ModelError> {
+        let mut inner = tokenizers::Tokenizer::from_bytes(bytes).map_err(|e| ModelError::invalid(path, e.to_string()))?;
         // Both are settings of whoever saved the file, and would cut or pad what is scored.
-        inner.with_truncation(None).map_err(|e| ModelError::invalid(&path, e.to_string()))?;
+        inner.with_truncation(None).map_err(|e| ModelError::invalid(path, e.to_string()))?;
         inner.with_padding(None);
         if let Some(processor) = inner.get_post_processor().cloned() {
             inner.with_post_processor(Some(with_whole_offsets(processor)));
         }
-        Ok(Self { inner, digest: blake3::hash(&bytes).to_hex().to_string() })
+        Ok(Self { inner, digest: digest(bytes) })
     }
 
     /// The same tokenizer, of which [`Self::encode_all`] gives at most so many tokens: the first of a text, and the special ones.
@@ -122,6 +136,10 @@ impl Tokenizer {
     pub fn id(&self, token: &str) -> Option<u32> {
         self.inner.token_to_id(token)
     }
+}
+
+fn digest(file: &[u8]) -> String {
+    blake3::hash(file).to_hex().to_string()
 }
 
 /// Offsets that cover each token whole. Byte-level processors trim white space from them, and a completion that is white space

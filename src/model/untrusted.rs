@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use super::adapter::AdapterConfig;
-use super::chat::{ChatTemplates, Clock};
+use super::architecture;
+use super::base::end_tokens_of;
+use super::chat::{ChatTemplates, Clock, find};
 use super::config::Fields;
 use super::error::ModelError;
 use super::optimizer::OptimizerFile;
-use super::weights::Tensors;
-use super::{architecture, end_tokens_of};
+use super::weights::{Keep, Tensors};
 use crate::request::Conversation;
 
 /// Reads a `config.json`.
@@ -34,7 +35,7 @@ pub fn adapter_config(path: &Path) -> Result<(), ModelError> {
 
 /// Reads a safetensors file, every tensor of it in float32.
 pub fn safetensors(path: &Path) -> Result<(), ModelError> {
-    let mut tensors = Tensors::open_file(path)?;
+    let mut tensors = Tensors::open_file(path, Keep::Mapped)?;
     let names: Vec<String> = tensors.names().map(str::to_owned).collect();
     for name in names {
         let shape = tensors.shape(&name).unwrap_or_default().to_vec();
@@ -50,6 +51,7 @@ pub fn optimizer(path: &Path) -> Result<(), ModelError> {
 
 /// Reads the chat templates of a folder and renders a conversation.
 pub fn chat_template(dir: &Path, conversation: &Conversation) -> Result<String, String> {
-    let templates = ChatTemplates::load_for(dir, None, Clock::read()).map_err(|error| error.to_string())?;
+    let templates =
+        find(dir).and_then(|found| ChatTemplates::load_for(found, None, Clock::read())).map_err(|error| error.to_string())?;
     templates.ok_or("there is no template")?.render(conversation)
 }

@@ -2,23 +2,42 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::Read;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use memmap2::Mmap;
+use memmap2::{Mmap, MmapMut};
 use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorInfo};
 
 use super::error::{ModelError, some_of};
 use super::matrix::{Matrix, Precision, Stored};
 
-/// A safetensors file in memory. The map is read-only and private; a file that another process truncates while it is mapped
-/// ends this one with SIGBUS, as with any reader that maps its input.
+/// A safetensors file in memory, mapped or copied. The map is read-only and private; a file that another process truncates while it is
+/// mapped ends this one with SIGBUS, as with any reader that maps its input.
 pub struct MappedFile {
     pub path: PathBuf,
     map: Mmap,
     /// Where the tensors' bytes begin.
     data_start: usize,
+}
+
+/// Where the bytes of weights are while a model is loaded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Keep {
+    /// Where their files are mapped: nothing is read that is not computed with, and the pages may leave the memory.
+    #[default]
+    Mapped,
+    /// In memory, whatever becomes of the files: who answers for days does not want to die of one that is truncated, or to compute with
+    /// one that is overwritten.
+    Copied,
+}
+
+/// How a checkpoint is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    pub precision: Precision,
+    pub keep: Keep,
 }
 
 /// Where a tensor lies.
@@ -109,18 +128,18 @@ impl Weight {
 
 impl Tensors {
     /// Opens one safetensors file.
-    pub fn open_file(path: &Path) -> Result<Self, ModelError> {
+    pub fn open_file(path: &Path, keep: Keep) -> Result<Self, ModelError> {
         let mut tensors = Self { path: path.to_owned(), files: Vec::new(), entries: BTreeMap::new() };
-        tensors.add_file(path)?;
+        tensors.add_file(path, keep)?;
         Ok(tensors)
     }
 
     /// Opens the weights of a model's folder: `model.safetensors`, or the shards that `model.safetensors.index.json` names.
-    pub fn open_model(dir: &Path) -> Result<Self, ModelError> {
+    pub fn open_model(dir: &Path, keep: Keep) -> Result<Self, ModelError> {
         let single = dir.join("model.safetensors");
         let index = dir.join("model.safetensors.index.json");
         if single.exists() {
-            return Self::open_file(&single);
+            return Self::open_file(&single, keep);
         }
         if !index.exists() {
             let pickle = "pytorch_model.bin is a pickle, which can run code when read; save the model with `save_pretrained(…, safe_serialization=True)`";
@@ -128,10 +147,10 @@ impl Tensors {
             let instead = [("pytorch_model.bin", pickle), ("pytorch_model.bin.index.json", pickle), (".", names)];
             return Err(ModelError::missing("the model", dir, "model.safetensors", &instead));
         }
-        Self::open_shards(dir, &index)
+        Self::open_shards(dir, &index, keep)
     }
 
-    fn open_shards(dir: &Path, index: &Path) -> Result<Self, ModelError> {
+    fn open_shards(dir: &Path, index: &Path, keep: Keep) -> Result<Self, ModelError> {
         #[derive(serde::Deserialize)]
         struct Index {
             weight_map: BTreeMap<String, String>,
@@ -154,7 +173,7 @@ impl Tensors {
             if !path.exists() {
                 return Err(ModelError::invalid(index, format!("it names the shard `{shard}`, which is not there")));
             }
-            tensors.add_file(&path)?;
+            tensors.add_file(&path, keep)?;
         }
         for (name, shard) in &parsed.weight_map {
             match tensors.entries.get(name) {
@@ -170,8 +189,8 @@ impl Tensors {
         Ok(tensors)
     }
 
-    fn add_file(&mut self, path: &Path) -> Result<(), ModelError> {
-        let handle = File::open(path).map_err(|e| ModelError::read(path, e))?;
+    fn add_file(&mut self, path: &Path, keep: Keep) -> Result<(), ModelError> {
+        let mut handle = File::open(path).map_err(|e| ModelError::read(path, e))?;
         let length = handle.metadata().map_err(|e| ModelError::read(path, e))?.len();
         if length < 8 {
             return Err(ModelError::invalid(
@@ -181,9 +200,13 @@ impl Tensors {
                 ),
             ));
         }
-        // SAFETY: the map is only read; see `MappedFile` for what a concurrent truncation does.
-        #[expect(unsafe_code, reason = "mapping a file is unsafe because others can change it")]
-        let map = unsafe { Mmap::map(&handle) }.map_err(|e| ModelError::read(path, e))?;
+        let map = match keep {
+            // SAFETY: the map is only read; see `MappedFile` for what a concurrent truncation does.
+            #[expect(unsafe_code, reason = "mapping a file is unsafe because others can change it")]
+            Keep::Mapped => unsafe { Mmap::map(&handle) },
+            Keep::Copied => copy(&mut handle, length),
+        };
+        let map = map.map_err(|e| ModelError::read(path, e))?;
         let (header, metadata) = SafeTensors::read_metadata(&map).map_err(|e| ModelError::invalid(path, describe(&e, &map)))?;
         let infos = metadata.tensors();
         let file = Arc::new(MappedFile { path: path.to_owned(), map, data_start: header + 8 });
@@ -333,6 +356,13 @@ impl Tensors {
         }
         hasher.finalize()
     }
+}
+
+/// A file's bytes in memory of this process's own, on whole pages as those of a map are.
+fn copy(file: &mut File, length: u64) -> std::io::Result<Mmap> {
+    let mut map = MmapMut::map_anon(length as usize)?;
+    file.read_exact(&mut map)?;
+    map.make_read_only()
 }
 
 /// A safetensors error in the words of somebody who has the file and not its reader.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use safetensors::tensor::{SafeTensors, TensorView};
-use sway::model::{Job, Precision, Work};
+use sway::model::{Batch, Job, Precision, Work};
 use sway::request::{Answer, Computation, Embedder, Finish, Op, Request, RequestError, Sampling, View};
 
 use super::models::{END, Folder, LONG, MODELS, Shared, golden, word};
@@ -340,7 +340,7 @@ fn batches(model: &Shared, jobs: &[Job], most: usize) -> Vec<Vec<(usize, u64)>> 
     let mut told = Vec::new();
     model
         .0
-        .compute(jobs, &mut |batch| {
+        .compute(jobs, &mut |batch: Batch| {
             told.push(batch.answers.iter().map(|(index, done)| (*index, done.tokens)).collect());
             if told.len() < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })

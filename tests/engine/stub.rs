@@ -91,7 +91,7 @@ impl Backend for Stub {
             }
             let part = Duration::from_millis(5);
             let busy = Busy { products: part, attention: part, total: 4 * part, product_flops: 1000 };
-            if tell(Batch { answers, wall: start.elapsed(), busy }).is_break() {
+            if tell.take(Batch { answers, wall: start.elapsed(), busy }).is_break() {
                 break;
             }
         }

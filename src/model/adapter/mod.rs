@@ -28,6 +28,8 @@ pub struct Adapter {
     pub kind: &'static str,
     pub tensors: usize,
     pub parameters: u64,
+    /// What its weights take.
+    pub bytes: u64,
     pub digest: String,
     pub changes: Changes,
 }

@@ -15,7 +15,7 @@ use crate::model::config::Fields;
 use crate::model::error::ModelError;
 use crate::model::matrix::{Matrix, Precision, Stored};
 use crate::model::site::Site;
-use crate::model::weights::{Data, Tensors};
+use crate::model::weights::{Data, Keep, Tensors};
 
 /// An adapter by itself.
 #[derive(Clone, Debug, Serialize)]
@@ -71,7 +71,7 @@ impl Outline {
         }
         let config = plan::read_config(dir)?;
         let target_modules = Fields::read(&path)?.take("target_modules");
-        let mut tensors = plan::open_tensors(dir)?;
+        let mut tensors = plan::open_tensors(dir, Keep::Mapped)?;
         let digest = plan::digest(&path, &tensors)?;
         let Keys { modules, strange: unmatched, .. } = by_module(&tensors)?;
         let not_finite = not_finite(&mut tensors)?;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 
 use super::change::{EmbeddingChange, LowRank};
 use super::config::{BiasesSaved, Config, Kind, PEFT_TYPES};
@@ -11,19 +12,19 @@ use super::{Adapter, Changes, vocabulary, whole};
 use crate::model::decoder::Decoder;
 use crate::model::error::{ModelError, some_of};
 use crate::model::matrix::Precision;
-use crate::model::weights::{Tensors, Weight};
+use crate::model::weights::{Keep, Tensors, Weight};
 
 impl Adapter {
     /// Reads an adapter, or a whole model of the base's architecture, from a folder.
     ///
     /// Where tokens were added, the base grows by their rows: see [`vocabulary`].
-    pub fn load(dir: &Path, decoder: &mut Decoder, precision: Precision) -> Result<Self, ModelError> {
+    pub fn load(dir: &Path, decoder: &mut Arc<Decoder>, precision: Precision, keep: Keep) -> Result<Self, ModelError> {
         let config_path = dir.join("adapter_config.json");
         if !config_path.exists() && dir.join("config.json").exists() {
-            return whole::load(dir, decoder, precision);
+            return whole::load(dir, decoder, precision, keep);
         }
         let config = read_config(dir)?;
-        let mut tensors = open_tensors(dir)?;
+        let mut tensors = open_tensors(dir, keep)?;
         let keys = by_module(&tensors)?;
         vocabulary::grow_for_peft(decoder, &config, &mut tensors, &keys.modules, precision)?;
         let changes = Plan { decoder, config: &config, tensors: &mut tensors }.changes(keys)?;
@@ -32,6 +33,7 @@ impl Adapter {
             kind: name_of(config.kind),
             tensors: tensors.len(),
             parameters: tensors.parameters(),
+            bytes: tensors.sizes().map(|(_, bytes)| bytes).sum(),
             digest: digest(&config_path, &tensors)?,
             changes,
         })
@@ -48,13 +50,13 @@ pub fn read_config(dir: &Path) -> Result<Config, ModelError> {
 }
 
 /// Its weights.
-pub fn open_tensors(dir: &Path) -> Result<Tensors, ModelError> {
+pub fn open_tensors(dir: &Path, keep: Keep) -> Result<Tensors, ModelError> {
     let weights = dir.join("adapter_model.safetensors");
     if !weights.exists() {
         let pickle = "adapter_model.bin is a pickle, which can run code when read; save the adapter with `save_pretrained(…, safe_serialization=True)`";
         return Err(ModelError::missing("the adapter", dir, "adapter_model.safetensors", &[("adapter_model.bin", pickle)]));
     }
-    Tensors::open_file(&weights)
+    Tensors::open_file(&weights, keep)
 }
 
 /// Content digest of weights and config.

@@ -6,6 +6,7 @@
 //! - the mean of the base's rows, as `resize_token_embeddings` of transformers fills them (but for a noise of 1e-9).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::config::Config;
 use super::keys::{Part, Parts};
@@ -16,7 +17,7 @@ use crate::model::weights::Tensors;
 
 /// Grows the base to the vocabulary of a PEFT file.
 pub fn grow_for_peft(
-    decoder: &mut Decoder,
+    decoder: &mut Arc<Decoder>,
     config: &Config,
     tensors: &mut Tensors,
     modules: &BTreeMap<String, Parts>,
@@ -47,7 +48,7 @@ pub fn grow_for_peft(
     if grown > vocab {
         // A table of yet another size is told by its shape when it is read.
         let [embedding, head] = found.map(|table| table.filter(|table| table.rows == grown));
-        decoder.grow(grown, embedding.as_ref(), head.as_ref(), precision);
+        Arc::make_mut(decoder).grow(grown, embedding.as_ref(), head.as_ref(), precision);
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! A whole model in the place of an adapter: a full fine-tune of the base, or a merged one.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
@@ -11,16 +12,17 @@ use crate::model::config::Fields;
 use crate::model::decoder::Decoder;
 use crate::model::error::ModelError;
 use crate::model::matrix::{Matrix, Precision};
-use crate::model::weights::{Tensors, Weight};
+use crate::model::memory::Need;
+use crate::model::weights::{Keep, Tensors, Weight};
 
 /// Reads a model of the base's shape, and keeps what differs from the base.
 ///
 /// Where it has more tokens, the base grows by as many: see [`super::vocabulary`].
-pub fn load(dir: &Path, base: &mut Decoder, precision: Precision) -> Result<Adapter, ModelError> {
+pub fn load(dir: &Path, base: &mut Arc<Decoder>, precision: Precision, keep: Keep) -> Result<Adapter, ModelError> {
     let config = dir.join("config.json");
     let (_, shape) = architecture::read(Fields::read(&config)?)?;
     if shape.vocab > base.shape.vocab && difference(&Shape { vocab: shape.vocab, ..base.shape.clone() }, &shape).is_none() {
-        base.grow(shape.vocab, None, None, precision);
+        Arc::make_mut(base).grow(shape.vocab, None, None, precision);
     }
     if let Some(difference) = difference(&base.shape, &shape) {
         return Err(ModelError::refused(
@@ -30,7 +32,7 @@ pub fn load(dir: &Path, base: &mut Decoder, precision: Precision) -> Result<Adap
             ),
         ));
     }
-    let mut tensors = Tensors::open_model(dir)?;
+    let mut tensors = Tensors::open_model(dir, keep)?;
     let own = Decoder::load(shape, &mut tensors, precision)?;
     let changes = changes(base, &own).map_err(|what| ModelError::refused(&tensors.path, what))?;
     let mut hasher = blake3::Hasher::new();
@@ -40,6 +42,7 @@ pub fn load(dir: &Path, base: &mut Decoder, precision: Precision) -> Result<Adap
         kind: "FULL",
         tensors: tensors.len(),
         parameters: tensors.parameters(),
+        bytes: Need::of_tensors(&tensors, precision).weights(),
         digest: hasher.finalize().to_hex().to_string(),
         changes,
     })

@@ -21,7 +21,7 @@ use serde_json::{Map, Value, json};
 
 pub use environment::Clock;
 use sandbox::Sandbox;
-use source::Found;
+pub use source::{Found, find};
 
 use super::error::ModelError;
 use crate::request::{Conversation, Message};
@@ -43,8 +43,7 @@ impl ChatTemplates {
     ///
     /// # Errors
     /// Where a file that should hold them can't be read. A template that is wrong is told when it is asked for.
-    pub fn load_for(base: &Path, adapter: Option<&Path>, clock: Clock) -> Result<Option<Self>, ModelError> {
-        let base = source::find(base)?;
+    pub fn load_for(base: Found, adapter: Option<&Path>, clock: Clock) -> Result<Option<Self>, ModelError> {
         let Some(own) = adapter.map(source::find).transpose()? else { return Ok(Self::new(base, clock)) };
         // A token that the adapter does not name is the base's.
         let mut specials = base.specials;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::model::error::ModelError;
 
@@ -11,10 +11,18 @@ use crate::model::error::ModelError;
 const SPECIALS: [&str; 7] = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
 
 /// Templates by name, and special tokens by theirs.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Found {
     pub templates: BTreeMap<String, String>,
     pub specials: Map<String, Value>,
+}
+
+impl Found {
+    /// Content digest.
+    pub fn digest(&self) -> String {
+        let Self { templates, specials } = self;
+        blake3::hash(json!([templates, specials]).to_string().as_bytes()).to_hex().to_string()
+    }
 }
 
 /// Reads what there is: a `chat_template.jinja` (and others under `additional_chat_templates`) goes before the older

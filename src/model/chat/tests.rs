@@ -47,7 +47,7 @@ fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
 }
 
 fn templates(files: &[(&str, &str)]) -> ChatTemplates {
-    ChatTemplates::load_for(folder(files).path(), None, clock(&read())).unwrap().unwrap()
+    ChatTemplates::load_for(find(folder(files).path()).unwrap(), None, clock(&read())).unwrap().unwrap()
 }
 
 fn conversation(json: Value) -> Conversation {
@@ -107,16 +107,12 @@ fn templates_are_found_wherever_transformers_looks() {
     assert_eq!(text(&[("tokenizer_config.json", config), legacy, ("chat_template.jinja", "jinja {{ bos_token }}")]), "jinja <s>");
     let map = ("special_tokens_map.json", r#"{"bos_token": "<map>"}"#);
     assert_eq!(text(&[("chat_template.jinja", "{{ bos_token }}"), map]), "<map>");
-    assert!(ChatTemplates::load_for(folder(&[]).path(), None, clock(&read())).unwrap().is_none());
-    assert!(
-        ChatTemplates::load_for(folder(&[("tokenizer_config.json", r#"{"chat_template": null}"#)]).path(), None, clock(&read()))
-            .unwrap()
-            .is_none()
-    );
-    let error =
-        ChatTemplates::load_for(folder(&[("tokenizer_config.json", r#"{"chat_template": 3}"#)]).path(), None, clock(&read()))
-            .err()
-            .unwrap();
+    let load = |files: &[(&str, &str)]| {
+        find(folder(files).path()).and_then(|found| ChatTemplates::load_for(found, None, clock(&read())))
+    };
+    assert!(load(&[]).unwrap().is_none());
+    assert!(load(&[("tokenizer_config.json", r#"{"chat_template": null}"#)]).unwrap().is_none());
+    let error = load(&[("tokenizer_config.json", r#"{"chat_template": 3}"#)]).err().unwrap();
     assert!(error.to_string().contains("neither a text nor a list"), "{error}");
 }
 
@@ -128,7 +124,8 @@ fn an_adapters_template_goes_before_the_bases() {
     )]);
     let text = |files: &[(&str, &str)]| {
         let adapter = folder(files);
-        let templates = ChatTemplates::load_for(base.path(), Some(adapter.path()), clock(&read())).unwrap().unwrap();
+        let templates =
+            ChatTemplates::load_for(find(base.path()).unwrap(), Some(adapter.path()), clock(&read())).unwrap().unwrap();
         templates.render(&hello()).unwrap()
     };
     assert_eq!(text(&[]), "base <s> </s>");
@@ -191,7 +188,7 @@ fn a_template_that_was_given_up_is_not_tried_again_and_others_go_on() {
 fn the_digest_covers_templates_tokens_and_a_date_that_is_asked_for() {
     let load = |files: &[(&str, &str)], day: &str| {
         let clock = Clock::at(format!("2026-03-{day}T00:00:00").parse().unwrap());
-        ChatTemplates::load_for(folder(files).path(), None, clock).unwrap().unwrap().digest
+        ChatTemplates::load_for(find(folder(files).path()).unwrap(), None, clock).unwrap().unwrap().digest
     };
     let plain = load(&[("chat_template.jinja", "a")], "01");
     assert_eq!(plain, load(&[("chat_template.jinja", "a")], "02"));

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use candle_core::{Result, Tensor};
@@ -25,7 +26,7 @@ use crate::request::View;
 pub struct Accelerator {
     name: Device,
     device: candle_core::Device,
-    resident: Resident,
+    resident: Arc<Resident>,
     precision: Precision,
     views: Mutex<LruCache<View, Option<Arc<Changes>>>>,
     /// By site: the matrix that the adapter has of its own, which its views share.
@@ -33,20 +34,28 @@ pub struct Accelerator {
 }
 
 impl Accelerator {
-    /// Takes a decoder to a device; `None` for the CPU. At most `views` views are held there.
+    /// Takes a decoder to a device; `None` for the CPU.
     ///
     /// # Errors
     /// A device that the build lacks, that is not there, or that has too little memory.
-    pub fn open(
-        name: Device,
-        decoder: &Decoder,
-        precision: Precision,
-        views: NonZeroUsize,
-    ) -> std::result::Result<Option<Self>, ModelError> {
+    pub fn open(name: Device, decoder: &Decoder, precision: Precision) -> std::result::Result<Option<Self>, ModelError> {
         let Some(device) = name.open()? else { return Ok(None) };
         let resident = Resident::new(decoder, precision, &device).map_err(|error| ModelError::device(name, &error))?;
-        let views = Mutex::new(LruCache::new(views));
-        Ok(Some(Self { name, device, resident, precision, views, own: Mutex::default() }))
+        let views = Mutex::new(LruCache::new(NonZeroUsize::MIN));
+        Ok(Some(Self { name, device, resident: Arc::new(resident), precision, views, own: Mutex::default() }))
+    }
+
+    /// The same weights for another adapter, of which at most `views` views are held there.
+    pub fn beside(&self, views: NonZeroUsize) -> Self {
+        let Self { name, device, resident, precision, .. } = self;
+        Self {
+            name: *name,
+            device: device.clone(),
+            resident: Arc::clone(resident),
+            precision: *precision,
+            views: Mutex::new(LruCache::new(views)),
+            own: Mutex::default(),
+        }
     }
 
     pub fn name(&self) -> Device {
@@ -59,17 +68,26 @@ impl Accelerator {
         self.own.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// Answers the scoring jobs among `jobs`, then the generations.
-    pub fn compute(
+    /// Answers the scoring jobs among `jobs`.
+    pub fn score(
         &self,
         model: &Model,
         jobs: &[Job],
-        [scorings, generations]: [&[usize]; 2],
+        scorings: &[usize],
         tell: &mut Tell<'_>,
-    ) -> std::result::Result<(), ModelError> {
-        let computed = score::run(self, model, jobs, scorings, tell)
-            .and_then(|flow| if flow.is_continue() { generate::run(self, model, jobs, generations, tell) } else { Ok(flow) });
-        computed.map(drop).map_err(|error| ModelError::device(self.name, &error))
+    ) -> std::result::Result<ControlFlow<()>, ModelError> {
+        score::run(self, model, jobs, scorings, tell).map_err(|error| ModelError::device(self.name, &error))
+    }
+
+    /// Answers the generation jobs among `jobs`.
+    pub fn generate(
+        &self,
+        model: &Model,
+        jobs: &[Job],
+        generations: &[usize],
+        tell: &mut Tell<'_>,
+    ) -> std::result::Result<ControlFlow<()>, ModelError> {
+        generate::run(self, model, jobs, generations, tell).map_err(|error| ModelError::device(self.name, &error))
     }
 
     /// The states of the next tokens of a text, `(tokens, hidden)`, after the final norm.

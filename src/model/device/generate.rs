@@ -30,12 +30,17 @@ pub fn run(on: &Accelerator, model: &Model, jobs: &[Job], indices: &[usize], tel
             let answer = continuation.take(model, chosen);
             let ended = answer.is_some();
             let answers = answer.map(|answer| (index, Done { answer, tokens: computed })).into_iter().collect();
-            let told = tell(Batch { answers, wall: start.elapsed(), busy: Busy::default() });
+            let told = tell.take(Batch { answers, wall: start.elapsed(), busy: Busy::default() });
             if told.is_break() {
                 return Ok(told);
             }
-            if ended {
+            if ended || !tell.is_wanted(index) {
                 break;
+            }
+            if tell.is_followed(index)
+                && let Ok(so_far) = continuation.so_far(model)
+            {
+                tell.follow(index, &so_far);
             }
             rows = vec![continuation.last().0];
         }

@@ -72,7 +72,7 @@ pub fn run(on: &Accelerator, model: &Model, jobs: &[Job], indices: &[usize], tel
                 answers.push((index, Done { answer, tokens: tokens.remove(&index).unwrap_or_default() }));
             }
         }
-        if tell(Batch { answers, wall: start.elapsed(), busy: Busy::default() }).is_break() {
+        if tell.take(Batch { answers, wall: start.elapsed(), busy: Busy::default() }).is_break() {
             return Ok(ControlFlow::Break(()));
         }
     }

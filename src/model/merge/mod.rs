@@ -26,13 +26,14 @@ use parts::parts;
 
 use super::adapter::{Adapter, Changes};
 use super::architecture::{self, Shape};
+use super::base::{BaseFacts, base_digest, end_tokens};
 use super::config::Fields;
 use super::decoder::Decoder;
 use super::error::ModelError;
 use super::matrix::Precision;
 use super::tokenizer::Tokenizer;
-use super::weights::Tensors;
-use super::{BaseFacts, Model, base_digest, end_tokens, views_kept};
+use super::weights::{Keep, Tensors};
+use super::{Model, views_kept};
 
 /// A merged checkpoint, compared with base + adapter.
 pub struct Merge {
@@ -94,7 +95,7 @@ impl Merge {
             return Err(ModelError::missing("the merged model", dir, "config.json", &[("adapter_config.json", adapter)]));
         }
         let (architecture, shape) = architecture::read(Fields::read(&path)?)?;
-        let mut tensors = Tensors::open_model(dir)?;
+        let mut tensors = Tensors::open_model(dir, Keep::Mapped)?;
         let (parameters, digest) = (tensors.parameters(), base_digest(&path, &tensors)?);
         let own = Decoder::load(Shape { vocab: rows_of(&shape, &tensors), ..shape }, &mut tensors, Precision::F32)?;
         let config = config_differences(model, &architecture, &own.shape);
@@ -143,6 +144,7 @@ fn beside(model: &Model, own: Decoder, architecture: String, parameters: u64, di
         kind: "ROUNDED",
         tensors: 0,
         parameters: 0,
+        bytes: 0,
         digest: "what rounding makes of base + adapter".to_owned(),
         changes: rounded,
     };

@@ -8,6 +8,7 @@ use safetensors::tensor::Dtype;
 
 use super::log_softmax;
 use super::small::{Small, small};
+use crate::model::batch::Batch;
 use crate::model::busy::Clock;
 use crate::model::kernel::pairs;
 use crate::model::pages::Pages;
@@ -55,7 +56,7 @@ fn cases(cases: u32) -> ProptestConfig {
 fn compute(model: &Model, jobs: &[Job]) -> Vec<Answer> {
     let mut answers: Vec<Option<Answer>> = vec![None; jobs.len()];
     model
-        .compute(jobs, &mut |batch| {
+        .compute(jobs, &mut |batch: Batch| {
             for (index, done) in batch.answers {
                 assert!(answers[index].replace(done.answer.unwrap_or_else(|e| panic!("{e}"))).is_none());
             }
@@ -407,7 +408,7 @@ fn a_logit_that_is_not_finite_is_an_error_of_its_own_request() {
         let model = model.clone().on(device).unwrap();
         let mut answers: Vec<Option<Result<Answer, RequestError>>> = vec![None; jobs.len()];
         model
-            .compute(&jobs, &mut |batch| {
+            .compute(&jobs, &mut |batch: Batch| {
                 batch.answers.into_iter().for_each(|(index, done)| answers[index] = Some(done.answer));
                 ControlFlow::Continue(())
             })

@@ -21,7 +21,7 @@ use super::config::Fields;
 use super::error::ModelError;
 use super::job::{Job, Work};
 use super::tokenizer::Tokenizer;
-use super::weights::Tensors;
+use super::weights::{Keep, Tensors};
 use crate::request::{Answer, Embedding, RequestError};
 
 use bert::{Bert, Shape};
@@ -55,7 +55,7 @@ impl SentenceModel {
         let shape = Shape::read(Fields::read(&path)?)?;
         let longest = recipe.longest(shape.positions)?;
         let tokenizer = Tokenizer::load(dir)?.truncated_to(longest).map_err(|message| ModelError::invalid(&path, message))?;
-        let mut tensors = Tensors::open_model(dir)?;
+        let mut tensors = Tensors::open_model(dir, Keep::Mapped)?;
         let bert = Bert::load(shape, &mut tensors)?;
         let mut digest = blake3::Hasher::new();
         digest.update(tensors.digest().as_bytes());
@@ -119,7 +119,7 @@ pub fn run(model: &Model, jobs: &[Job], indices: &[usize], tell: &mut Tell<'_>) 
         let (name, embedder) = &model.embedders[*embedder];
         let answer = embedder.embed(name, tokens).map_err(|error| ModelError::device(super::Device::Cpu, &error))?;
         let answers = vec![(index, Done { answer, tokens: tokens.len() as u64 })];
-        if tell(Batch { answers, wall: start.elapsed(), busy: Busy::default() }).is_break() {
+        if tell.take(Batch { answers, wall: start.elapsed(), busy: Busy::default() }).is_break() {
             return Ok(ControlFlow::Break(()));
         }
     }
