@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 /// Which rooms each room may import. `request`, `record` and `math` are leaves: words and formulas without behaviour.
 const ARROWS: &[(&str, &[&str])] = &[
-    ("cli", &["doctor", "engine", "model", "probe", "record", "report", "request", "runner", "stream", "suite"]),
+    ("cli", &["doctor", "engine", "model", "probe", "record", "report", "request", "runner", "score", "stream", "suite"]),
     ("runner", &["engine", "math", "probe", "record", "request", "stream", "suite"]),
+    ("score", &["request", "stream", "suite"]),
     ("doctor", &["model", "record"]),
     ("report", &["record"]),
     ("probe", &["math", "record", "request"]),

@@ -11,7 +11,6 @@ mod output;
 mod progress;
 mod run;
 mod score;
-mod score_line;
 mod source;
 mod trace;
 mod verify_merge;

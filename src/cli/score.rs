@@ -15,10 +15,10 @@ use super::exit::{Exit, Failure, OrExit};
 use super::interrupt_flag;
 use super::output::{Output, TraceOutput, spelling};
 use super::progress::Bars;
-use super::score_line::{Line, answer_line, error_line, read_line};
 use super::source::{check_device, source};
 use crate::engine::{self, Engine, EngineError, NullDraws, Precision, Question, Reply, Sources};
 use crate::model::hub::Progress;
+use crate::score::{Input, Line, Lines, answer_line, error_line};
 
 /// Lines of one window: what is answered together, and so can share its work.
 const WINDOW_LINES: usize = 2048;
@@ -28,9 +28,6 @@ const SOON: Duration = Duration::from_millis(10);
 
 /// Bytes of one window. A longer line is a window of its own.
 const WINDOW_BYTES: usize = 16 << 20;
-
-/// Longest line, in bytes; what is beyond is passed over, so that no input fills the memory.
-const LONGEST_LINE: usize = 4 << 20;
 
 /// Who asks, in traces.
 const ASKER: &str = "score";
@@ -135,12 +132,6 @@ fn load(args: &ScoreArgs, precision: Precision) -> Result<Engine, Failure> {
     Ok(loaded.engine)
 }
 
-/// A line of input: its bytes, or how long it was where it is too long to be read.
-enum Input {
-    Bytes(Vec<u8>),
-    TooLong(usize),
-}
-
 /// Reads lines ahead of the engine, a bounded number of them, so that a pipe is answered as it comes.
 fn read_in_background(mut input: Box<dyn BufRead + Send>) -> Receiver<io::Result<Input>> {
     let (sender, receiver) = sync_channel(64);
@@ -157,29 +148,17 @@ fn read_in_background(mut input: Box<dyn BufRead + Send>) -> Receiver<io::Result
 
 /// One line without its end; `None` at the end of the input.
 fn read_bounded(input: &mut dyn BufRead) -> io::Result<Option<Input>> {
-    let mut bytes = Vec::new();
-    let mut length = 0;
+    let mut lines = Lines::default();
     loop {
-        let buffer = input.fill_buf()?;
-        if buffer.is_empty() {
-            break;
+        let piece = input.fill_buf()?;
+        if piece.is_empty() {
+            return Ok(lines.finish());
         }
-        let end = buffer.iter().position(|byte| *byte == b'\n');
-        let part = &buffer[..end.unwrap_or(buffer.len())];
-        length += part.len();
-        if length <= LONGEST_LINE {
-            bytes.extend_from_slice(part);
-        }
-        let used = part.len() + usize::from(end.is_some());
+        let (used, line) = lines.take(piece);
         input.consume(used);
-        if end.is_some() {
-            return Ok(Some(if length <= LONGEST_LINE { Input::Bytes(bytes) } else { Input::TooLong(length) }));
+        if line.is_some() {
+            return Ok(line);
         }
-    }
-    match length {
-        0 => Ok(None),
-        _ if length <= LONGEST_LINE => Ok(Some(Input::Bytes(bytes))),
-        _ => Ok(Some(Input::TooLong(length))),
     }
 }
 
@@ -213,10 +192,11 @@ fn next_window(lines: &Receiver<io::Result<Input>>, interrupted: &AtomicBool) ->
         };
         match next.transpose()? {
             None => break,
-            Some(Input::TooLong(length)) => window.push(Line::too_long(length, LONGEST_LINE)),
-            Some(Input::Bytes(line)) => {
-                bytes += line.len();
-                window.extend(read_line(&line));
+            Some(line) => {
+                if let Input::Bytes(line) = &line {
+                    bytes += line.len();
+                }
+                window.extend(line.read());
             }
         }
     }

@@ -92,16 +92,13 @@ pub fn run(model: &Model, jobs: &[Job], indices: &[usize], tell: &mut Tell<'_>) 
         let start = Instant::now();
         let clock = Clock::default();
         let forward = model.forward(&clock);
-        let first = match batch.entering() {
-            Some(wave) => {
-                let first = batch.active.len();
-                batch.enter(wave, &forward);
-                first
-            }
-            None => {
-                batch.step(&forward);
-                0
-            }
+        let first = if let Some(wave) = batch.entering() {
+            let first = batch.active.len();
+            batch.enter(wave, &forward);
+            first
+        } else {
+            batch.step(&forward);
+            0
         };
         let answers = batch.choose(&forward, first);
         let wall = start.elapsed();
