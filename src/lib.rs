@@ -16,6 +16,7 @@
 //! | [`report`] | folds from a record to bytes: terminal, JSON, JSONL, Markdown, `JUnit`, HTML, and the trace's summary |
 //! | [`doctor`] | whether this machine is fit for it: what the figures of other rooms mean, and what to do |
 //! | [`stream`] | where items come from: the rows of files |
+//! | [`workspace`] | what a user's paths start from, and the fence around what may be read for somebody else |
 //! | [`request`], [`record`], [`math`] | leaves: the words of a question, of a finding, and formulas |
 
 pub mod cli;
@@ -30,3 +31,4 @@ pub mod request;
 pub mod runner;
 pub mod stream;
 pub mod suite;
+pub mod workspace;
