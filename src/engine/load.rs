@@ -78,9 +78,9 @@ type Embedders = Vec<(String, SentenceModel)>;
 /// Loads embedders, with what is known of each.
 fn load_embedders(located: Vec<(String, Located)>) -> Result<(Embedders, Vec<EmbedderInfo>), ModelError> {
     let (mut models, mut about) = (Vec::new(), Vec::new());
-    for (name, Located { dir, commit }) in located {
-        let model = SentenceModel::load(&dir).map_err(|error| ModelError::embedder(&name, error))?;
-        about.push(EmbedderInfo { source: name.clone(), commit, digest: model.digest.clone() });
+    for (name, located) in located {
+        let model = SentenceModel::load(&located.dir).map_err(|error| ModelError::embedder(&name, located.name_in(error)))?;
+        about.push(EmbedderInfo { source: name.clone(), commit: located.commit, digest: model.digest.clone() });
         models.push((name, model));
     }
     Ok((models, about))
@@ -97,18 +97,20 @@ pub fn load(sources: &Sources, progress: &Arc<dyn Progress>) -> Result<Loaded, M
         NullDraws::Matched => NullKind::Matched,
         NullDraws::Init => NullKind::Init,
     };
+    let named = |error| std::iter::once(&base).chain(&adapter).fold(error, |error, located| located.name_in(error));
     let dirs: Vec<&Path> = std::iter::once(&base).chain(&adapter).map(|located| located.dir.as_path()).collect();
     let models: Vec<&Path> = dirs.iter().copied().filter(|dir| is_whole_model(dir)).collect();
-    let mut need = Need::of(&models, sources.precision)?;
+    let mut need = Need::of(&models, sources.precision).map_err(named)?;
     for (name, located) in &embedders {
-        need = need.with_copy_of(&located.dir).map_err(|error| ModelError::embedder(name, error))?;
+        need = need.with_copy_of(&located.dir).map_err(|error| ModelError::embedder(name, located.name_in(error)))?;
     }
     if let Some(memory) = Memory::now()
         && let Some(warning) = need.check(memory, sources.precision)?
     {
         progress.warn(&warning);
     }
-    let model = Model::load(&base.dir, adapter.as_ref().map(|located| located.dir.as_path()), nulls, sources.precision)?;
+    let model =
+        Model::load(&base.dir, adapter.as_ref().map(|located| located.dir.as_path()), nulls, sources.precision).map_err(named)?;
     let (embedders, about_embedders) = load_embedders(embedders)?;
     let model = model.on(sources.device)?.with_embedders(embedders);
     let base = BaseInfo {

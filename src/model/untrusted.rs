@@ -10,6 +10,7 @@ use super::optimizer::OptimizerFile;
 use super::weights::Tensors;
 use super::{architecture, end_tokens_of};
 use crate::request::Conversation;
+use crate::workspace::Workspace;
 
 /// Reads a `config.json`.
 pub fn config(path: &Path) -> Result<(), ModelError> {
@@ -45,7 +46,7 @@ pub fn safetensors(path: &Path) -> Result<(), ModelError> {
 
 /// Reads an optimizer's state.
 pub fn optimizer(path: &Path) -> Result<(), ModelError> {
-    OptimizerFile::read(path).map(drop)
+    OptimizerFile::read(&Workspace::default(), path).map(drop)
 }
 
 /// Reads the chat templates of a folder and renders a conversation.
