@@ -17,6 +17,7 @@
 //! | [`doctor`] | whether this machine is fit for it: what the figures of other rooms mean, and what to do |
 //! | [`score`] | requests and answers as lines of JSON |
 //! | [`stream`] | where items come from: the rows of files |
+//! | [`workspace`] | what a user's paths start from, and the fence around what may be read for somebody else |
 //! | [`request`], [`record`], [`math`] | leaves: the words of a question, of a finding, and formulas |
 
 pub mod cli;
@@ -32,3 +33,4 @@ pub mod runner;
 pub mod score;
 pub mod stream;
 pub mod suite;
+pub mod workspace;

@@ -5,18 +5,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// Which rooms each room may import. `request`, `record` and `math` are leaves: words and formulas without behaviour.
+/// Which rooms each room may import. `request`, `record`, `math` and `workspace` are leaves: words, formulas and paths
+/// without behaviour.
 const ARROWS: &[(&str, &[&str])] = &[
-    ("cli", &["doctor", "engine", "model", "probe", "record", "report", "request", "runner", "score", "stream", "suite"]),
-    ("runner", &["engine", "math", "probe", "record", "request", "stream", "suite"]),
+    ("cli", &["doctor", "engine", "model", "probe", "record", "report", "request", "runner", "score", "stream", "suite", "workspace"]),
+    ("runner", &["engine", "math", "probe", "record", "request", "stream", "suite", "workspace"]),
     ("score", &["request", "stream", "suite"]),
     ("doctor", &["model", "record"]),
     ("report", &["record"]),
     ("probe", &["math", "record", "request"]),
     ("engine", &["model", "record", "request"]),
-    ("model", &["math", "request"]),
+    ("model", &["math", "request", "workspace"]),
     ("suite", &[]),
-    ("stream", &[]),
+    ("stream", &["workspace"]),
+    ("workspace", &[]),
     ("record", &[]),
     ("request", &[]),
     ("math", &[]),

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use super::exit::{Exit, Failure};
 use crate::engine::{Device, Source};
+use crate::workspace::Workspace;
 
 /// A folder, relative to the working folder, or a hub id.
 pub fn source(name: &str, revision: Option<&String>) -> Source {
-    Source { name: name.to_owned(), revision: revision.cloned(), relative_to: PathBuf::new() }
+    Source { name: name.to_owned(), revision: revision.cloned(), relative_to: PathBuf::new(), workspace: Workspace::default() }
 }
 
 /// Refuses a device that this build lacks, before anything is loaded.

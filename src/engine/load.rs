@@ -62,6 +62,16 @@ impl Places {
         })
     }
 
+    pub fn adapter_dir(&self) -> Option<&Path> {
+        self.adapter.as_ref().map(|located| located.dir.as_path())
+    }
+
+    /// An error of reading base or adapter, in the words of who named them.
+    #[must_use]
+    pub fn name_in(&self, error: ModelError) -> ModelError {
+        std::iter::once(&self.base).chain(&self.adapter).fold(error, |error, located| located.name_in(error))
+    }
+
     /// What base and adapter take in memory.
     pub fn need(&self, precision: Precision) -> Result<Need, ModelError> {
         let dirs = std::iter::once(&self.base).chain(&self.adapter).map(|located| located.dir.as_path());
@@ -145,9 +155,9 @@ type Embedders = Vec<(String, SentenceModel)>;
 /// Loads embedders, with what is known of each.
 fn load_embedders(located: Vec<(String, Located)>) -> Result<(Embedders, Vec<EmbedderInfo>), ModelError> {
     let (mut models, mut about) = (Vec::new(), Vec::new());
-    for (name, Located { dir, commit }) in located {
-        let model = SentenceModel::load(&dir).map_err(|error| ModelError::embedder(&name, error))?;
-        about.push(EmbedderInfo { source: name.clone(), commit, digest: model.digest.clone() });
+    for (name, located) in located {
+        let model = SentenceModel::load(&located.dir).map_err(|error| ModelError::embedder(&name, located.name_in(error)))?;
+        about.push(EmbedderInfo { source: name.clone(), commit: located.commit, digest: model.digest.clone() });
         models.push((name, model));
     }
     Ok((models, about))
@@ -157,9 +167,9 @@ fn load_embedders(located: Vec<(String, Located)>) -> Result<(Embedders, Vec<Emb
 pub fn load(sources: &Sources, progress: &Arc<dyn Progress>) -> Result<Loaded, ModelError> {
     let start = Instant::now();
     let places = Places::find(sources, progress)?;
-    let mut need = places.need(sources.precision)?;
+    let mut need = places.need(sources.precision).map_err(|error| places.name_in(error))?;
     for (name, located) in &places.embedders {
-        need = need.with_copy_of(&located.dir).map_err(|error| ModelError::embedder(name, error))?;
+        need = need.with_copy_of(&located.dir).map_err(|error| ModelError::embedder(name, located.name_in(error)))?;
     }
     if let Some(memory) = Memory::now()
         && let Some(warning) = need.check(memory, sources.precision)?
@@ -167,7 +177,8 @@ pub fn load(sources: &Sources, progress: &Arc<dyn Progress>) -> Result<Loaded, M
         progress.warn(&warning);
     }
     let reading = Reading { precision: sources.precision, keep: Keep::Mapped };
-    let base = Base::load(&places.base.dir, reading)?.on(sources.device)?;
-    let model = base.with(places.adapter.as_ref().map(|located| located.dir.as_path()), sources.nulls.into())?;
+    let base = Base::load(&places.base.dir, reading).and_then(|base| base.on(sources.device));
+    let model = base.and_then(|base| base.with(places.adapter_dir(), sources.nulls.into()));
+    let model = model.map_err(|error| places.name_in(error))?;
     Loaded::new(model, sources, places, start)
 }

@@ -81,7 +81,7 @@ pub fn load_merge(sources: &MergeSources, progress: &Arc<dyn Progress>) -> Resul
         return Err(ModelError::Unsupported("there is no adapter to have been merged".to_owned()));
     };
     let model = loaded.model;
-    let merge = Merge::load(&model, &of_merged.dir, merged_in)?;
+    let merge = Merge::load(&model, &of_merged.dir, merged_in).map_err(|error| of_merged.name_in(error))?;
     let engine = |model: &Model| {
         Engine::new(Box::new(model.clone()), CacheLimits::default(), start.elapsed())
             .map_err(|e| ModelError::Unsupported(e.to_string()))

@@ -53,6 +53,30 @@ impl ModelError {
 }
 
 impl ModelError {
+    /// The error with every path in the folder `opened` told as one in the folder `shown`.
+    #[must_use]
+    pub fn with_path(self, opened: &Path, shown: &Path) -> Self {
+        if opened == shown {
+            return self;
+        }
+        let path = |path: PathBuf| match path.strip_prefix(opened) {
+            // Joining nothing would add a separator.
+            Ok(rest) if rest.as_os_str().is_empty() => shown.to_owned(),
+            Ok(rest) => shown.join(rest),
+            Err(_) => path,
+        };
+        let text = |text: String| text.replace(&*opened.to_string_lossy(), &shown.to_string_lossy());
+        match self {
+            Self::Read { path: read, source } => Self::Read { path: path(read), source },
+            Self::Missing { what, file, dir, hint } => Self::Missing { what, file, dir: path(dir), hint: text(hint) },
+            Self::Invalid { path: read, message } => Self::Invalid { path: path(read), message: text(message) },
+            Self::Refused { path: read, message } => Self::Refused { path: path(read), message: text(message) },
+            Self::Embedder { name, error } => Self::Embedder { name, error: Box::new(error.with_path(opened, shown)) },
+            Self::Unsupported(message) => Self::Unsupported(text(message)),
+            Self::Hub(_) | Self::Device { .. } => self,
+        }
+    }
+
     /// What a device tells of, with what to do where its memory is full.
     pub(super) fn device(device: super::Device, error: &candle_core::Error) -> Self {
         let mut message = error.to_string();
@@ -71,4 +95,22 @@ pub(super) fn some_of<S: AsRef<str>>(names: &[S]) -> String {
         let _ = write!(text, " and {} more", names.len() - SHOWN);
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_names_paths_as_they_were_written() {
+        let (opened, shown) = (Path::new("/data/base"), Path::new("probes/../base"));
+        let told = |error: ModelError| error.with_path(opened, shown).to_string();
+        assert_eq!(told(ModelError::invalid(&opened.join("config.json"), "no")), "probes/../base/config.json is not valid: no");
+        let hint = [(".", "read '/data/base'")];
+        let missing = ModelError::missing("the model", opened, "config.json", &hint);
+        assert!(told(missing).starts_with("the model has no config.json: looked in probes/../base"));
+        let within = ModelError::embedder("e", ModelError::refused(opened, "not /data/base/x"));
+        assert_eq!(told(within), "the embedder `e`: probes/../base is refused: not probes/../base/x");
+        assert_eq!(told(ModelError::invalid(Path::new("/data/base2/x"), "no")), "/data/base2/x is not valid: no");
+    }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::ModelError;
 use super::hub::{self, HubSettings, Progress, Wanted};
+use crate::workspace::Workspace;
 
 /// Where a user says that a model is: a folder, or an id on the hub with a revision.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,12 +15,16 @@ pub struct Source {
     pub revision: Option<String>,
     /// What a relative path is relative to: the suite's folder, or the working folder.
     pub relative_to: PathBuf,
+    /// Where `relative_to` itself starts, and how far the name may lead.
+    pub workspace: Workspace,
 }
 
 /// The folder with a model's files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Located {
     pub dir: PathBuf,
+    /// As messages name it.
+    pub shown: PathBuf,
     /// The hub's commit, where it came from the hub.
     pub commit: Option<String>,
 }
@@ -27,23 +32,39 @@ pub struct Located {
 impl Source {
     /// Finds the folder: `relative_to` joined with the name where that exists, else the hub's snapshot, downloaded as needed.
     pub fn locate(&self, wanted: Wanted, progress: &Arc<dyn Progress>) -> Result<Located, ModelError> {
-        let dir = self.relative_to.join(&self.name);
-        if dir.is_dir() {
-            if self.revision.is_some() {
-                return Err(ModelError::Unsupported(format!("`{}` is a folder, and a revision goes with a hub id", self.name)));
+        let shown = self.relative_to.join(&self.name);
+        let may_be_on_hub = looks_like_hub_id(&self.name);
+        match self.workspace.find_folder(&shown) {
+            Ok(Some(_)) if self.revision.is_some() => {
+                Err(ModelError::Unsupported(format!("`{}` is a folder, and a revision goes with a hub id", self.name)))
             }
-            return Ok(Located { dir, commit: None });
-        }
-        if !looks_like_hub_id(&self.name) {
-            return Err(ModelError::Unsupported(format!(
+            Ok(Some(dir)) => {
+                self.workspace.check_model_folder(&dir).map_err(|error| ModelError::read(&shown, error))?;
+                Ok(Located { dir, shown, commit: None })
+            }
+            // Whether a folder is outside of the fence is not told: a name that may be an id is taken for one.
+            Ok(None) | Err(_) if may_be_on_hub => self.fetch(wanted, progress),
+            Ok(None) => Err(ModelError::Unsupported(format!(
                 "there is no folder {}, and `{}` is no hub id\nhint: a hub id is `org/name`; a relative path in a suite starts at the suite's folder, one of an option at the working folder",
-                dir.display(),
+                shown.display(),
                 self.name
-            )));
+            ))),
+            Err(error) => Err(ModelError::read(&shown, error)),
         }
+    }
+
+    fn fetch(&self, wanted: Wanted, progress: &Arc<dyn Progress>) -> Result<Located, ModelError> {
         let source = hub::Source { repo: &self.name, revision: self.revision.as_deref(), wanted };
         let snapshot = hub::fetch(&HubSettings::from_env(), source, progress)?;
-        Ok(Located { dir: snapshot.dir, commit: Some(snapshot.commit) })
+        Ok(Located { shown: snapshot.dir.clone(), dir: snapshot.dir, commit: Some(snapshot.commit) })
+    }
+}
+
+impl Located {
+    /// An error of reading the folder, in the words of who named it.
+    #[must_use]
+    pub fn name_in(&self, error: ModelError) -> ModelError {
+        error.with_path(&self.dir, &self.shown)
     }
 }
 

@@ -11,6 +11,7 @@ use super::error::ModelError;
 use super::optimizer::OptimizerFile;
 use super::weights::{Keep, Tensors};
 use crate::request::Conversation;
+use crate::workspace::Workspace;
 
 /// Reads a `config.json`.
 pub fn config(path: &Path) -> Result<(), ModelError> {
@@ -46,7 +47,7 @@ pub fn safetensors(path: &Path) -> Result<(), ModelError> {
 
 /// Reads an optimizer's state.
 pub fn optimizer(path: &Path) -> Result<(), ModelError> {
-    OptimizerFile::read(path).map(drop)
+    OptimizerFile::read(&Workspace::default(), path).map(drop)
 }
 
 /// Reads the chat templates of a folder and renders a conversation.

@@ -12,6 +12,7 @@ use crate::request::{Embedder, Prompt, Scale};
 use crate::suite::{
     self, Chat, Diagnostic, Diagnostics, Dtype, GateSpec, ModelSpec, NullSpec, ProbeTable, Source, Suite, SuiteError,
 };
+use crate::workspace::Workspace;
 
 /// Why a suite can't be run.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +37,8 @@ pub struct Plan {
     pub digest: String,
     /// The folder that its paths are relative to.
     pub dir: PathBuf,
+    /// Where that folder is looked for.
+    pub workspace: Workspace,
     pub sources: Sources,
     pub seed: u64,
     pub null: NullSpec,
@@ -72,11 +75,15 @@ impl Entry {
 impl Plan {
     /// Reads a suite and everything that it names, models aside. `filter` keeps the probes whose name contains it.
     pub fn read(path: &Path, filter: Option<&str>) -> Result<Self, PlanError> {
-        let source = Source::read(path)?;
+        Self::of(Source::read(path)?, path, Workspace::default(), filter)
+    }
+
+    /// As [`Self::read`], of a suite whose text is here: `path` is where it is in the workspace, and is not read.
+    pub fn of(source: Source, path: &Path, workspace: Workspace, filter: Option<&str>) -> Result<Self, PlanError> {
         let (suite, mut diagnostics) = suite::parse(&source);
         let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
         // Another adapter may be named yet: what lies beside it is looked for in `look_beside_adapter`.
-        let files = Files { dir: dir.clone(), adapter: None };
+        let files = Files { workspace: workspace.clone(), dir: dir.clone(), adapter: None };
         let mut entries = Vec::new();
         let (document, wrong) = sections::document(&suite);
         let document_is_whole = wrong.is_empty();
@@ -94,7 +101,13 @@ impl Plan {
         }
         let (null, null_ranks, wrong) = nulls::controlled(&entries, &suite);
         diagnostics.extend(wrong);
-        let sources = sources(&suite, &null, &dir, &mut diagnostics);
+        let named = |name: &str, revision: Option<&String>| ModelSource {
+            name: name.to_owned(),
+            revision: revision.cloned(),
+            relative_to: dir.clone(),
+            workspace: workspace.clone(),
+        };
+        let sources = sources(&suite, &null, named, &mut diagnostics);
         let (Some(mut sources), true) = (sources, diagnostics.is_empty()) else {
             return Err(PlanError::Suite { source_text: Box::new(source), diagnostics });
         };
@@ -105,7 +118,7 @@ impl Plan {
                 return Err(PlanError::Filter { filter: filter.to_owned(), names });
             }
         }
-        sources.embedders = embedders(&entries, &dir);
+        sources.embedders = embedders(&entries, named);
         for entry in entries.iter_mut().filter(|entry| entry.enabled && entry.probe.reads_a_file()) {
             entry.survey =
                 entry.probe.survey(&files).map_err(|message| PlanError::Data { probe: entry.name.clone(), message })?;
@@ -114,6 +127,7 @@ impl Plan {
             suite: path.display().to_string(),
             digest: blake3::hash(source.text().as_bytes()).to_hex().to_string(),
             dir,
+            workspace,
             sources,
             seed: suite.defaults.seed,
             null,
@@ -125,7 +139,7 @@ impl Plan {
 
     /// Where the probes' files are opened.
     pub fn files(&self) -> Files {
-        Files { dir: self.dir.clone(), adapter: self.sources.adapter.clone() }
+        Files { workspace: self.workspace.clone(), dir: self.dir.clone(), adapter: self.sources.adapter.clone() }
     }
 
     /// Looks through what lies beside the adapter, once it is settled which that is.
@@ -239,7 +253,12 @@ fn chat(table: &ProbeTable, probe: &dyn AnyProbe, suite: &Suite) -> Result<(Chat
 }
 
 /// The models of a suite; what this build can't do is a diagnostic at its place.
-fn sources(suite: &Suite, null: &NullSpec, dir: &Path, diagnostics: &mut Diagnostics) -> Option<Sources> {
+fn sources(
+    suite: &Suite,
+    null: &NullSpec,
+    named: impl Fn(&str, Option<&String>) -> ModelSource,
+    diagnostics: &mut Diagnostics,
+) -> Option<Sources> {
     let model = suite.model.as_ref()?;
     let known = diagnostics.len();
     let precision = match model.dtype.get_ref() {
@@ -252,13 +271,8 @@ fn sources(suite: &Suite, null: &NullSpec, dir: &Path, diagnostics: &mut Diagnos
         }
     };
     let device = device(model, diagnostics);
-    let source = |name: &str, revision: &Option<String>| ModelSource {
-        name: name.to_owned(),
-        revision: revision.clone(),
-        relative_to: dir.to_owned(),
-    };
-    let base = source(model.base.get_ref(), &model.revision);
-    let adapter = model.adapter.as_ref().map(|adapter| source(adapter.get_ref(), &model.adapter_revision));
+    let base = named(model.base.get_ref(), model.revision.as_ref());
+    let adapter = model.adapter.as_ref().map(|adapter| named(adapter.get_ref(), model.adapter_revision.as_ref()));
     let nulls = match null.kind {
         suite::NullKind::Matched => NullDraws::Matched,
         suite::NullKind::Init => NullDraws::Init,
@@ -267,10 +281,10 @@ fn sources(suite: &Suite, null: &NullSpec, dir: &Path, diagnostics: &mut Diagnos
 }
 
 /// The sentence-embedding models that enabled probes ask for, each once.
-fn embedders(entries: &[Entry], dir: &Path) -> Vec<ModelSource> {
+fn embedders(entries: &[Entry], named: impl Fn(&str, Option<&String>) -> ModelSource) -> Vec<ModelSource> {
     let asked = entries.iter().filter(|entry| entry.enabled).filter_map(|entry| entry.probe.embedder());
     let names: BTreeSet<&str> = asked.filter(|embedder| **embedder != Embedder::States).map(Embedder::name).collect();
-    names.into_iter().map(|name| ModelSource { name: name.to_owned(), revision: None, relative_to: dir.to_owned() }).collect()
+    names.into_iter().map(|name| named(name, None)).collect()
 }
 
 /// Where a suite's models compute; a device that is unknown, or that the build lacks, is a diagnostic.

@@ -1,12 +1,12 @@
 //! The losses that a training logged.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
 use serde_json::{Map, Value};
 
 use super::rows::{RowError, in_one_line};
+use crate::workspace::Workspace;
 
 /// Largest log that is read, in bytes: some 600,000 steps.
 const LARGEST_LOG: u64 = 64 << 20;
@@ -39,7 +39,7 @@ impl TrainingLog {
     ///
     /// # Errors
     /// A file that can't be read, is too large, or is no JSON; an entry with a loss and without a step.
-    pub fn read(path: &Path) -> Result<Self, RowError> {
+    pub fn read(workspace: &Workspace, path: &Path) -> Result<Self, RowError> {
         let format = |message: String| RowError::Format { path: path.to_owned(), message };
         let lines = match path.extension().and_then(|extension| extension.to_str()) {
             Some("jsonl" | "ndjson") => true,
@@ -51,7 +51,7 @@ impl TrainingLog {
         };
         let open = |source| RowError::Open { path: path.to_owned(), source };
         let mut bytes = Vec::new();
-        File::open(path).map_err(open)?.take(LARGEST_LOG + 1).read_to_end(&mut bytes).map_err(open)?;
+        workspace.open(path).map_err(open)?.take(LARGEST_LOG + 1).read_to_end(&mut bytes).map_err(open)?;
         if bytes.len() as u64 > LARGEST_LOG {
             return Err(format(format!("a log may have {} MiB", LARGEST_LOG >> 20)));
         }
@@ -151,7 +151,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(name);
         std::fs::write(&path, text).unwrap();
-        TrainingLog::read(&path).map_err(|error| error.to_string().replace(&path.display().to_string(), "FILE"))
+        TrainingLog::read(&Workspace::default(), &path)
+            .map_err(|error| error.to_string().replace(&path.display().to_string(), "FILE"))
     }
 
     fn steps_and_losses(log: &TrainingLog) -> Vec<(u64, f64)> {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::markdown;
+use crate::workspace::Workspace;
 
 /// Largest document that is read whole, in bytes.
 const LARGEST_DOCUMENT: u64 = 64 << 20;
@@ -64,7 +65,7 @@ pub struct Rows {
 impl Rows {
     /// Opens a file of JSON lines (`.jsonl`, `.ndjson`), of text lines (`.txt`), or a document of sections (`.md`, `.markdown`), and
     /// gives its first `limit` rows.
-    pub fn open(path: &Path, limit: Option<usize>) -> Result<Self, RowError> {
+    pub fn open(workspace: &Workspace, path: &Path, limit: Option<usize>) -> Result<Self, RowError> {
         let format = match path.extension().and_then(|extension| extension.to_str()) {
             Some("jsonl" | "ndjson") => Format::Jsonl,
             Some("txt") => Format::Text,
@@ -75,7 +76,7 @@ impl Rows {
             }
         };
         let open = |source| RowError::Open { path: path.to_owned(), source };
-        let file = File::open(path).map_err(open)?;
+        let file = workspace.open(path).map_err(open)?;
         if file.metadata().map_err(open)?.is_dir() {
             return Err(RowError::Format { path: path.to_owned(), message: "it is a folder".to_owned() });
         }
@@ -91,8 +92,8 @@ impl Rows {
     }
 
     /// As [`Self::open`], but that a text file's rows are the texts between its lines of `***`, each with its line ends.
-    pub fn open_pieces(path: &Path, limit: Option<usize>) -> Result<Self, RowError> {
-        let rows = Self::open(path, limit)?;
+    pub fn open_pieces(workspace: &Workspace, path: &Path, limit: Option<usize>) -> Result<Self, RowError> {
+        let rows = Self::open(workspace, path, limit)?;
         Ok(if rows.format == Format::Text { Self { format: Format::Pieces, ..rows } } else { rows })
     }
 
@@ -216,7 +217,11 @@ impl Iterator for Rows {
 mod tests {
     use std::io::Write;
 
+    use std::sync::LazyLock;
+
     use super::*;
+
+    static HERE: LazyLock<Workspace> = LazyLock::new(Workspace::default);
 
     fn file(ending: &str, bytes: &[u8]) -> tempfile::NamedTempFile {
         let mut file = tempfile::Builder::new().suffix(ending).tempfile().unwrap();
@@ -227,14 +232,14 @@ mod tests {
     #[test]
     fn blank_lines_carriage_returns_and_a_byte_order_mark_are_no_content() {
         let file = file(".txt", "\u{feff}one\r\n\n  \ntwo".as_bytes());
-        let rows: Vec<Row> = Rows::open(file.path(), None).unwrap().map(Result::unwrap).collect();
+        let rows: Vec<Row> = Rows::open(&HERE, file.path(), None).unwrap().map(Result::unwrap).collect();
         assert_eq!(rows, [Row { line: 1, value: "one".into() }, Row { line: 4, value: "two".into() }]);
     }
 
     #[test]
     fn a_broken_row_names_its_line_and_ends_the_file() {
         let file = file(".jsonl", b"{\"a\":1}\n{\"a\":\n{\"a\":3}\n");
-        let rows: Vec<_> = Rows::open(file.path(), None).unwrap().collect();
+        let rows: Vec<_> = Rows::open(&HERE, file.path(), None).unwrap().collect();
         assert_eq!(rows.len(), 2);
         let message = rows[1].as_ref().unwrap_err().to_string();
         assert!(message.ends_with(":2: not JSON: EOF while parsing a value at column 5"), "{message}");
@@ -243,36 +248,36 @@ mod tests {
     #[test]
     fn a_documents_rows_are_its_sections() {
         let document = file(".md", "\u{feff}# One\nFirst.\n# Two\nSecond.\n".as_bytes());
-        let rows: Vec<Row> = Rows::open(document.path(), None).unwrap().map(Result::unwrap).collect();
+        let rows: Vec<Row> = Rows::open(&HERE, document.path(), None).unwrap().map(Result::unwrap).collect();
         assert_eq!(rows.iter().map(|row| row.line).collect::<Vec<_>>(), [1, 3]);
         assert_eq!(rows[1].value, serde_json::json!({"name": "Two", "text": "Second."}));
-        assert_eq!(Rows::open(document.path(), Some(1)).unwrap().count(), 1);
+        assert_eq!(Rows::open(&HERE, document.path(), Some(1)).unwrap().count(), 1);
         let broken = file(".md", b"# One\n\xff\n");
-        let message = Rows::open(broken.path(), None).unwrap().last().unwrap().unwrap_err().to_string();
+        let message = Rows::open(&HERE, broken.path(), None).unwrap().last().unwrap().unwrap_err().to_string();
         assert!(message.ends_with(".md:2: not UTF-8"), "{message}");
     }
 
     #[test]
     fn pieces_lie_between_lines_of_stars() {
         let prose = file(".txt", b"***\n\none\n\nstill one\n***\n \n ***\r\ntwo\n");
-        let rows: Vec<Row> = Rows::open_pieces(prose.path(), None).unwrap().map(Result::unwrap).collect();
+        let rows: Vec<Row> = Rows::open_pieces(&HERE, prose.path(), None).unwrap().map(Result::unwrap).collect();
         assert_eq!(rows, [Row { line: 3, value: "one\n\nstill one".into() }, Row { line: 9, value: "two".into() }]);
-        assert_eq!(Rows::open_pieces(prose.path(), Some(1)).unwrap().count(), 1);
+        assert_eq!(Rows::open_pieces(&HERE, prose.path(), Some(1)).unwrap().count(), 1);
         let json = file(".jsonl", b"\"one\"\n\"two\"\n");
-        assert_eq!(Rows::open_pieces(json.path(), None).unwrap().count(), 2);
-        assert_eq!(Rows::open_pieces(file(".txt", b"\n***\n").path(), None).unwrap().count(), 0);
+        assert_eq!(Rows::open_pieces(&HERE, json.path(), None).unwrap().count(), 2);
+        assert_eq!(Rows::open_pieces(&HERE, file(".txt", b"\n***\n").path(), None).unwrap().count(), 0);
     }
 
     #[test]
     fn a_limit_counts_rows() {
         let file = file(".txt", b"a\n\nb\nc\n");
-        assert_eq!(Rows::open(file.path(), Some(2)).unwrap().count(), 2);
+        assert_eq!(Rows::open(&HERE, file.path(), Some(2)).unwrap().count(), 2);
     }
 
     #[test]
     fn bytes_that_are_not_text_are_refused() {
         let file = file(".txt", b"a\n\xff\n");
-        let message = Rows::open(file.path(), None).unwrap().last().unwrap().unwrap_err().to_string();
+        let message = Rows::open(&HERE, file.path(), None).unwrap().last().unwrap().unwrap_err().to_string();
         assert!(message.contains(":2: not UTF-8"), "{message}");
     }
 }

@@ -6,7 +6,6 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
-use std::path::Path;
 
 use super::{Flaw, invalid, pickle, refused};
 
@@ -39,8 +38,7 @@ struct Entry {
 }
 
 impl Archive {
-    pub(super) fn open(path: &Path) -> Result<Self, Flaw> {
-        let mut file = File::open(path)?;
+    pub(super) fn new(mut file: File) -> Result<Self, Flaw> {
         let metadata = file.metadata()?;
         if metadata.is_dir() {
             return Err(invalid("it is a folder"));

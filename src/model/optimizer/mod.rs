@@ -19,6 +19,7 @@ use std::path::Path;
 pub use moments::Moments;
 
 use super::error::ModelError;
+use crate::workspace::Workspace;
 use archive::Archive;
 use state::Budget;
 
@@ -87,8 +88,8 @@ impl OptimizerFile {
     /// # Errors
     /// A file that can't be read, is damaged, holds no optimizer's state, or is refused: it names what is not on the list of harmless
     /// names, is compressed, or is of torch's format from before 1.6.
-    pub fn read(path: &Path) -> Result<Self, ModelError> {
-        read(path).map_err(|flaw| match flaw {
+    pub fn read(workspace: &Workspace, path: &Path) -> Result<Self, ModelError> {
+        read(workspace, path).map_err(|flaw| match flaw {
             Flaw::Invalid(message) => ModelError::invalid(path, message),
             Flaw::Refused(message) => ModelError::refused(path, message),
             Flaw::Read(source) => ModelError::read(path, source),
@@ -96,8 +97,8 @@ impl OptimizerFile {
     }
 }
 
-fn read(path: &Path) -> Result<OptimizerFile, Flaw> {
-    let mut archive = Archive::open(path)?;
+fn read(workspace: &Workspace, path: &Path) -> Result<OptimizerFile, Flaw> {
+    let mut archive = Archive::new(workspace.open(path)?)?;
     let text = archive.pickle()?;
     let pickle = pickle::read(&text)?;
     // The moments of a parameter lie beside one another, each read once: twice the file's length leaves room for shared storages.

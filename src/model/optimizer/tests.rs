@@ -1,3 +1,4 @@
+use std::fs::File;
 use std::path::PathBuf;
 
 use proptest::prelude::*;
@@ -10,7 +11,7 @@ fn fixture(name: &str) -> PathBuf {
 }
 
 fn adam(path: &Path) -> OptimizerState {
-    match OptimizerFile::read(path).unwrap() {
+    match OptimizerFile::read(&Workspace::default(), path).unwrap() {
         OptimizerFile::Adam(state) => state,
         OptimizerFile::Other(what) => panic!("{what}"),
     }
@@ -18,14 +19,14 @@ fn adam(path: &Path) -> OptimizerState {
 
 /// What is wrong with a file, without its path.
 fn wrong(path: &Path) -> String {
-    OptimizerFile::read(path).unwrap_err().to_string().replace(&format!("{} is ", path.display()), "")
+    OptimizerFile::read(&Workspace::default(), path).unwrap_err().to_string().replace(&format!("{} is ", path.display()), "")
 }
 
 /// Reads these bytes as a file.
 fn of_bytes(bytes: &[u8]) -> Result<OptimizerFile, ModelError> {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), bytes).unwrap();
-    OptimizerFile::read(file.path())
+    OptimizerFile::read(&Workspace::default(), file.path())
 }
 
 #[test]
@@ -74,12 +75,14 @@ fn what_is_not_read_is_refused_by_name() {
     assert_eq!(said, "refused: its entry `weights/data.pkl` is compressed or encrypted, which torch.save never does");
     assert_eq!(wrong(&fixture("hostile/weights.pt")), "not valid: it holds no optimizer's state: it has `weight`");
     assert_eq!(wrong(&fixture("make.py")), "not valid: it is not a file of torch.save");
-    assert!(OptimizerFile::read(&fixture("nothing.pt")).unwrap_err().to_string().starts_with("can't read "));
+    assert!(
+        OptimizerFile::read(&Workspace::default(), &fixture("nothing.pt")).unwrap_err().to_string().starts_with("can't read ")
+    );
 }
 
 #[test]
 fn another_optimizer_is_told_by_what_it_keeps() {
-    let other = |file: &str| match OptimizerFile::read(&fixture(file)).unwrap() {
+    let other = |file: &str| match OptimizerFile::read(&Workspace::default(), &fixture(file)).unwrap() {
         OptimizerFile::Other(what) => what,
         OptimizerFile::Adam(state) => panic!("{state:?}"),
     };
@@ -151,7 +154,7 @@ fn a_million_levels_and_a_list_that_holds_itself_do_no_harm() {
 
 /// What an optimizer's state makes of a pickle, in an archive of a sound one.
 fn state_of(instructions: &[u8]) -> Result<OptimizerFile, String> {
-    let mut archive = Archive::open(&fixture("hostile/sound.pt")).unwrap();
+    let mut archive = Archive::new(File::open(fixture("hostile/sound.pt")).unwrap()).unwrap();
     let pickle = pickle::read(instructions).map_err(|flaw| format!("{flaw:?}"))?;
     state::read(&pickle, &mut archive, Budget { bytes: 64 }).map_err(|flaw| format!("{flaw:?}"))
 }

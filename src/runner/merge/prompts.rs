@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::probe::{FileItems, Items, Layout};
 use crate::request::Prompt;
 use crate::runner::files::Files;
+use crate::workspace::Workspace;
 
 /// Where the prompts are.
 #[derive(Clone, Debug)]
@@ -64,7 +65,9 @@ impl Prompts {
                     limit: *limit,
                     layout: Layout::Rows,
                 });
-                let rows = items.open(&Files { dir: PathBuf::new(), adapter: None }).map_err(PromptError::Read)?;
+                let rows = items
+                    .open(&Files { workspace: Workspace::default(), dir: PathBuf::new(), adapter: None })
+                    .map_err(PromptError::Read)?;
                 let prompts: Result<Vec<String>, String> =
                     rows.map(|prompt| prompt.map(|prompt| prompt.words().into_owned())).collect();
                 let prompts = prompts.map_err(PromptError::Read)?;
