@@ -15,6 +15,7 @@
 //! | [`model`] | weights, tokenizer, architectures, LoRA, kernels, the hub: the only room that names tokenizers and `hf_hub` |
 //! | [`report`] | folds from a record to bytes: terminal, JSON, JSONL, Markdown, `JUnit`, HTML, and the trace's summary |
 //! | [`doctor`] | whether this machine is fit for it: what the figures of other rooms mean, and what to do |
+//! | [`serve`] | the daemon: models that stay warm for many clients |
 //! | [`stream`] | where items come from: the rows of files |
 //! | [`request`], [`record`], [`math`] | leaves: the words of a question, of a finding, and formulas |
 
@@ -28,5 +29,6 @@ pub mod record;
 pub mod report;
 pub mod request;
 pub mod runner;
+pub mod serve;
 pub mod stream;
 pub mod suite;

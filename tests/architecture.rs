@@ -14,6 +14,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("probe", &["math", "record", "request"]),
     ("engine", &["model", "record", "request"]),
     ("model", &["math", "request"]),
+    ("serve", &[]),
     ("suite", &[]),
     ("stream", &[]),
     ("record", &[]),
