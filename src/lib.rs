@@ -16,6 +16,7 @@
 //! | [`report`] | folds from a record to bytes: terminal, JSON, JSONL, Markdown, `JUnit`, HTML, and the trace's summary |
 //! | [`doctor`] | whether this machine is fit for it: what the figures of other rooms mean, and what to do |
 //! | [`score`] | requests and answers as lines of JSON |
+//! | [`serve`] | the daemon: models that stay warm for many clients |
 //! | [`stream`] | where items come from: the rows of files |
 //! | [`workspace`] | what a user's paths start from, and the fence around what may be read for somebody else |
 //! | [`request`], [`record`], [`math`] | leaves: the words of a question, of a finding, and formulas |
@@ -31,6 +32,7 @@ pub mod report;
 pub mod request;
 pub mod runner;
 pub mod score;
+pub mod serve;
 pub mod stream;
 pub mod suite;
 pub mod workspace;

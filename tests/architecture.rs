@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// Which rooms each room may import. `request`, `record`, `math` and `workspace` are leaves: words, formulas and paths
 /// without behaviour.
 const ARROWS: &[(&str, &[&str])] = &[
-    ("cli", &["doctor", "engine", "model", "probe", "record", "report", "request", "runner", "score", "stream", "suite", "workspace"]),
+    ("cli", &["doctor", "engine", "model", "probe", "record", "report", "request", "runner", "score", "serve", "stream", "suite", "workspace"]),
     ("runner", &["engine", "math", "probe", "record", "request", "stream", "suite", "workspace"]),
     ("score", &["request", "stream", "suite"]),
     ("doctor", &["model", "record"]),
@@ -16,6 +16,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("probe", &["math", "record", "request"]),
     ("engine", &["model", "record", "request"]),
     ("model", &["math", "request", "workspace"]),
+    ("serve", &["engine", "record", "report", "request", "runner", "score", "suite", "workspace"]),
     ("suite", &[]),
     ("stream", &["workspace"]),
     ("workspace", &[]),
@@ -39,6 +40,11 @@ const OWNED: &[(&str, &str)] = &[
     ("anyhow", "cli"),
     ("indicatif", "cli"),
     ("clap", "cli"),
+    ("axum", "serve"),
+    ("hyper", "serve"),
+    ("hyper_util", "serve"),
+    ("tokio_io_timeout", "serve"),
+    ("hdrhistogram", "serve"),
 ];
 
 fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
