@@ -8,7 +8,24 @@ use std::path::{Path, PathBuf};
 /// Which rooms each room may import. `request`, `record`, `math` and `workspace` are leaves: words, formulas and paths
 /// without behaviour.
 const ARROWS: &[(&str, &[&str])] = &[
-    ("cli", &["doctor", "engine", "model", "probe", "record", "report", "request", "runner", "score", "serve", "stream", "suite", "workspace"]),
+    (
+        "cli",
+        &[
+            "doctor",
+            "engine",
+            "model",
+            "probe",
+            "record",
+            "report",
+            "request",
+            "runner",
+            "score",
+            "serve",
+            "stream",
+            "suite",
+            "workspace",
+        ],
+    ),
     ("runner", &["engine", "math", "probe", "record", "request", "stream", "suite", "workspace"]),
     ("score", &["request", "stream", "suite"]),
     ("doctor", &["model", "record"]),

@@ -1,10 +1,12 @@
 //! What can be typed.
 
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
+use super::amount::{Bytes, Time};
 use crate::engine::Device;
 
 /// Did the adapter change the model the way its maker meant, and in no other way?
@@ -30,6 +32,8 @@ pub enum Command {
     Run(RunArgs),
     /// Answer requests (JSONL in, JSONL out)
     Score(ScoreArgs),
+    /// Keep models warm, and answer over HTTP
+    Serve(ServeArgs),
     /// Summarise a trace that `--trace` wrote
     Trace(TraceArgs),
     /// Tell what an adapter holds, or changes of its base, module by module, without a forward pass
@@ -86,6 +90,8 @@ pub struct RunArgs {
     /// Write what the engine did, as JSON
     #[arg(long, value_name = "FILE")]
     pub stats: Option<PathBuf>,
+    #[command(flatten)]
+    pub daemon: DaemonArgs,
     /// List what would run, without touching a model
     #[arg(long)]
     pub dry_run: bool,
@@ -141,12 +147,56 @@ pub struct ScoreArgs {
     /// Where it computes: `cpu`, `cuda:0` (or another number), or `metal`
     #[arg(long, default_value_t)]
     pub device: Device,
+    #[command(flatten)]
+    pub daemon: DaemonArgs,
     /// Write a line for every request that was answered
     #[arg(long, value_name = "FILE")]
     pub trace: Option<PathBuf>,
     /// Write what the engine did, as JSON
     #[arg(long, value_name = "FILE")]
     pub stats: Option<PathBuf>,
+}
+
+/// Who answers, if not this process.
+#[derive(Debug, ClapArgs)]
+pub struct DaemonArgs {
+    /// Have a daemon answer, where models stay warm: `http://HOST:PORT`, or `unix:PATH`
+    #[arg(long, value_name = "URL")]
+    pub server: Option<String>,
+    /// The file with the daemon's token; `SWAY_TOKEN` where it is left out
+    #[arg(long, value_name = "FILE", requires = "server")]
+    pub token_file: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct ServeArgs {
+    /// Where to listen; with port 0 the system picks one. Another address than the loopback's needs a token
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8787")]
+    pub listen: SocketAddr,
+    /// Listen on a socket in the file system instead, for its owner alone
+    #[arg(long, value_name = "PATH", conflicts_with = "listen")]
+    pub socket: Option<PathBuf>,
+    /// A file with a token that clients must show; `SWAY_TOKEN` where it is left out
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// Let requests name models and data under this folder (may be given several times)
+    #[arg(long, value_name = "DIR")]
+    pub allow: Vec<PathBuf>,
+    /// Load the models of this suite before anybody asks (may be given several times)
+    #[arg(long, value_name = "SUITE")]
+    pub preload: Vec<PathBuf>,
+    /// Models that stay warm; a base with two adapters is two, and in memory once
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    pub max_models: usize,
+    /// Most that their weights may take, such as 40GB
+    #[arg(long, value_name = "BYTES")]
+    pub max_bytes: Option<Bytes>,
+    /// Unload what nobody asked for in this time, such as 10m
+    #[arg(long, value_name = "TIME")]
+    pub idle_timeout: Option<Time>,
+    /// Write no log to stderr
+    #[arg(long, short)]
+    pub quiet: bool,
 }
 
 /// What the model computes in.

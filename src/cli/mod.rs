@@ -1,7 +1,9 @@
 //! The command line: the only room that prints, exits, and speaks of errors in general terms.
 
+mod amount;
 mod args;
 mod completions;
+mod daemon;
 mod doctor;
 mod exit;
 mod inspect;
@@ -11,6 +13,7 @@ mod output;
 mod progress;
 mod run;
 mod score;
+mod serve;
 mod source;
 mod trace;
 mod verify_merge;
@@ -50,6 +53,7 @@ fn dispatch(args: Args) -> Result<Exit, Failure> {
     match args.command {
         Command::Run(args) => run::run(&args),
         Command::Score(args) => score::score(&args),
+        Command::Serve(args) => serve::run(&args),
         Command::Trace(args) => trace::trace(&args),
         Command::Inspect(args) => inspect::inspect(&args),
         Command::Doctor(args) => doctor::doctor(&args),

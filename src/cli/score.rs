@@ -1,5 +1,7 @@
 //! `sway score`: requests in, answers out, in input order, as soon as each window of lines is answered.
 
+mod remote;
+
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -35,6 +37,9 @@ const ASKER: &str = "score";
 pub fn score(args: &ScoreArgs) -> Result<Exit, Failure> {
     check_paths(args)?;
     let precision = precision(args.dtype)?;
+    if let Some(server) = &args.daemon.server {
+        return remote::score(args, server, open(args.requests.as_deref())?);
+    }
     check_device(args.device)?;
     let input = open(args.requests.as_deref())?;
     let stats = args.stats.as_deref().map(Output::create).transpose()?;
@@ -49,11 +54,10 @@ pub fn score(args: &ScoreArgs) -> Result<Exit, Failure> {
     let mut out = io::stdout().lock();
     let mut all_answered = true;
     let exit = loop {
-        let window = match next_window(&lines, &interrupted) {
+        let window = match next_window(&lines, &interrupted)? {
             _ if interrupted.load(Ordering::Relaxed) => break Exit::Interrupted,
-            Ok(window) if window.is_empty() => break if all_answered { Exit::Ok } else { Exit::Failed },
-            Ok(window) => window,
-            Err(error) => return Err(Failure::new(Exit::Input, anyhow::Error::new(error).context("can't read the requests"))),
+            window if window.is_empty() => break if all_answered { Exit::Ok } else { Exit::Failed },
+            window => window.iter().filter_map(Input::read).collect::<Vec<Line>>(),
         };
         let mut answers = Answers::new(&window, &mut out);
         match answer(&mut engine, &window, &mut answers, &interrupted) {
@@ -178,7 +182,7 @@ fn wait(lines: &Receiver<io::Result<Input>>, interrupted: &AtomicBool) -> Option
 }
 
 /// Waits for a line, and takes what else is there.
-fn next_window(lines: &Receiver<io::Result<Input>>, interrupted: &AtomicBool) -> io::Result<Vec<Line>> {
+fn next_window(lines: &Receiver<io::Result<Input>>, interrupted: &AtomicBool) -> Result<Vec<Input>, Failure> {
     let mut window = Vec::new();
     let mut bytes = 0;
     let mut end = Instant::now();
@@ -190,13 +194,13 @@ fn next_window(lines: &Receiver<io::Result<Input>>, interrupted: &AtomicBool) ->
         } else {
             lines.recv_timeout(end.saturating_duration_since(Instant::now())).ok()
         };
-        match next.transpose()? {
+        match next.transpose().context("can't read the requests").or_exit(Exit::Input)? {
             None => break,
             Some(line) => {
                 if let Input::Bytes(line) = &line {
                     bytes += line.len();
                 }
-                window.extend(line.read());
+                window.push(line);
             }
         }
     }

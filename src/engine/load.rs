@@ -1,16 +1,22 @@
 //! From names to an engine.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::{CacheLimits, Engine};
-use crate::model::hub::{Progress, Wanted};
+use crate::model::hub::HubSettings;
+pub use crate::model::hub::{Progress, Silent, Wanted};
 pub use crate::model::memory::{Memory, Need};
 pub use crate::model::optimizer::OptimizerFile;
 pub use crate::model::{Base, Device, Keep, Located, Model, ModelError, Precision, Reading, Source, stamp};
 use crate::model::{NullKind, SentenceModel};
 use crate::record::{AdapterInfo, BaseInfo, EmbedderInfo, ModuleLiveness};
+
+/// Where what comes from the hub is kept.
+pub fn hub_cache() -> PathBuf {
+    HubSettings::from_env().cache_dir
+}
 
 /// How null adapters are drawn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,8 +64,17 @@ impl Places {
         Ok(Self {
             base: sources.base.locate(Wanted::Base, progress)?,
             adapter: sources.adapter.as_ref().map(|adapter| adapter.locate(Wanted::Adapter, progress)).transpose()?,
-            embedders: locate_embedders(&sources.embedders, progress)?,
+            embedders: Self::find_embedders(&sources.embedders, progress)?,
         })
+    }
+
+    /// Finds the folders of embedders.
+    pub fn find_embedders(sources: &[Source], progress: &Arc<dyn Progress>) -> Result<Vec<(String, Located)>, ModelError> {
+        let locate = |source: &Source| match source.locate(Wanted::Embedder, progress) {
+            Ok(located) => Ok((source.name.clone(), located)),
+            Err(error) => Err(ModelError::embedder(&source.name, error)),
+        };
+        sources.iter().map(locate).collect()
     }
 
     pub fn adapter_dir(&self) -> Option<&Path> {
@@ -74,9 +89,13 @@ impl Places {
 
     /// What base and adapter take in memory.
     pub fn need(&self, precision: Precision) -> Result<Need, ModelError> {
-        let dirs = std::iter::once(&self.base).chain(&self.adapter).map(|located| located.dir.as_path());
-        let models: Vec<&Path> = dirs.filter(|dir| is_whole_model(dir)).collect();
-        Need::of(&models, precision)
+        Ok(Need::of(&self.base.dir, precision)? + self.need_of_adapter(precision)?)
+    }
+
+    /// What the adapter takes, where it is a whole model: one of whatever size is small beside its base.
+    pub fn need_of_adapter(&self, precision: Precision) -> Result<Need, ModelError> {
+        let whole = |dir: &&Path| dir.join("config.json").exists() && !dir.join("adapter_config.json").exists();
+        self.adapter_dir().filter(whole).map_or_else(|| Ok(Need::default()), |dir| Need::of(dir, precision))
     }
 }
 
@@ -134,20 +153,6 @@ impl Loaded {
         let norms = self.model.module_norms().into_iter();
         norms.map(|norm| ModuleLiveness { module: norm.module, relative_norm: norm.relative }).collect()
     }
-}
-
-/// An adapter of whatever size is small beside its base.
-fn is_whole_model(dir: &Path) -> bool {
-    dir.join("config.json").exists() && !dir.join("adapter_config.json").exists()
-}
-
-/// Finds the folders of embedders.
-fn locate_embedders(sources: &[Source], progress: &Arc<dyn Progress>) -> Result<Vec<(String, Located)>, ModelError> {
-    let locate = |source: &Source| match source.locate(Wanted::Embedder, progress) {
-        Ok(located) => Ok((source.name.clone(), located)),
-        Err(error) => Err(ModelError::embedder(&source.name, error)),
-    };
-    sources.iter().map(locate).collect()
 }
 
 type Embedders = Vec<(String, SentenceModel)>;

@@ -20,12 +20,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+pub use crate::model::Partial;
 pub use attend::Inbox;
 pub use backend::Backend;
 pub use cache::{CacheError, CacheLimits};
 pub use load::{
-    Base, Device, Keep, Loaded, Located, Memory, Model, ModelError, Need, NullDraws, OptimizerFile, Places, Precision, Reading,
-    Source, Sources, load, stamp,
+    Base, Device, Keep, Loaded, Located, Memory, Model, ModelError, Need, NullDraws, OptimizerFile, Places, Precision, Progress,
+    Reading, Silent, Source, Sources, Wanted, hub_cache, load, stamp,
 };
 pub use merge::{Compared, Grid, LoadedMerge, MergeSources, Outcome, OwnFile, Tally, load_merge};
 pub use trace::Trace;

@@ -1,5 +1,6 @@
 //! What loading a model takes, beside what there is: told before anything is read.
 
+use std::ops::Add;
 use std::path::Path;
 
 use safetensors::tensor::Dtype;
@@ -57,18 +58,21 @@ pub struct Need {
     pub copied: u64,
 }
 
+impl Add for Need {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { own: self.own + other.own, mapped: self.mapped + other.mapped, copied: self.copied + other.copied }
+    }
+}
+
 /// Beside the weights: rows under way, what is kept between passes, the tokenizer.
 const BESIDE: u64 = 512 << 20;
 
 impl Need {
-    /// Of the checkpoints in these folders, by their headers.
-    pub fn of(models: &[&Path], precision: Precision) -> Result<Self, ModelError> {
-        let mut need = Self::default();
-        for dir in models {
-            let of = Self::of_tensors(&Tensors::open_model(dir, Keep::Mapped)?, precision);
-            need = Self { own: need.own + of.own, mapped: need.mapped + of.mapped, ..need };
-        }
-        Ok(need)
+    /// Of the checkpoint in a folder, by its headers.
+    pub fn of(model: &Path, precision: Precision) -> Result<Self, ModelError> {
+        Ok(Self::of_tensors(&Tensors::open_model(model, Keep::Mapped)?, precision))
     }
 
     /// Of one checkpoint.
@@ -186,7 +190,7 @@ mod tests {
     #[test]
     fn a_checkpoints_need_is_told_by_its_headers() {
         let golden = |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens").join(name).join("base");
-        let need = |name: &str, precision| Need::of(&[&golden(name)], precision).unwrap();
+        let need = |name: &str, precision| Need::of(&golden(name), precision).unwrap();
         let f32 = need("llama_default", Precision::F32);
         assert!(f32.own == 0 && f32.mapped > 0);
         assert_eq!(need("llama_default", Precision::Bf16), Need { own: f32.mapped / 2, mapped: 0, copied: 0 });

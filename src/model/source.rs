@@ -53,6 +53,11 @@ impl Source {
         }
     }
 
+    /// Whether no folder is what its name leads to.
+    pub fn is_on_hub(&self) -> bool {
+        !matches!(self.workspace.find_folder(&self.relative_to.join(&self.name)), Ok(Some(_)))
+    }
+
     fn fetch(&self, wanted: Wanted, progress: &Arc<dyn Progress>) -> Result<Located, ModelError> {
         let source = hub::Source { repo: &self.name, revision: self.revision.as_deref(), wanted };
         let snapshot = hub::fetch(&HubSettings::from_env(), source, progress)?;

@@ -13,6 +13,14 @@ pub enum Input {
 }
 
 impl Input {
+    /// Bytes that it had.
+    pub fn length(&self) -> usize {
+        match self {
+            Self::Bytes(bytes) => bytes.len(),
+            Self::TooLong(length) => *length,
+        }
+    }
+
     /// Reads it; a blank one holds no request.
     pub fn read(&self) -> Option<Line> {
         match self {

@@ -5,13 +5,27 @@
 //! bounds, and closes those that leave; [`SharedBases`] holds nothing, and gives models on one base the same weights.
 
 mod bases;
+mod client;
+mod daemon;
 mod flight;
+mod http;
+mod meter;
+mod models;
 mod name;
+mod names;
 mod panic;
+mod settings;
+mod socket;
 mod spellings;
+mod token;
 mod warm;
+mod worker;
 
 pub use bases::SharedBases;
+pub use client::{Client, ClientError, Post};
+pub use daemon::{Address, ServeError, serve};
 pub use flight::{FlightCounts, Flights, LoadError};
 pub use name::{Key, Spelling};
-pub use warm::{Clock, Lease, Limits, LimitsError, Log, NoRoom, Resident, Room, Shared, WarmModel, WarmModels, WarmStats};
+pub use settings::{Limits, Listen, Settings};
+pub use token::Token;
+pub use warm::{Bounds, BoundsError, Clock, Lease, Log, NoRoom, Resident, Room, Shared, WarmModel, WarmModels, WarmStats};

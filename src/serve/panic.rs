@@ -7,10 +7,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 ///
 /// What it had its hands on may be left half done: callers hand over what nobody sees afterwards.
 pub fn caught<T>(act: impl FnOnce() -> T) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(act)).map_err(|payload| message(payload.as_ref()))
+    catch_unwind(AssertUnwindSafe(act)).map_err(|payload| message_of(payload.as_ref()))
 }
 
-fn message(payload: &(dyn Any + Send)) -> String {
+/// What a panic says.
+pub fn message_of(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
     text.unwrap_or("a panic without a message").to_owned()
 }

@@ -37,7 +37,7 @@ pub type Clock = Arc<dyn Fn() -> Instant + Send + Sync>;
 
 /// Bounds of what is warm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct Bounds {
     pub max_models: usize,
     /// A single model may exceed it, if its loader makes no [`Room`].
     pub max_bytes: Option<u64>,
@@ -45,7 +45,7 @@ pub struct Limits {
 
 /// A cache that could hold nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum LimitsError {
+pub enum BoundsError {
     #[error("max_size must be >= 1")]
     NoModels,
 }
@@ -97,15 +97,15 @@ pub struct WarmModels<R, E> {
 }
 
 impl<R: Resident, E> WarmModels<R, E> {
-    pub fn new(limits: Limits, log: Log) -> Result<Self, LimitsError> {
-        Self::with_clock(limits, log, Arc::new(Instant::now))
+    pub fn new(bounds: Bounds, log: Log) -> Result<Self, BoundsError> {
+        Self::with_clock(bounds, log, Arc::new(Instant::now))
     }
 
-    pub fn with_clock(limits: Limits, log: Log, clock: Clock) -> Result<Self, LimitsError> {
-        if limits.max_models == 0 {
-            return Err(LimitsError::NoModels);
+    pub fn with_clock(bounds: Bounds, log: Log, clock: Clock) -> Result<Self, BoundsError> {
+        if bounds.max_models == 0 {
+            return Err(BoundsError::NoModels);
         }
-        Ok(Self { shelf: Arc::new(Shelf::new(limits, log, clock)), flights: Flights::default() })
+        Ok(Self { shelf: Arc::new(Shelf::new(bounds, log, clock)), flights: Flights::default() })
     }
 
     /// What is warm under this spelling. A hit: it counts, and makes the model the most recently used.
@@ -167,18 +167,25 @@ impl<R: Resident, E> WarmModels<R, E> {
 
     /// Most recently used first.
     pub fn list(&self) -> Vec<WarmModel> {
+        self.list_with(|model, _| model)
+    }
+
+    /// What is told of each, most recently used first. That is no use of them; `tell` must be brief, and not call the cache.
+    pub fn list_with<T>(&self, tell: impl Fn(WarmModel, &R) -> T) -> Vec<T> {
         let state = self.shelf.state();
-        let slots = state.ledger.all_warm().into_iter().filter_map(|id| state.ledger.slot(id));
-        slots
-            .map(|slot| WarmModel {
+        let told = state.ledger.all_warm().into_iter().filter_map(|id| {
+            let slot = state.ledger.slot(id)?;
+            let model = WarmModel {
                 key: slot.key.clone(),
                 bytes: slot.weight.own,
                 shared: slot.weight.shared.clone(),
                 leases: slot.leases,
                 last_used: slot.last_used,
                 hits: slot.hits,
-            })
-            .collect()
+            };
+            Some(tell(model, &*state.residents.get(&id)?.clone()))
+        });
+        told.collect()
     }
 
     pub fn stats(&self) -> WarmStats {

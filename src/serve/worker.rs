@@ -3,15 +3,15 @@
 //! Clients hand in questions at any time. What waits when the engine comes back is taken in windows, a question of each client in turn, so
 //! that one who asks for much does not keep the others waiting; what comes while continuations are under way joins them.
 
-use std::any::Any;
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, SendError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::panic::message_of;
 use crate::engine::{Engine, Inbox, Partial, Reply};
 use crate::record::Stats;
 use crate::request::Request;
@@ -31,7 +31,10 @@ const ASKER: &str = "serve";
 pub enum Told {
     Reply(Reply),
     /// How far a continuation that is followed has come.
-    SoFar { text: String, token_ids: Vec<u32> },
+    SoFar {
+        text: String,
+        token_ids: Vec<u32>,
+    },
     /// The fault lies here: the engine can't answer it.
     Fault(String),
 }
@@ -60,11 +63,6 @@ pub struct Worker {
     stats: Arc<Mutex<Stats>>,
 }
 
-/// The worker is gone: it is being unloaded, or it was lost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the model is being unloaded")]
-pub struct Gone;
-
 impl Worker {
     /// Starts a thread for the engines that `make` makes.
     ///
@@ -83,9 +81,12 @@ impl Worker {
     /// Hands in questions.
     ///
     /// # Errors
-    /// Once it was stopped.
-    pub fn ask(&self, ask: Ask) -> Result<(), Gone> {
-        self.orders.send(Order::Ask(ask)).map_err(|_| Gone)
+    /// The questions, once it was stopped.
+    pub fn ask(&self, ask: Ask) -> Result<(), Ask> {
+        self.orders.send(Order::Ask(ask)).map_err(|SendError(order)| match order {
+            Order::Ask(ask) => ask,
+            Order::Stop => unreachable!("it is what was sent"),
+        })
     }
 
     /// What the engine did so far.
@@ -102,12 +103,6 @@ impl Worker {
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         thread.map_or(Ok(()), |thread| thread.join().map_err(|panic| message_of(&*panic)))
     }
-}
-
-/// What a panic says.
-pub fn message_of(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without words".to_owned())
 }
 
 /// The worker's own side.

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use lru::LruCache;
 
-use super::Limits;
+use super::Bounds;
 use super::room::NoRoom;
 use super::weight::{Weight, total};
 use crate::serve::name::Key;
@@ -55,7 +55,7 @@ pub enum Outlook {
 }
 
 pub struct Ledger {
-    limits: Limits,
+    limits: Bounds,
     warm: LruCache<Key, Id>,
     slots: HashMap<Id, Slot>,
     loads: HashMap<Id, Load>,
@@ -63,7 +63,7 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(limits: Bounds) -> Self {
         Self { limits, warm: LruCache::unbounded(), slots: HashMap::new(), loads: HashMap::new(), next: 0 }
     }
 
@@ -220,7 +220,7 @@ impl Ledger {
 
     /// Who must go for a newcomer. If it is too much by itself, everyone else.
     pub fn surplus(&self, newcomer: Id) -> Vec<Id> {
-        let Limits { max_models, max_bytes } = self.limits;
+        let Bounds { max_models, max_bytes } = self.limits;
         let fits = |gone: &[Id], horizon| {
             self.warm.len() - gone.len() <= max_models
                 && max_bytes.is_none_or(|limit| self.bytes_without(gone, horizon, None) <= limit)

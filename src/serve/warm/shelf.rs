@@ -9,7 +9,7 @@ use super::lease::Lease;
 use super::ledger::{Id, Ledger};
 use super::room::Room;
 use super::weight::Weight;
-use super::{Clock, Limits, Log, Resident};
+use super::{Bounds, Clock, Log, Resident};
 use crate::serve::name::{Key, Spelling};
 use crate::serve::panic::caught;
 use crate::serve::spellings::Spellings;
@@ -29,7 +29,7 @@ pub struct Shelf<R> {
 pub struct State<R> {
     pub ledger: Ledger,
     /// The warm ones.
-    residents: HashMap<Id, Arc<R>>,
+    pub residents: HashMap<Id, Arc<R>>,
     spellings: Spellings<Key>,
     pub hits: u64,
     pub evictions: u64,
@@ -70,7 +70,7 @@ impl<R> State<R> {
 }
 
 impl<R> Shelf<R> {
-    pub fn new(limits: Limits, log: Log, clock: Clock) -> Self {
+    pub fn new(limits: Bounds, log: Log, clock: Clock) -> Self {
         let spellings =
             Spellings::at_most(SPELLINGS.saturating_mul(NonZeroUsize::new(limits.max_models).unwrap_or(NonZeroUsize::MIN)));
         let state = State { ledger: Ledger::new(limits), residents: HashMap::new(), spellings, hits: 0, evictions: 0 };

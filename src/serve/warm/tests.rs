@@ -96,14 +96,14 @@ struct House {
 
 impl House {
     fn of(max_models: usize) -> Self {
-        Self::within(Limits { max_models, max_bytes: None })
+        Self::within(Bounds { max_models, max_bytes: None })
     }
 
     fn bytes(max_bytes: u64) -> Self {
-        Self::within(Limits { max_models: 100, max_bytes: Some(max_bytes) })
+        Self::within(Bounds { max_models: 100, max_bytes: Some(max_bytes) })
     }
 
-    fn within(limits: Limits) -> Self {
+    fn within(limits: Bounds) -> Self {
         let (events, clock) = (Events::default(), Arc::new(Mutex::new(Instant::now())));
         let (lines, time) = (events.clone(), clock.clone());
         let log: Log = Arc::new(move |line| lines.push(format!("log: {line}")));
@@ -159,7 +159,7 @@ fn until(happened: impl Fn() -> bool) {
 
 #[test]
 fn room_for_no_model_is_refused() {
-    let limits = Limits { max_models: 0, max_bytes: None };
+    let limits = Bounds { max_models: 0, max_bytes: None };
     let error = WarmModels::<Model, String>::new(limits, Arc::new(|_| ())).err().unwrap();
     assert_eq!(error.to_string(), "max_size must be >= 1");
 }

@@ -72,7 +72,7 @@ fn a_close_that_fails_or_panics_is_logged_and_hinders_nothing() {
 #[test]
 fn a_log_that_panics_hinders_nothing_either() {
     let house = House::of(1);
-    let models = WarmModels::<Model, String>::new(Limits { max_models: 1, max_bytes: None }, Arc::new(|_| panic!("disk full")));
+    let models = WarmModels::<Model, String>::new(Bounds { max_models: 1, max_bytes: None }, Arc::new(|_| panic!("disk full")));
     let models = models.unwrap();
     for name in ["a", "b"] {
         let model = house.model(name).closing(Closing::Refused);
@@ -170,7 +170,7 @@ fn what_is_closed_is_freed_by_the_one_who_closes_it() {
             Ok(())
         }
     }
-    let models = WarmModels::<Dropped, String>::new(Limits { max_models: 1, max_bytes: None }, Arc::new(|_| ())).unwrap();
+    let models = WarmModels::<Dropped, String>::new(Bounds { max_models: 1, max_bytes: None }, Arc::new(|_| ())).unwrap();
     let by = Arc::default();
     let lease = models.get_or_load(&spelling("a"), |_| Ok((key("a"), Dropped(Arc::clone(&by))))).unwrap();
     thread::scope(|scope| {

@@ -83,7 +83,7 @@ fn a_model_that_panics_when_it_is_sized_is_a_load_that_panicked() {
             Ok(())
         }
     }
-    let limits = Limits { max_models: 1, max_bytes: Some(10) };
+    let limits = Bounds { max_models: 1, max_bytes: Some(10) };
     let models = WarmModels::<Sizeless, String>::new(limits, Arc::new(|_| ())).unwrap();
     let load = |room: &Room<'_, Sizeless>| {
         room.make(10).unwrap();

@@ -136,7 +136,7 @@ struct Pair {
 
 impl Pair {
     fn new() -> Self {
-        let house = House::within(Limits { max_models: MAX_MODELS, max_bytes: Some(MAX_BYTES) });
+        let house = House::within(Bounds { max_models: MAX_MODELS, max_bytes: Some(MAX_BYTES) });
         let began = *house.now();
         Self { house, began, list: List::default(), held: Vec::new() }
     }

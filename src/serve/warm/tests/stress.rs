@@ -9,7 +9,7 @@ use super::*;
 
 const THREADS: u64 = 8;
 const STEPS: usize = 300;
-const LIMITS: Limits = Limits { max_models: 3, max_bytes: Some(100) };
+const LIMITS: Bounds = Bounds { max_models: 3, max_bytes: Some(100) };
 
 /// Counts over all models.
 #[derive(Default)]

@@ -1,0 +1,60 @@
+//! `sway serve`
+
+use std::io::Write;
+use std::sync::Arc;
+
+use super::args::ServeArgs;
+use super::daemon::TOKEN_VARIABLE;
+use super::exit::{Exit, Failure, OrExit};
+use super::output::write_stdout;
+use crate::serve::{Address, Limits, Listen, Log, ServeError, Settings, Token, serve};
+
+pub fn run(args: &ServeArgs) -> Result<Exit, Failure> {
+    let settings = settings(args)?;
+    let log: Log = if args.quiet { Arc::new(|_: &str| {}) } else { Arc::new(write_log) };
+    let mut told = Ok(());
+    let served = serve(settings, log, |address| {
+        let line = match address {
+            Address::Url(url) => format!("listening on {url}\n"),
+            Address::Socket(path) => format!("listening on unix:{}\n", path.display()),
+        };
+        told = write_stdout(line.as_bytes());
+    });
+    served.map_err(|error| {
+        let exit = match &error {
+            ServeError::Listen { .. } | ServeError::System(_) => Exit::Internal,
+            ServeError::Suite { .. } | ServeError::Model { .. } => Exit::Input,
+            _ => Exit::Usage,
+        };
+        Failure::new(exit, error.into())
+    })?;
+    told.map(|()| Exit::Ok)
+}
+
+fn settings(args: &ServeArgs) -> Result<Settings, Failure> {
+    let listen = match &args.socket {
+        Some(path) => Listen::Socket(path.clone()),
+        None => Listen::Address(args.listen),
+    };
+    let token = match (&args.token_file, std::env::var(TOKEN_VARIABLE)) {
+        (Some(path), _) => Some(Token::read(path).or_exit(Exit::Usage)?),
+        (None, Ok(token)) if !token.is_empty() => Some(Token::new(&token).or_exit(Exit::Usage)?),
+        _ => None,
+    };
+    Ok(Settings {
+        listen,
+        token,
+        allow: args.allow.clone(),
+        max_models: args.max_models,
+        max_bytes: args.max_bytes.map(|bytes| bytes.0),
+        idle_timeout: args.idle_timeout.map(|time| time.0),
+        preload: args.preload.clone(),
+        limits: Limits::default(),
+    })
+}
+
+/// A line for whoever looks after the daemon. Where it can't be written (a full disk, a pipe that was closed), the daemon goes on.
+fn write_log(line: &str) {
+    let now = chrono::Local::now().format("%Y-%m-%dT%H:%M:%S%.3f%:z");
+    let _ = std::io::stderr().write_all(format!("{now} {line}\n").as_bytes());
+}

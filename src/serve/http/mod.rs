@@ -1,0 +1,15 @@
+//! What a daemon answers over HTTP.
+
+mod guard;
+mod models;
+mod outlet;
+mod progress;
+mod refusal;
+mod routes;
+mod score;
+mod state;
+mod which;
+
+pub use guard::Guard;
+pub use routes::router;
+pub use state::Daemon;

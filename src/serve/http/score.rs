@@ -1,0 +1,172 @@
+//! `POST /v1/score`: lines of requests in, lines of answers out, as `sway score` has them.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Query, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::timeout;
+
+use super::outlet::{Left, Outlet, outlet};
+use super::refusal::Refusal;
+use super::state::Daemon;
+use super::which::Which;
+use crate::request::ErrorBody;
+use crate::score::{Line, Lines, answer_line, error_line};
+use crate::serve::Lease;
+use crate::serve::models::Served;
+use crate::serve::worker::{Ask, Told};
+
+/// Lines whose answers are not written; beyond, no more of the body is read.
+const MOST_WAITING: usize = 2048;
+
+/// Bytes of such lines.
+const MOST_WAITING_BYTES: usize = 16 << 20;
+
+/// Bytes that are written in one piece, more or less.
+const PIECE: usize = 64 << 10;
+
+pub async fn score(State(daemon): State<Arc<Daemon>>, which: Query<Which>, body: Body) -> Result<Response, Refusal> {
+    let sources = match which.sources(&daemon)? {
+        Some(sources) => sources,
+        None => daemon.only_model()?,
+    };
+    daemon.names.remember(&sources, false);
+    let (model, _) = daemon.lease(sources).await?;
+    let (outlet, answers) = outlet(daemon.limits.stall_time);
+    tokio::spawn(async move {
+        let mut scoring = Scoring::new(model, &outlet);
+        if scoring.run(&daemon, body).await.is_ok() {
+            outlet.end().await;
+        }
+    });
+    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], answers).into_response())
+}
+
+/// A line on its way.
+enum Slot {
+    Asked(Line),
+    Written(Vec<u8>),
+}
+
+/// The lines of one request.
+struct Scoring<'a> {
+    model: Lease<Served>,
+    outlet: &'a Outlet,
+    lines: Lines,
+    /// Those that are not written, in order; the first has the number `first`.
+    slots: VecDeque<(Slot, usize)>,
+    first: usize,
+    bytes: usize,
+    replies: UnboundedSender<(usize, Told)>,
+    told: UnboundedReceiver<(usize, Told)>,
+}
+
+impl<'a> Scoring<'a> {
+    fn new(model: Lease<Served>, outlet: &'a Outlet) -> Self {
+        let (replies, told) = unbounded_channel();
+        Self { model, outlet, lines: Lines::default(), slots: VecDeque::new(), first: 0, bytes: 0, replies, told }
+    }
+
+    /// Reads and answers until the body has ended and all is written.
+    async fn run(&mut self, daemon: &Daemon, body: Body) -> Result<(), Left> {
+        let mut body = body.into_data_stream();
+        let mut ended = false;
+        while !(ended && self.slots.is_empty()) {
+            let reads = !ended && self.slots.len() < MOST_WAITING && self.bytes < MOST_WAITING_BYTES;
+            tokio::select! {
+                () = self.outlet.closed() => return Err(Left),
+                Some(told) = self.told.recv() => {
+                    self.take(told);
+                    while let Ok(told) = self.told.try_recv() {
+                        self.take(told);
+                    }
+                }
+                piece = timeout(daemon.limits.stall_time, body.next()), if reads => match piece {
+                    Ok(Some(Ok(piece))) => self.read(&piece),
+                    Ok(None) => {
+                        ended = true;
+                        let last = self.lines.finish().and_then(|line| line.read().map(|read| (read, line.length())));
+                        self.ask(last.into_iter().collect());
+                    }
+                    // A body that breaks off, or that does not go on while nothing is to be answered.
+                    Ok(Some(Err(_))) => return Err(Left),
+                    Err(_) if self.slots.is_empty() => return Err(Left),
+                    Err(_) => {}
+                }
+            }
+            self.write().await?;
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, piece: &Bytes) {
+        let mut rest: &[u8] = piece;
+        let mut read = Vec::new();
+        while !rest.is_empty() {
+            let (used, line) = self.lines.take(rest);
+            rest = &rest[used..];
+            read.extend(line.and_then(|line| line.read().map(|read| (read, line.length()))));
+        }
+        self.ask(read);
+    }
+
+    /// Hands in the questions of lines that came together.
+    fn ask(&mut self, lines: Vec<(Line, usize)>) {
+        let mut questions = VecDeque::new();
+        for (line, bytes) in lines {
+            let number = self.first + self.slots.len();
+            self.bytes += bytes;
+            match &line.request {
+                Err(error) => {
+                    let written = error_line(&line.id, error);
+                    self.slots.push_back((Slot::Written(written), bytes));
+                }
+                Ok(request) => {
+                    questions.push_back((number, request.clone()));
+                    self.slots.push_back((Slot::Asked(line), bytes));
+                }
+            }
+        }
+        if questions.is_empty() {
+            return;
+        }
+        let ask = Ask { questions, replies: self.replies.clone(), follows: false };
+        if let Err(ask) = self.model.worker.ask(ask) {
+            for (number, _) in ask.questions {
+                self.take((number, Told::Fault("the model was unloaded".to_owned())));
+            }
+        }
+    }
+
+    fn take(&mut self, (number, told): (usize, Told)) {
+        let Some((slot, _)) = self.slots.get_mut(number - self.first) else { return };
+        let Slot::Asked(line) = slot else { return };
+        let written = match (told, &line.request) {
+            (Told::Reply(Ok(answer)), Ok(request)) => answer_line(&line.id, request, &answer),
+            (Told::Reply(Err(error)), _) => error_line(&line.id, &(&error).into()),
+            (Told::Fault(message), _) => error_line(&line.id, &ErrorBody { code: "internal", message }),
+            _ => return,
+        };
+        *slot = Slot::Written(written);
+    }
+
+    /// Writes the lines that are ready, in order, up to the first that is not.
+    async fn write(&mut self) -> Result<(), Left> {
+        let mut piece = Vec::new();
+        while let Some((Slot::Written(line), bytes)) = self.slots.front() {
+            piece.extend_from_slice(line);
+            self.bytes -= bytes;
+            self.slots.pop_front();
+            self.first += 1;
+            if piece.len() >= PIECE {
+                self.outlet.send(std::mem::take(&mut piece)).await?;
+            }
+        }
+        if piece.is_empty() { Ok(()) } else { self.outlet.send(piece).await }
+    }
+}
