@@ -9,7 +9,7 @@
 //! | [`html`] | a person who wants to look closer; one file, no script, no network |
 //! | [`markdown`] | a comment on a pull request, a CI job's summary |
 //! | [`junit`] | a CI server's test report |
-//! | [`json`], [`jsonl`] | scripts |
+//! | [`json`], [`jsonl`] | scripts; [`json`] reads a record back |
 //! | [`trace`] | the summary of a trace |
 //! | [`doctor`] | what `sway doctor` found |
 //! | [`merge`] | what `verify-merge` found |
@@ -25,6 +25,7 @@ pub mod terminal;
 pub mod trace;
 
 mod criterion;
+mod document;
 mod escape;
 mod non_finite;
 mod number;
