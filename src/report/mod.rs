@@ -10,11 +10,13 @@
 //! | [`markdown`] | a comment on a pull request, a CI job's summary |
 //! | [`junit`] | a CI server's test report |
 //! | [`json`], [`jsonl`] | scripts; [`json`] reads a record back |
+//! | [`events`] | a daemon's client: the run as it goes on, and its record |
 //! | [`trace`] | the summary of a trace |
 //! | [`doctor`] | what `sway doctor` found |
 //! | [`merge`] | what `verify-merge` found |
 
 pub mod doctor;
+pub mod events;
 pub mod html;
 pub mod json;
 pub mod jsonl;
