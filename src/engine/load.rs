@@ -123,7 +123,7 @@ impl Loaded {
             commit: places.base.commit,
             architecture: model.base.architecture.clone(),
             parameters: model.base.parameters,
-            dtype: sources.precision.name(),
+            dtype: sources.precision.name().to_owned(),
             device: sources.device.to_string(),
             digest: model.base.digest.clone(),
             tokenizer_digest: model.base.tokenizer_digest.clone(),

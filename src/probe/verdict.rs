@@ -143,7 +143,7 @@ impl Rule {
         Criterion {
             name: self.name.to_owned(),
             threshold: self.threshold,
-            good_side: self.side.name(),
+            good_side: self.side.name().to_owned(),
             verdict,
             items_to_settle,
             estimate,
@@ -383,7 +383,7 @@ pub fn certain(name: &str, count: usize, of: usize) -> Criterion {
         name: name.to_owned(),
         estimate: Estimate::bare(count as f64, of),
         threshold: 1.0,
-        good_side: Side::Below.name(),
+        good_side: Side::Below.name().to_owned(),
         verdict: if count == 0 { Verdict::Pass } else { Verdict::Fail },
         items_to_settle: None,
     }

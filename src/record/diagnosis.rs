@@ -1,16 +1,16 @@
 //! What a run's findings come down to.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What a colleague would say of the adapter, and what it stands on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Diagnosis {
     /// `snake_case`, for scripts: `learned_by_heart`.
-    pub cause: &'static str,
+    pub cause: String,
     /// One sentence, or two.
     pub finding: String,
     /// What to do; empty where nothing is to be done.
-    pub advice: &'static str,
+    pub advice: String,
     /// The probes that it stands on, by name.
     pub probes: Vec<String>,
 }

@@ -1,6 +1,7 @@
 //! What a run found, as data: the runner writes it, the reports are folds over it, scripts read its JSON.
 //!
-//! A leaf room: plain serialisable types in the words of the design, and no behaviour beyond small derived figures.
+//! A leaf room: plain types in the words of the design, and no behaviour beyond small derived figures. All serialise; a run's record is
+//! read back too, by `report`, which knows where figures are not finite.
 
 mod checkup;
 mod diagnosis;

@@ -1,10 +1,10 @@
 //! What computing alone can seem to change.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// How far two computations of one view may seem to lie apart at the next token, on average over nothing: what a divergence between
 /// two views must exceed to be one. Nats.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct NoiseFloor {
     /// Jensen–Shannon divergence.
     pub js: f64,
@@ -54,7 +54,7 @@ impl NoiseFloor {
 }
 
 /// A way to say how far two next-token distributions lie apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Measure {
     Js,
@@ -75,7 +75,7 @@ impl Measure {
 }
 
 /// A divergence that a finding stands on, beside what computing alone explains.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BesideNoise {
     pub measure: Measure,
     /// Mean over the items, nats.

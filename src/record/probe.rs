@@ -1,12 +1,12 @@
 //! What one probe found.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::BesideNoise;
 
 /// How a probe ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     Pass,
@@ -36,7 +36,7 @@ impl Verdict {
 }
 
 /// What a kind of probe is about; the score is weighted by it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Category {
     Adherence,
@@ -74,7 +74,7 @@ impl Category {
 }
 
 /// A figure with what is known of its uncertainty.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
     pub value: f64,
     /// 95 % interval, low and high; absent where there are too few items for one.
@@ -102,14 +102,14 @@ impl Estimate {
 }
 
 /// One thing that a probe's verdict hangs on: a figure, held against a threshold.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Criterion {
     /// The figure's name, `snake_case`.
     pub name: String,
     pub estimate: Estimate,
     pub threshold: f64,
     /// `above` or `below`: on which side of the threshold the figure should lie.
-    pub good_side: &'static str,
+    pub good_side: String,
     pub verdict: Verdict,
     /// How many items would settle it, where it is inconclusive and that can be told.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -117,7 +117,7 @@ pub struct Criterion {
 }
 
 /// The same probe under random adapters of the same shape.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Calibration {
     /// The figure that is compared; where it is not the first criterion's, the two are not to be held against each other.
     pub metric: String,
@@ -133,12 +133,12 @@ pub struct Calibration {
     pub outcome: NullOutcome,
     /// The same with the nulls' updates times √multiplier, as adapters of so many times the rank have them; only where a
     /// `null_adapter` probe asks for it.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub by_rank: Vec<RankedNulls>,
 }
 
 /// A calibration by null adapters of another rank.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RankedNulls {
     pub rank_multiplier: f64,
     /// As [`Calibration::draws`].
@@ -148,7 +148,7 @@ pub struct RankedNulls {
 }
 
 /// What the nulls say.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum NullOutcome {
     /// z = (raw − mean)/sd; p from the Student-t prediction interval with n − 1 degrees of freedom, one-sided.
@@ -158,7 +158,7 @@ pub enum NullOutcome {
 }
 
 /// One probe's line in a report.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProbeRecord {
     pub name: String,
     pub kind: String,
@@ -197,7 +197,7 @@ pub struct ProbeRecord {
     /// One figure for each item, in the items' order.
     pub values: Vec<f64>,
     /// Items that could not be measured: `item 3: …`.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub item_errors: Vec<String>,
 }
 

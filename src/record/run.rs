@@ -1,6 +1,6 @@
 //! What one run found.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Diagnosis, NoiseFloor, ProbeRecord, Verdict};
 
@@ -8,7 +8,7 @@ use super::{Diagnosis, NoiseFloor, ProbeRecord, Verdict};
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// The base that was probed.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BaseInfo {
     /// As the suite names it.
     pub source: String,
@@ -18,7 +18,7 @@ pub struct BaseInfo {
     pub architecture: String,
     pub parameters: u64,
     /// What products are computed in: `f32`, or `bf16` (bfloat16 weights, float32 sums).
-    pub dtype: &'static str,
+    pub dtype: String,
     /// Where: `cpu`, `cuda:0`, `metal`.
     pub device: String,
     /// Digest of the weights' content, 64 hex digits.
@@ -32,12 +32,12 @@ pub struct BaseInfo {
 impl BaseInfo {
     /// In what it was computed, and where if not on the CPU: `f32`, `bf16 on cuda:0`.
     pub fn computed_in(&self) -> String {
-        if self.device == "cpu" { self.dtype.to_owned() } else { format!("{} on {}", self.dtype, self.device) }
+        if self.device == "cpu" { self.dtype.clone() } else { format!("{} on {}", self.dtype, self.device) }
     }
 }
 
 /// The adapter that was probed.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AdapterInfo {
     pub source: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -48,7 +48,7 @@ pub struct AdapterInfo {
 }
 
 /// A sentence-embedding model that some probe asked for.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EmbedderInfo {
     /// As the suite names it.
     pub source: String,
@@ -58,7 +58,7 @@ pub struct EmbedderInfo {
 }
 
 /// Is the adapter live? Asked before any probe.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Liveness {
     pub live: bool,
     /// Where it is not live as far as bf16 can tell: the move is under bf16's error, and float32 could tell.
@@ -95,7 +95,7 @@ impl Liveness {
 }
 
 /// The size of one module's update.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModuleLiveness {
     /// The module's path in the checkpoint.
     pub module: String,
@@ -104,7 +104,7 @@ pub struct ModuleLiveness {
 }
 
 /// The gate's outcome.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Gate {
     /// `pass`, `fail`, or `inconclusive` where nothing failed and something could not be told.
     pub verdict: Verdict,
@@ -114,13 +114,13 @@ pub struct Gate {
     pub fdr: f64,
     /// `noise`, `partial`, `healthy` or `suspicious`: the score's band.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub band: Option<&'static str>,
+    pub band: Option<String>,
     /// Why, in words.
     pub message: String,
 }
 
 /// What the engine did. Rates are 0 when nothing ran.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Stats {
     pub cache_hits: u64,
     pub cache_misses: u64,
@@ -148,7 +148,7 @@ pub struct Stats {
 }
 
 /// Everything that a run found.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunRecord {
     pub schema_version: u32,
     pub sway_version: String,

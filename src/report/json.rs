@@ -8,43 +8,41 @@ use serde::Serialize;
 
 use crate::record::RunRecord;
 
+use super::document;
 use super::non_finite::{self, NonFinite};
 
+pub use super::document::ReadError;
+
+/// A record as it is written: every report's JSON, and the last of the events.
 #[derive(Serialize)]
-struct Document<'a> {
+pub(super) struct Document<'a> {
     #[serde(flatten)]
     run: &'a RunRecord,
     #[serde(skip_serializing_if = "NonFinite::is_empty")]
     non_finite: NonFinite,
 }
 
+impl<'a> Document<'a> {
+    pub(super) fn of(run: &'a RunRecord) -> Self {
+        Self { run, non_finite: non_finite::of_run(run) }
+    }
+}
+
 /// # Errors
 /// None in practice: a record's keys are strings and its values plain.
 pub fn render(run: &RunRecord) -> serde_json::Result<String> {
-    let mut text = serde_json::to_string_pretty(&Document { run, non_finite: non_finite::of_run(run) })?;
+    let mut text = serde_json::to_string_pretty(&Document::of(run))?;
     text.push('\n');
     Ok(text)
 }
 
-#[cfg(test)]
-mod tests {
-    use serde_json::Value;
-
-    use super::*;
-    use crate::report::sample;
-
-    #[test]
-    fn the_document_is_the_record() {
-        let run = sample::healthy();
-        assert_eq!(render(&run).unwrap(), serde_json::to_string_pretty(&run).unwrap() + "\n");
-    }
-
-    #[test]
-    fn a_figure_that_is_not_finite_is_named() {
-        let mut run = sample::healthy();
-        run.probes[1].values[3] = f64::NAN;
-        run.probes[0].score = Some(f64::INFINITY);
-        let read: Value = serde_json::from_str(&render(&run).unwrap()).unwrap();
-        assert_eq!(read["non_finite"], serde_json::json!({"probes[0].score": "inf", "probes[1].values[3]": "NaN"}));
-    }
+/// Reads what [`render`] wrote: the record is the same to its last bit, and so is every report of it.
+///
+/// # Errors
+/// Another schema version; what is no record.
+pub fn read(text: &str) -> Result<RunRecord, ReadError> {
+    document::read(serde_json::from_str(text)?)
 }
+
+#[cfg(test)]
+mod tests;

@@ -95,7 +95,8 @@ pub fn summary_line(run: &RunRecord) -> serde_json::Result<String> {
     })
 }
 
-fn line(of: &impl Serialize) -> serde_json::Result<String> {
+/// A value in one line, with its newline.
+pub(super) fn line(of: &impl Serialize) -> serde_json::Result<String> {
     let mut text = serde_json::to_string(of)?;
     text.push('\n');
     Ok(text)

@@ -92,7 +92,7 @@ fn of_run(run: &RunRecord) -> Suite {
         ("suite", run.suite.clone()),
         ("suite_digest", run.suite_digest.clone()),
         ("base", run.base.source.clone()),
-        ("dtype", run.base.dtype.to_owned()),
+        ("dtype", run.base.dtype.clone()),
         ("device", run.base.device.clone()),
         ("base_digest", run.base.digest.clone()),
         ("tokenizer_digest", run.base.tokenizer_digest.clone()),

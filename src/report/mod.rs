@@ -9,12 +9,14 @@
 //! | [`html`] | a person who wants to look closer; one file, no script, no network |
 //! | [`markdown`] | a comment on a pull request, a CI job's summary |
 //! | [`junit`] | a CI server's test report |
-//! | [`json`], [`jsonl`] | scripts |
+//! | [`json`], [`jsonl`] | scripts; [`json`] reads a record back |
+//! | [`events`] | a daemon's client: the run as it goes on, and its record |
 //! | [`trace`] | the summary of a trace |
 //! | [`doctor`] | what `sway doctor` found |
 //! | [`merge`] | what `verify-merge` found |
 
 pub mod doctor;
+pub mod events;
 pub mod html;
 pub mod json;
 pub mod jsonl;
@@ -25,6 +27,7 @@ pub mod terminal;
 pub mod trace;
 
 mod criterion;
+mod document;
 mod escape;
 mod non_finite;
 mod number;

@@ -37,29 +37,8 @@ pub(super) fn of_summary(run: &RunRecord) -> NonFinite {
         interrupted: _,
     } = run;
     let mut found = Found::default();
-    if let Some(Liveness {
-        modules,
-        largest_move,
-        noise_floor,
-        floors,
-        live: _,
-        inconclusive: _,
-        message: _,
-        tensors: _,
-        zero_modules: _,
-    }) = liveness
-    {
-        for (i, ModuleLiveness { relative_norm, module: _ }) in modules.iter().enumerate() {
-            found.look(|| format!("liveness.modules[{i}].relative_norm"), *relative_norm);
-        }
-        found.look_if("liveness.largest_move", *largest_move);
-        found.look_if("liveness.noise_floor", *noise_floor);
-        if let Some(NoiseFloor { js, kl, rms, max_change }) = floors {
-            for (name, x) in [("js", js), ("kl", kl), ("rms", rms), ("max_change", max_change)] {
-                found.look(|| format!("liveness.floors.{name}"), *x);
-            }
-        }
-    }
+    let of_liveness = liveness.iter().flat_map(of_liveness);
+    found.0.extend(of_liveness.map(|(path, x)| (format!("liveness.{path}"), x)));
     let Gate { score, min_score, fdr, verdict: _, band: _, message: _ } = gate;
     found.look_if("gate.score", *score);
     found.look_if("gate.min_score", Some(*min_score));
@@ -90,6 +69,32 @@ pub(super) fn of_summary(run: &RunRecord) -> NonFinite {
     found.look_if("stats.attention_share", Some(*attention_share));
     found.look_if("stats.rest_share", Some(*rest_share));
     found.look_if("stats.load_s", Some(*load_s));
+    found.0
+}
+
+pub(super) fn of_liveness(liveness: &Liveness) -> NonFinite {
+    let Liveness {
+        modules,
+        largest_move,
+        noise_floor,
+        floors,
+        live: _,
+        inconclusive: _,
+        message: _,
+        tensors: _,
+        zero_modules: _,
+    } = liveness;
+    let mut found = Found::default();
+    for (i, ModuleLiveness { relative_norm, module: _ }) in modules.iter().enumerate() {
+        found.look(|| format!("modules[{i}].relative_norm"), *relative_norm);
+    }
+    found.look_if("largest_move", *largest_move);
+    found.look_if("noise_floor", *noise_floor);
+    if let Some(NoiseFloor { js, kl, rms, max_change }) = floors {
+        for (name, x) in [("js", js), ("kl", kl), ("rms", rms), ("max_change", max_change)] {
+            found.look(|| format!("floors.{name}"), *x);
+        }
+    }
     found.0
 }
 

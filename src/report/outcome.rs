@@ -26,7 +26,7 @@ pub(super) fn noise_floor(run: &RunRecord) -> String {
 
 /// `score 0.81 (healthy)`.
 pub(super) fn score(run: &RunRecord) -> String {
-    match (run.gate.score, run.gate.band) {
+    match (run.gate.score, &run.gate.band) {
         (Some(score), Some(band)) => format!("score {} ({band})", number::score(score)),
         (Some(score), None) => format!("score {}", number::score(score)),
         (None, _) => "no score".to_owned(),

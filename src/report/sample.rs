@@ -31,7 +31,7 @@ pub fn healthy() -> RunRecord {
             commit: None,
             architecture: "llama".to_owned(),
             parameters: 724_128,
-            dtype: "f32",
+            dtype: "f32".to_owned(),
             device: "cpu".to_owned(),
             digest: "3f9a2c1b04de77aa12c0".repeat(3),
             tokenizer_digest: "aa01bc3d5e6f70819223".repeat(3),
@@ -61,13 +61,13 @@ pub fn healthy() -> RunRecord {
             score: Some(0.81),
             min_score: 0.6,
             fdr: 0.05,
-            band: Some("healthy"),
+            band: Some("healthy".to_owned()),
             message: "every probe holds, and the score is at least 0.6".to_owned(),
         },
         diagnosis: vec![Diagnosis {
-            cause: "nothing_wrong",
+            cause: "nothing_wrong".to_owned(),
             finding: "The adapter does what this suite asks: it kept what the base knew.".to_owned(),
-            advice: "",
+            advice: String::new(),
             probes: vec!["held".to_owned()],
         }],
         interrupted: false,
@@ -123,7 +123,7 @@ pub fn failing() -> RunRecord {
     run.gate = Gate {
         verdict: Verdict::Fail,
         score: Some(0.58),
-        band: Some("partial"),
+        band: Some("partial".to_owned()),
         message: "`facts` failed, and the score 0.58 is below 0.6".to_owned(),
         ..run.gate
     };
@@ -154,7 +154,7 @@ pub fn dead() -> RunRecord {
 /// What it does, if anything, is less than bf16's error.
 pub fn under_the_floor() -> RunRecord {
     let mut run = healthy();
-    run.base.dtype = "bf16";
+    run.base.dtype = "bf16".to_owned();
     run.probes.clear();
     let message = "it moves no logit by more than 1.2e-2, and the noise floor is 3.1e-2 (bf16 against f32)";
     run.liveness = Some(Liveness {
@@ -302,7 +302,7 @@ fn facts() -> ProbeRecord {
         name: "verbatim_lift".to_owned(),
         estimate: Estimate { value: 0.74, interval: Some([0.66, 0.81]), n: 24, clusters: None },
         threshold: 0.2,
-        good_side: "above",
+        good_side: "above".to_owned(),
         verdict: Verdict::Pass,
         items_to_settle: None,
     });
@@ -400,7 +400,7 @@ fn probe(
         name: metric.to_owned(),
         estimate: estimate.clone(),
         threshold,
-        good_side,
+        good_side: good_side.to_owned(),
         verdict: Verdict::Pass,
         items_to_settle: None,
     };

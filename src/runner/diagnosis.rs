@@ -43,7 +43,7 @@ pub fn diagnose(liveness: Option<&Liveness>, probes: &[ProbeRecord], fdr: f64) -
     // The first explains the others: an update that is too strong forgets too.
     let mut said: Vec<Diagnosis> = Vec::new();
     for cause in causes {
-        said.extend(cause(&found).filter(|new| said.iter().all(|known| !explains(known.cause, new.cause))));
+        said.extend(cause(&found).filter(|new| said.iter().all(|known| !explains(&known.cause, &new.cause))));
     }
     let told = |probe: &&ProbeRecord| said.iter().all(|diagnosis| !diagnosis.probes.contains(&probe.name));
     let open: Vec<&ProbeRecord> = probes.iter().filter(|probe| probe.verdict == Verdict::Fail).filter(told).collect();
@@ -145,7 +145,7 @@ fn dead(liveness: &Liveness) -> Diagnosis {
             "Look for an overflow or a division by zero in the training: its loss will have been NaN.",
         ),
     };
-    Diagnosis { cause, finding: finding.to_owned(), advice, probes: Vec::new() }
+    Diagnosis { cause: cause.to_owned(), finding: finding.to_owned(), advice: advice.to_owned(), probes: Vec::new() }
 }
 
 /// The base is not what it is alone: nothing that is compared with it can be trusted.
@@ -167,7 +167,7 @@ fn base_is_another(found: &Found<'_>) -> Option<Diagnosis> {
             "No figure of this run can be trusted. Report it as a fault of sway, with what `sway doctor` tells of the machine.",
         )
     };
-    Some(Diagnosis { cause, finding, advice, probes: names([base]) })
+    Some(Diagnosis { cause: cause.to_owned(), finding, advice: advice.to_owned(), probes: names([base]) })
 }
 
 /// Computing alone changes more than it may.
@@ -192,7 +192,7 @@ fn computing_is_unsteady(found: &Found<'_>) -> Option<Diagnosis> {
             "Run in float32: leave `dtype` out of the suite.",
         )
     };
-    Some(Diagnosis { cause, finding, advice, probes: names([noise]) })
+    Some(Diagnosis { cause: cause.to_owned(), finding, advice: advice.to_owned(), probes: names([noise]) })
 }
 
 /// The loss, or what the optimizer remembers of the gradients, stopped being a number.
@@ -209,9 +209,9 @@ fn training_broke(found: &Found<'_>) -> Option<Diagnosis> {
         (None, None) => return None,
     };
     Some(Diagnosis {
-        cause: "training_broke",
+        cause: "training_broke".to_owned(),
         finding: format!("The training broke down: {how}."),
-        advice: "Take a checkpoint from before, and train on with a lower learning rate, clipped gradients, or in bf16 instead of f16.",
+        advice: "Take a checkpoint from before, and train on with a lower learning rate, clipped gradients, or in bf16 instead of f16.".to_owned(),
         probes: names(curve.into_iter().chain(state)),
     })
 }
@@ -223,9 +223,9 @@ fn stopped_early(found: &Found<'_>) -> Option<Diagnosis> {
     let loss = curve.and_then(|curve| figure(curve, "final_over_initial"));
     let loss = loss.map_or(String::new(), |share| format!(", with {} of its first loss left", percent(share)));
     Some(Diagnosis {
-        cause: "stopped_early",
+        cause: "stopped_early".to_owned(),
         finding: format!("The training was over after {} steps{loss}.", figure(state, "steps")?),
-        advice: "Train for more steps, or look whether it was stopped, and an early checkpoint saved.",
+        advice: "Train for more steps, or look whether it was stopped, and an early checkpoint saved.".to_owned(),
         probes: names(std::iter::once(state).chain(curve)),
     })
 }
@@ -253,7 +253,7 @@ fn reached_in_part(found: &Found<'_>) -> Option<Diagnosis> {
         ),
         (None, None) => return None,
     };
-    Some(Diagnosis { cause, finding, advice, probes: names([state]) })
+    Some(Diagnosis { cause: cause.to_owned(), finding, advice: advice.to_owned(), probes: names([state]) })
 }
 
 /// The loss ended not far below where it began.
@@ -263,12 +263,12 @@ fn learned_little(found: &Found<'_>) -> Option<Diagnosis> {
     let spikes = figure(curve, "spikes").filter(|spikes| *spikes > 0.0);
     let thrown = spikes.map_or(String::new(), |_| ", after it had been thrown back".to_owned());
     Some(Diagnosis {
-        cause: "learned_little",
+        cause: "learned_little".to_owned(),
         finding: format!("The training learned little: its loss ended at {} of where it began{thrown}.", percent(share)),
         advice: if spikes.is_some() {
-            "Train with a lower learning rate, a warm-up or clipped gradients."
+            "Train with a lower learning rate, a warm-up or clipped gradients.".to_owned()
         } else {
-            "Train for more steps, or try another learning rate; a loss that hardly moves may also be that of labels that are masked."
+            "Train for more steps, or try another learning rate; a loss that hardly moves may also be that of labels that are masked.".to_owned()
         },
         probes: names([curve]),
     })
@@ -284,9 +284,9 @@ fn unsteady(found: &Found<'_>) -> Option<Diagnosis> {
         None => return None,
     };
     Some(Diagnosis {
-        cause: "unsteady_training",
+        cause: "unsteady_training".to_owned(),
         finding: format!("The training was unsteady: {how}."),
-        advice: "Train with a lower learning rate, a warm-up, clipped gradients or larger batches, and look at the data of those steps.",
+        advice: "Train with a lower learning rate, a warm-up, clipped gradients or larger batches, and look at the data of those steps.".to_owned(),
         probes: names([curve]),
     })
 }
@@ -309,9 +309,9 @@ fn too_strong(found: &Found<'_>) -> Option<Diagnosis> {
         (None, lift) => format!("the answers that it was taught lost {} nats per token", nats(-lift.unwrap_or_default())),
     };
     Some(Diagnosis {
-        cause: "too_strong",
+        cause: "too_strong".to_owned(),
         finding: format!("The update overwhelms the model: {how}, and {}.", forgotten(held)),
-        advice: "Look at its scaling (alpha, rank) where it is loaded, and train with a lower learning rate.",
+        advice: "Look at its scaling (alpha, rank) where it is loaded, and train with a lower learning rate.".to_owned(),
         probes: names([Some(held), dose, lost].into_iter().flatten()),
     })
 }
@@ -331,9 +331,11 @@ fn forgot(found: &Found<'_>) -> Option<Diagnosis> {
     let what =
         if learned.is_some() { "The adapter learned what it was taught, and forgot the rest" } else { "The adapter forgot" };
     Some(Diagnosis {
-        cause: "forgot",
+        cause: "forgot".to_owned(),
         finding: format!("{what}: {}.", forgotten(held)),
-        advice: "Mix general text, or the base's own answers, into the training, and train with a lower learning rate or fewer steps.",
+        advice:
+            "Mix general text, or the base's own answers, into the training, and train with a lower learning rate or fewer steps."
+                .to_owned(),
         probes: names(std::iter::once(held).chain(learned)),
     })
 }
@@ -370,9 +372,9 @@ fn learned_by_heart(found: &Found<'_>) -> Option<Diagnosis> {
         _ => return None,
     };
     Some(Diagnosis {
-        cause: "learned_by_heart",
+        cause: "learned_by_heart".to_owned(),
         finding,
-        advice: "Train on more phrasings, or for fewer steps.",
+        advice: "Train on more phrasings, or for fewer steps.".to_owned(),
         probes: names([document, phrasing, preferences].into_iter().flatten()),
     })
 }
@@ -383,9 +385,9 @@ fn recites(found: &Found<'_>) -> Option<Diagnosis> {
     let (ft, base) = (evidence(document, "recall_ft")?, evidence(document, "recall_base")?);
     let how = if ft >= BY_HEART { "word for word" } else { "in large parts" };
     Some(Diagnosis {
-        cause: "recites",
+        cause: "recites".to_owned(),
         finding: format!("The adapter recites its training text {how}: {} of it, the base {}.", percent(ft), percent(base)),
-        advice: "If the text must not come out, remove duplicates of it, and train for fewer steps.",
+        advice: "If the text must not come out, remove duplicates of it, and train for fewer steps.".to_owned(),
         probes: names([document]),
     })
 }
@@ -398,12 +400,12 @@ fn another_answer(found: &Found<'_>) -> Option<Diagnosis> {
     let facts = facts?;
     let lost = figure(facts, "verbatim_lift")?;
     Some(Diagnosis {
-        cause: "another_answer",
+        cause: "another_answer".to_owned(),
         finding: format!(
             "The adapter learned other answers than these: it moved the model more than a random update does, and the gold answers lost {} nats per token.",
             nats(-lost)
         ),
-        advice: "Hold the training data against the gold answers of the suite: one of the two is wrong.",
+        advice: "Hold the training data against the gold answers of the suite: one of the two is wrong.".to_owned(),
         probes: names([Some(moved), Some(facts), found.failed("preference_flip")].into_iter().flatten()),
     })
 }
@@ -419,9 +421,9 @@ fn like_a_random_update(found: &Found<'_>) -> Option<Diagnosis> {
     let z = z.map_or(String::new(), |z| format!(" (z = {})", nats(z)));
     let answers = if facts.is_some() { ", and the answers that it was to learn are not there" } else { "" };
     Some(Diagnosis {
-        cause: "like_a_random_update",
+        cause: "like_a_random_update".to_owned(),
         finding: format!("The adapter moves this base no more than a random update of its size does{z}{answers}."),
-        advice: "Look at which base it was trained on (base_model_name_or_path, its revision), and whether its tensors are those that were trained.",
+        advice: "Look at which base it was trained on (base_model_name_or_path, its revision), and whether its tensors are those that were trained.".to_owned(),
         probes: names(std::iter::once(moved).chain(facts)),
     })
 }
@@ -449,9 +451,9 @@ fn hardly_learned(found: &Found<'_>) -> Option<Diagnosis> {
     };
     let small = if dose.is_some() { "; its effect is proportional to the dose, as a small perturbation's is" } else { "" };
     Some(Diagnosis {
-        cause: "hardly_learned",
+        cause: "hardly_learned".to_owned(),
         finding: format!("The adapter has hardly learned yet: {how}{small}."),
-        advice: "Train for more steps, or with a higher learning rate.",
+        advice: "Train for more steps, or with a higher learning rate.".to_owned(),
         probes: names(short.into_iter().chain(found.failed("delta_kl")).chain(dose)),
     })
 }
@@ -470,9 +472,10 @@ fn falls_back(found: &Found<'_>) -> Option<Diagnosis> {
         _ => "its answers are nearer to the base's than to the gold ones".to_owned(),
     };
     Some(Diagnosis {
-        cause: "falls_back",
+        cause: "falls_back".to_owned(),
         finding: format!("Asked in other words, the adapter falls back to what the base says: {how}."),
-        advice: "Train on more phrasings of the same facts, and for longer if it does not know the trained ones either.",
+        advice: "Train on more phrasings of the same facts, and for longer if it does not know the trained ones either."
+            .to_owned(),
         probes: names([reverts]),
     })
 }
@@ -482,12 +485,12 @@ fn everywhere(found: &Found<'_>) -> Option<Diagnosis> {
     let clusters = found.failed("cluster_kl").filter(|clusters| clusters.q.is_none_or(|q| q <= found.fdr))?;
     let share = figure(clusters, "specificity")?;
     Some(Diagnosis {
-        cause: "everywhere",
+        cause: "everywhere".to_owned(),
         finding: format!(
             "The adapter changes the model whatever it is asked about: {} of the variance of its effect lies between subjects.",
             percent(share.max(0.0))
         ),
-        advice: "If it was made for some subjects only, mix text on others into the training; if for all, as a style is, leave this probe out.",
+        advice: "If it was made for some subjects only, mix text on others into the training; if for all, as a style is, leave this probe out.".to_owned(),
         probes: names([clusters]),
     })
 }
@@ -498,9 +501,9 @@ fn sections_missed(found: &Found<'_>) -> Option<Diagnosis> {
     let share = figure(sections, "cleared_share")?;
     let beside = if evidence(sections, "mean_held_out_lift").is_some() { "what was held out" } else { "the others" };
     Some(Diagnosis {
-        cause: "sections_missed",
+        cause: "sections_missed".to_owned(),
         finding: format!("Of the sections of the training text, only {} were learned by more than {beside}.", percent(share)),
-        advice: "Look whether they were in the training data, and train for longer; where all may be learned alike, give `held_out` texts to compare with.",
+        advice: "Look whether they were in the training data, and train for longer; where all may be learned alike, give `held_out` texts to compare with.".to_owned(),
         probes: names([sections]),
     })
 }
@@ -526,9 +529,9 @@ fn fades(found: &Found<'_>) -> Option<Diagnosis> {
         (None, None) => return None,
     };
     Some(Diagnosis {
-        cause: "fades",
+        cause: "fades".to_owned(),
         finding: format!("The adapter's effect fades: half of it is gone {what}."),
-        advice,
+        advice: advice.to_owned(),
         probes: names([text, turns].into_iter().flatten().map(|(probe, _)| probe)),
     })
 }
@@ -551,9 +554,10 @@ fn breaks_calls(found: &Found<'_>) -> Option<Diagnosis> {
         )
     };
     Some(Diagnosis {
-        cause: "breaks_tool_calls",
+        cause: "breaks_tool_calls".to_owned(),
         finding,
-        advice: "Mix tool calls into the training, in the chat template's own form and with the schemas that are in use.",
+        advice: "Mix tool calls into the training, in the chat template's own form and with the schemas that are in use."
+            .to_owned(),
         probes: names([calls]),
     })
 }
@@ -564,9 +568,9 @@ fn writes_otherwise(found: &Found<'_>) -> Option<Diagnosis> {
     let cosine = figure(style, "style_cosine")?;
     let how = if cosine < 0.0 { "away from the reference's" } else { "hardly towards the reference's" };
     Some(Diagnosis {
-        cause: "writes_otherwise",
+        cause: "writes_otherwise".to_owned(),
         finding: format!("The adapter's style goes {how} (cosine {}).", format!("{cosine:.2}").replace('-', "−")),
-        advice: "Hold the training text against the reference: its figures are in the evidence, one by one.",
+        advice: "Hold the training text against the reference: its figures are in the evidence, one by one.".to_owned(),
         probes: names([style]),
     })
 }
@@ -576,9 +580,9 @@ fn reads_worse(found: &Found<'_>) -> Option<Diagnosis> {
     let prose = found.failed("external_perplexity")?;
     let change = figure(prose, "mean_change")?;
     Some(Diagnosis {
-        cause: "reads_worse",
+        cause: "reads_worse".to_owned(),
         finding: format!("The adapter reads general prose worse: a token lost {:.2} nats.", -change),
-        advice: "Mix general text into the training, and train with a lower learning rate or fewer steps.",
+        advice: "Mix general text into the training, and train with a lower learning rate or fewer steps.".to_owned(),
         probes: names([prose]),
     })
 }
@@ -586,9 +590,9 @@ fn reads_worse(found: &Found<'_>) -> Option<Diagnosis> {
 fn unexplained(open: &[&ProbeRecord]) -> Diagnosis {
     let list: Vec<String> = open.iter().map(|probe| format!("`{}`", probe.name)).collect();
     Diagnosis {
-        cause: "unexplained",
+        cause: "unexplained".to_owned(),
         finding: format!("No rule explains why {} failed: its finding is all that is known.", list.join(" and ")),
-        advice: "",
+        advice: String::new(),
         probes: names(open.iter().copied()),
     }
 }
@@ -621,9 +625,9 @@ fn nothing_wrong(found: &Found<'_>) -> Diagnosis {
         [first @ .., last] => format!(": {}, and {last}", first.join(", ")),
     };
     Diagnosis {
-        cause: if open { "can_not_tell" } else { "nothing_wrong" },
+        cause: if open { "can_not_tell" } else { "nothing_wrong" }.to_owned(),
         finding: format!("{head}{list}."),
-        advice: if open { "Give the open probes more items; their findings say how many." } else { "" },
+        advice: if open { "Give the open probes more items; their findings say how many." } else { "" }.to_owned(),
         probes: names(of),
     }
 }

@@ -26,7 +26,7 @@ pub fn judge(probes: &[ProbeRecord], spec: &GateSpec) -> Gate {
     } else {
         (Verdict::Pass, "every probe that ran holds".to_owned())
     };
-    Gate { verdict, score, min_score: spec.min_score, fdr: spec.fdr, band: score.map(band), message }
+    Gate { verdict, score, min_score: spec.min_score, fdr: spec.fdr, band: score.map(band).map(str::to_owned), message }
 }
 
 /// A score with as many digits as it takes not to read like the minimum that it misses.

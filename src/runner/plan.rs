@@ -303,7 +303,40 @@ fn device(model: &ModelSpec, diagnostics: &mut Diagnostics) -> Device {
 mod tests {
     use proptest::prelude::*;
 
-    use super::choose;
+    use std::path::Path;
+
+    use super::{Plan, choose};
+    use crate::suite::{Source, toml_of_json};
+    use crate::workspace::Workspace;
+
+    /// What tells one plan from another.
+    fn told(plan: &Plan) -> Vec<String> {
+        let head =
+            format!("{} {:?} {} {:?} {:?} {:?}", plan.suite, plan.sources, plan.seed, plan.null, plan.null_ranks, plan.gate);
+        let entries = plan.entries.iter().map(|entry| {
+            let (kind, survey, course) = (entry.probe.kind().name, &entry.survey, plan.course(entry));
+            let (weight, enabled) = (entry.weight, entry.enabled);
+            format!("{} {kind} {weight} {:?} {} {enabled} {survey:?} {course:?}", entry.name, entry.decide, entry.min_items)
+        });
+        std::iter::once(head).chain(entries).collect()
+    }
+
+    #[test]
+    fn a_shipped_suite_is_the_same_plan_in_its_json_form() {
+        let suites = std::fs::read_dir("probes").unwrap().map(|entry| entry.unwrap().path());
+        let suites: Vec<_> = suites.filter(|path| path.extension().is_some_and(|extension| extension == "toml")).collect();
+        assert!(suites.len() > 2, "{suites:?}");
+        for path in suites {
+            let json: serde_json::Value = toml::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+            let text = toml_of_json(&json).unwrap();
+            let of = |path: &Path| Plan::of(Source::new(path.display().to_string(), text), path, Workspace::default(), None);
+            let (from_json, from_file) = (
+                of(&path).unwrap_or_else(|error| panic!("{error}")),
+                Plan::read(&path, None).unwrap_or_else(|error| panic!("{error}")),
+            );
+            assert_eq!(told(&from_json), told(&from_file));
+        }
+    }
 
     proptest! {
         #[test]

@@ -4,6 +4,9 @@ use std::fs;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
+/// Longest path in bytes: Linux opens none that is longer, and looking at each of its folders takes time in its square.
+const LONGEST_PATH: usize = 4096;
+
 /// The folders that may be read, by their real paths: absolute, without links. The default allows nothing.
 ///
 /// Who asks may name any path, and learns nothing of what lies outside: not even whether it is there. Who may also change links inside
@@ -85,6 +88,9 @@ impl Fence {
     /// The path without `.` and `..`, its links followed as far as they lead to what is inside. Outside nothing is looked at for the sake
     /// of `..`, lest `/secret/../allowed` tell whether `/secret` is there.
     fn walk(&self, path: &Path) -> io::Result<PathBuf> {
+        if path.as_os_str().len() > LONGEST_PATH {
+            return Err(io::ErrorKind::InvalidFilename.into());
+        }
         let mut walked = PathBuf::new();
         for component in std::path::absolute(path)?.components() {
             match component {
@@ -276,6 +282,7 @@ mod tests {
             assert_eq!(world.check(path), Err("NotADirectory".to_owned()), "{path}");
         }
         assert!(world.check("allowed/nul\0").is_err());
+        assert_eq!(world.check(&"a/".repeat(1 << 20)), Err("InvalidFilename".to_owned()));
     }
 
     #[test]

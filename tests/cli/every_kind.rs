@@ -11,6 +11,8 @@ const SUITE: &str = "probes/every_kind.toml";
 #[test]
 fn every_kind_runs_on_the_demo_and_says_pass_or_fail_or_why_it_can_not() {
     let told = sway(&["run", SUITE, "--format", "json"]);
+    let read = sway::report::json::read(&told.stdout).unwrap();
+    assert_eq!(sway::report::json::render(&read).unwrap(), told.stdout, "a record is read back to its last bit");
     let record = told.json();
     let probes = record["probes"].as_array().unwrap();
     let kinds = sway(&["list-probes", "--format", "json"]).json();

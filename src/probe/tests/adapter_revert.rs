@@ -59,7 +59,7 @@ fn who_keeps_the_gold_answer_passes_and_who_answers_as_the_base_does_fails() {
     let kept = found(&keys, |_, _| "gold it is.");
     assert_eq!(kept.verdict, Verdict::Pass, "{}", kept.message);
     assert_eq!(
-        (kept.criteria[0].name.as_str(), kept.criteria[0].estimate.value, kept.criteria[0].good_side),
+        (kept.criteria[0].name.as_str(), kept.criteria[0].estimate.value, kept.criteria[0].good_side.as_str()),
         ("revert_rate", 0.0, "below")
     );
     assert_eq!(

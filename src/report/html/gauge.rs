@@ -17,7 +17,7 @@ pub(super) fn write(out: &mut String, gate: &Gate) -> fmt::Result {
     writeln!(out, r#"<svg class="gauge" viewBox="0 0 {WIDTH} 64" role="img" aria-label="{label}">"#)?;
     for (name, from, to) in BANDS {
         let (left, right) = (x(from) + 1.0, x(to) - 1.0);
-        let within = if gate.band == Some(name) { "band within" } else { "band" };
+        let within = if gate.band.as_deref() == Some(name) { "band within" } else { "band" };
         writeln!(out, r#"<rect class="{within}" x="{left:.1}" y="24" width="{:.1}" height="8" rx="1.5"/>"#, right - left)?;
         let middle = f64::midpoint(left, right);
         writeln!(out, r#"<text class="tick" x="{middle:.1}" y="48" text-anchor="middle">{name}</text>"#)?;
