@@ -104,9 +104,14 @@ impl Fields {
         }
     }
 
-    /// `prompt`, or `messages` and what goes with them.
+    /// `prompt`, or `messages` and what goes with them. A list that does not begin with a message is one of token ids.
     fn prompt(&mut self) -> Result<Prompt, ErrorBody> {
         if !self.0.contains_key("messages") {
+            if let Some(Value::Array(list)) = self.0.get("prompt")
+                && list.first().is_none_or(Value::is_number)
+            {
+                return self.required("prompt").map(Prompt::Tokens);
+            }
             return self.required("prompt");
         }
         let keys = ["prompt", "messages", "add_generation_prompt", "tools", "chat_template", "chat_template_kwargs"];
@@ -220,6 +225,20 @@ mod tests {
             request(r#"{"op":"next_token_dist","prompt":"hi","tools":[]}"#).unwrap_err().contains("`tools` does not go with")
         );
         assert!(request(r#"{"op":"next_token_dist","messages":[]}"#).unwrap_err().contains("`messages` is empty"));
+    }
+
+    #[test]
+    fn token_ids_are_a_prompt() {
+        let prompt = |list: &str| {
+            let request = request(&format!(r#"{{"op":"next_token_dist","prompt":{list}}}"#))?;
+            Ok::<_, String>(request.op.prompt().cloned())
+        };
+        assert_eq!(prompt("[5, 0]"), Ok(Some(Prompt::Tokens(vec![5, 0]))));
+        assert_eq!(prompt("[]"), Ok(Some(Prompt::Tokens(Vec::new()))));
+        assert_eq!(prompt(r#"[{"role":"user","content":"hi"}]"#), Ok(Some(Prompt::from("hi").as_user_turn())));
+        for list in ["[-1]", "[4294967296]", "[1.5]", r#"[1, "a"]"#, r#"["a"]"#] {
+            assert!(prompt(list).unwrap_err().starts_with("`prompt`: invalid"), "{list}");
+        }
     }
 
     #[test]

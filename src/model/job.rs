@@ -80,7 +80,7 @@ impl Model {
                 if !(1..=vocab_size).contains(top_k) {
                     return Err(RequestError::TopK { top_k: *top_k, vocab_size });
                 }
-                (self.prompt_tokens(&self.text_of(prompt)?)?, Work::Next { top_k: *top_k, versus: *versus })
+                (self.tokens_of(prompt)?, Work::Next { top_k: *top_k, versus: *versus })
             }
             Op::LogprobOf { prompt, completion } => {
                 let (tokens, from) = self.completion_tokens(&self.text_of(prompt)?, completion)?;
@@ -95,10 +95,7 @@ impl Model {
             }
             Op::Generate { prompt, max_new_tokens, sampling } => {
                 check_sampling(*max_new_tokens, *sampling)?;
-                (
-                    self.prompt_tokens(&self.text_of(prompt)?)?,
-                    Work::Generate { max_new_tokens: *max_new_tokens, sampling: *sampling },
-                )
+                (self.tokens_of(prompt)?, Work::Generate { max_new_tokens: *max_new_tokens, sampling: *sampling })
             }
             Op::Embed { text, embedder: Embedder::States } => (self.prompt_tokens(&Text::raw(text.into()))?, Work::Embed),
             Op::Embed { text, embedder: Embedder::Sentence(name) } => return self.sentence_job(request.view, text, name),
@@ -136,7 +133,18 @@ impl Model {
         Ok(Job { view, tokens: self.embedders[embedder].1.tokens(text)?, work: Work::Sentence { embedder } })
     }
 
-    /// A prompt as the text that is tokenised.
+    /// What the model reads of a prompt.
+    fn tokens_of(&self, prompt: &Prompt) -> Result<Vec<u32>, RequestError> {
+        let Prompt::Tokens(ids) = prompt else { return self.prompt_tokens(&self.text_of(prompt)?) };
+        let vocab_size = self.decoder.shape.vocab;
+        match ids.iter().find(|&&id| id as usize >= vocab_size) {
+            Some(&id) => Err(RequestError::UnknownToken { id, vocab_size }),
+            None if ids.is_empty() => Err(RequestError::EmptyPrompt),
+            None => Ok(ids.clone()),
+        }
+    }
+
+    /// A prompt as the text that is tokenised; token ids are none.
     fn text_of<'a>(&self, prompt: &'a Prompt) -> Result<Text<'a>, RequestError> {
         match prompt {
             Prompt::Text(text) => Ok(Text::raw(text.into())),
@@ -145,6 +153,7 @@ impl Model {
                 let text = templates.render(conversation).map_err(|message| RequestError::ChatTemplate { message })?;
                 Ok(Text { text: text.into(), is_rendered: true })
             }
+            Prompt::Tokens(_) => Err(RequestError::TextAfterTokens),
         }
     }
 

@@ -131,6 +131,17 @@ fn a_text_that_can_not_be_embedded_is_refused_as_one_that_can_not_be_scored() {
 }
 
 #[test]
+fn token_ids_that_are_no_tokens_are_refused() {
+    let of = |ids: &str| refusal(format!(r#"{{"op":"next_token_dist","prompt":{ids}}}"#));
+    let beyond =
+        ("unknown_token".to_owned(), "the prompt has the token id 768, and the model's vocabulary has 768 tokens".to_owned());
+    assert_eq!(of("[1, 768]"), beyond);
+    assert_eq!(of("[]").0, "empty_prompt");
+    assert_eq!(of("[-1]").0, "bad_request");
+    assert_eq!(refusal(r#"{"op":"logprob_of","prompt":[1,2],"completion":" a"}"#).0, "bad_parameter");
+}
+
+#[test]
 fn two_views_can_be_compared_over_the_whole_vocabulary() {
     let same = answer(json!({"op": "next_token_dist", "prompt": "The home of", "view": "base", "versus": "base"}));
     assert_eq!((&same["divergence"]["js"], &same["divergence"]["same_top"]), (&json!(0.0), &json!(true)));
