@@ -52,7 +52,7 @@ fn id_of(bytes: &[u8]) -> Value {
 struct Fields(Map<String, Value>);
 
 /// Keys that requests may have, whatever their op.
-const KEYS: [&str; 18] = [
+const KEYS: [&str; 19] = [
     "id",
     "op",
     "view",
@@ -64,6 +64,7 @@ const KEYS: [&str; 18] = [
     "chat_template_kwargs",
     "completion",
     "text",
+    "top",
     "top_k",
     "versus",
     "max_new_tokens",
@@ -89,6 +90,7 @@ impl Fields {
             },
             "logprob_of" => Op::LogprobOf { prompt: self.prompt()?, completion: self.required("completion")? },
             "rolling_logprob" => Op::RollingLogprob { text: self.required("text")? },
+            "token_logprobs" => Op::TokenLogprobs { prompt: self.prompt()?, top: self.optional("top")?.unwrap_or(0) },
             "generate" => Op::Generate {
                 prompt: self.prompt()?,
                 max_new_tokens: self.required("max_new_tokens")?,
@@ -177,6 +179,7 @@ pub fn answer_line(id: &Value, request: &Request, answer: &Answer) -> Vec<u8> {
         Answer::NextTokenDist(dist) => full(id, request, dist),
         Answer::LogprobOf(completion) => full(id, request, completion),
         Answer::RollingLogprob(rolling) => full(id, request, rolling),
+        Answer::TokenLogprobs(tokens) => full(id, request, tokens),
         Answer::Generate(generation) => full(id, request, generation),
         Answer::Embedding(embedding) => full(id, request, embedding),
     }

@@ -65,6 +65,6 @@ impl<'a> Continuation<'a> {
             Some(text) => text.to_owned(),
             None => decode(&self.chosen)?,
         };
-        Ok(Answer::Generate(Generation { text, token_ids: self.chosen.clone(), finish }))
+        Ok(Answer::Generate(Generation { text, token_ids: self.chosen.clone(), finish, prompt_tokens: self.job.tokens.len() }))
     }
 }

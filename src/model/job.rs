@@ -26,6 +26,10 @@ pub enum Work {
         from: usize,
         rolling: bool,
     },
+    /// Score all tokens but the first, each with the `top` most probable ones in its place.
+    Tokens {
+        top: usize,
+    },
     Generate {
         max_new_tokens: usize,
         sampling: Sampling,
@@ -48,6 +52,21 @@ struct Text<'a> {
 impl<'a> Text<'a> {
     fn raw(text: Cow<'a, str>) -> Self {
         Self { text, is_rendered: false }
+    }
+}
+
+/// Most alternatives that may be asked for at each position: `OpenAI`'s limit, which keeps what is held of many rows small.
+const MOST_ALTERNATIVES: usize = 20;
+
+impl Work {
+    /// The index of the first token that is scored, where tokens are.
+    pub fn first_scored(&self) -> usize {
+        if let Self::Score { from, .. } = self { *from } else { 1 }
+    }
+
+    /// How many alternatives to each token are asked for.
+    pub fn alternatives(&self) -> usize {
+        if let Self::Tokens { top } = self { *top } else { 0 }
     }
 }
 
@@ -92,6 +111,12 @@ impl Model {
                     return Err(RequestError::TextTooShort { tokens: tokens.len() });
                 }
                 (tokens, Work::Score { from: 1, rolling: true })
+            }
+            Op::TokenLogprobs { prompt, top } => {
+                if *top > MOST_ALTERNATIVES {
+                    return Err(RequestError::Parameter { what: "top", must: "at most 20", got: top.to_string() });
+                }
+                (self.tokens_of(prompt)?, Work::Tokens { top: *top })
             }
             Op::Generate { prompt, max_new_tokens, sampling } => {
                 check_sampling(*max_new_tokens, *sampling)?;

@@ -10,7 +10,10 @@ mod op;
 mod prompt;
 mod view;
 
-pub use answer::{Answer, CompletionLogprob, Divergence, Embedding, Finish, Generation, NextTokenDist, RollingLogprob};
+pub use answer::{
+    Alternative, Answer, CompletionLogprob, Divergence, Embedding, Finish, Generation, NextTokenDist, RollingLogprob,
+    TokenLogprobs,
+};
 pub use computation::Computation;
 pub use embedder::Embedder;
 pub use op::{Op, Overflow, Sampling};

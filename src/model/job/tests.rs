@@ -68,6 +68,10 @@ fn rolling(text: &str) -> Request {
     Request::new(View::Base, Op::RollingLogprob { text: text.to_owned() })
 }
 
+fn tokens(prompt: &str) -> Request {
+    Request::new(View::Base, Op::TokenLogprobs { prompt: prompt.into(), top: 3 })
+}
+
 fn generate(prompt: &str) -> Request {
     Request::new(View::Base, Op::Generate { prompt: prompt.into(), max_new_tokens: 4, sampling: Sampling::Greedy })
 }
@@ -120,7 +124,8 @@ fn token_ids_are_read_as_they_are() {
     let model = with_begin_and_end();
     let ops = |prompt: Prompt| {
         let generate = Op::Generate { prompt: prompt.clone(), max_new_tokens: 4, sampling: Sampling::Greedy };
-        [Op::NextTokenDist { prompt, top_k: 1, versus: None }, generate].map(|op| Request::new(View::Base, op))
+        let tokens = Op::TokenLogprobs { prompt: prompt.clone(), top: 1 };
+        [Op::NextTokenDist { prompt, top_k: 1, versus: None }, tokens, generate].map(|op| Request::new(View::Base, op))
     };
     for request in ops(ids(&[3, 1, 1, 95])) {
         assert_eq!(model.prepare(&request).unwrap().tokens, [3, 1, 1, 95], "no special token comes before them");
@@ -177,6 +182,7 @@ fn what_is_empty_is_refused() {
     for blank in ["", "  \n"] {
         assert_eq!(model.prepare(&next(blank)), Err(RequestError::EmptyPrompt));
         assert_eq!(model.prepare(&generate(blank)), Err(RequestError::EmptyPrompt));
+        assert_eq!(model.prepare(&tokens(blank)), Err(RequestError::EmptyPrompt));
     }
     assert_eq!(model.prepare(&completion("", "w1")), Err(RequestError::EmptyPrompt));
     assert_eq!(model.prepare(&completion("w1", "")), Err(RequestError::EmptyCompletion));
@@ -190,7 +196,8 @@ fn an_input_longer_than_the_context_is_refused_with_both_lengths_or_cut_to_its_l
     let (fits, too_long) = (text(context), text(context + 3));
     let refused = RequestError::TooLong { tokens: context + 3, context };
     assert_eq!(refused.to_string().lines().next(), Some("the input has 67 tokens and the model's context holds 64"));
-    for request in [next(&too_long), rolling(&too_long), completion("w0", &too_long[2..]), generate(&too_long)] {
+    for request in [next(&too_long), rolling(&too_long), tokens(&too_long), completion("w0", &too_long[2..]), generate(&too_long)]
+    {
         assert_eq!(model.prepare(&request), Err(refused.clone()));
         if matches!(request.op, Op::LogprobOf { .. }) {
             continue;
