@@ -232,7 +232,7 @@ fn a_misspelt_name_is_met_with_the_nearest_one() {
         (r#"{"op":"logprob_off","prompt":"a","completion":"b"}"#, "unknown op `logprob_off`\nhint: did you mean `logprob_of`?"),
         (
             r#"{"op":"classify","text":"a"}"#,
-            "unknown op `classify`\nhint: known are next_token_dist, logprob_of, rolling_logprob, generate, embed",
+            "unknown op `classify`\nhint: known are next_token_dist, logprob_of, rolling_logprob, token_logprobs, generate, embed",
         ),
         (r#"{"op":"rolling_logprob","text":"a b","vieww":"ft"}"#, "unknown key `vieww`\nhint: did you mean `view`?"),
         (r#"{"op":"logprob_of","promt":"a","completion":"b"}"#, "`prompt` is missing\nhint: is `promt` meant to be it?"),
