@@ -58,7 +58,7 @@ impl Continuation {
 
     fn finish(&self, model: &Model, finish: Finish) -> Result<Answer, RequestError> {
         let text = self.text(model)?;
-        Ok(Answer::Generate(Generation { text, token_ids: self.chosen.clone(), finish }))
+        Ok(Answer::Generate(Generation { text, token_ids: self.chosen.clone(), finish, prompt_tokens: self.job.tokens.len() }))
     }
 
     /// How far it has come.

@@ -26,6 +26,10 @@ pub enum Work {
         from: usize,
         rolling: bool,
     },
+    /// Score all tokens but the first, each with the `top` most probable ones in its place.
+    Tokens {
+        top: usize,
+    },
     Generate {
         max_new_tokens: usize,
         sampling: Sampling,
@@ -48,6 +52,21 @@ struct Text<'a> {
 impl<'a> Text<'a> {
     fn raw(text: Cow<'a, str>) -> Self {
         Self { text, is_rendered: false }
+    }
+}
+
+/// Most alternatives that may be asked for at each position: `OpenAI`'s limit, which keeps what is held of many rows small.
+const MOST_ALTERNATIVES: usize = 20;
+
+impl Work {
+    /// The index of the first token that is scored, where tokens are.
+    pub fn first_scored(&self) -> usize {
+        if let Self::Score { from, .. } = self { *from } else { 1 }
+    }
+
+    /// How many alternatives to each token are asked for.
+    pub fn alternatives(&self) -> usize {
+        if let Self::Tokens { top } = self { *top } else { 0 }
     }
 }
 
@@ -80,7 +99,7 @@ impl Model {
                 if !(1..=vocab_size).contains(top_k) {
                     return Err(RequestError::TopK { top_k: *top_k, vocab_size });
                 }
-                (self.prompt_tokens(&self.text_of(prompt)?)?, Work::Next { top_k: *top_k, versus: *versus })
+                (self.tokens_of(prompt)?, Work::Next { top_k: *top_k, versus: *versus })
             }
             Op::LogprobOf { prompt, completion } => {
                 let (tokens, from) = self.completion_tokens(&self.text_of(prompt)?, completion)?;
@@ -93,12 +112,15 @@ impl Model {
                 }
                 (tokens, Work::Score { from: 1, rolling: true })
             }
+            Op::TokenLogprobs { prompt, top } => {
+                if *top > MOST_ALTERNATIVES {
+                    return Err(RequestError::Parameter { what: "top", must: "at most 20", got: top.to_string() });
+                }
+                (self.tokens_of(prompt)?, Work::Tokens { top: *top })
+            }
             Op::Generate { prompt, max_new_tokens, sampling } => {
                 check_sampling(*max_new_tokens, *sampling)?;
-                (
-                    self.prompt_tokens(&self.text_of(prompt)?)?,
-                    Work::Generate { max_new_tokens: *max_new_tokens, sampling: *sampling },
-                )
+                (self.tokens_of(prompt)?, Work::Generate { max_new_tokens: *max_new_tokens, sampling: *sampling })
             }
             Op::Embed { text, embedder: Embedder::States } => (self.prompt_tokens(&Text::raw(text.into()))?, Work::Embed),
             Op::Embed { text, embedder: Embedder::Sentence(name) } => return self.sentence_job(request.view, text, name),
@@ -136,7 +158,18 @@ impl Model {
         Ok(Job { view, tokens: self.embedders[embedder].1.tokens(text)?, work: Work::Sentence { embedder } })
     }
 
-    /// A prompt as the text that is tokenised.
+    /// What the model reads of a prompt.
+    fn tokens_of(&self, prompt: &Prompt) -> Result<Vec<u32>, RequestError> {
+        let Prompt::Tokens(ids) = prompt else { return self.prompt_tokens(&self.text_of(prompt)?) };
+        let vocab_size = self.decoder.shape.vocab;
+        match ids.iter().find(|&&id| id as usize >= vocab_size) {
+            Some(&id) => Err(RequestError::UnknownToken { id, vocab_size }),
+            None if ids.is_empty() => Err(RequestError::EmptyPrompt),
+            None => Ok(ids.clone()),
+        }
+    }
+
+    /// A prompt as the text that is tokenised; token ids are none.
     fn text_of<'a>(&self, prompt: &'a Prompt) -> Result<Text<'a>, RequestError> {
         match prompt {
             Prompt::Text(text) => Ok(Text::raw(text.into())),
@@ -145,6 +178,7 @@ impl Model {
                 let text = templates.render(conversation).map_err(|message| RequestError::ChatTemplate { message })?;
                 Ok(Text { text: text.into(), is_rendered: true })
             }
+            Prompt::Tokens(_) => Err(RequestError::TextAfterTokens),
         }
     }
 

@@ -5,8 +5,8 @@
 //! - [`hub`], `source`: where files come from; `config`, `architecture`, `rope`: what they say of the mathematics; `support`: all that is read.
 //! - `weights`, `tokenizer`: what they hold. `site`: a linear layer; `adapter`: what becomes of it, whatever the kind.
 //! - `job`: what is asked of tokens; `trie`, `plan`, `pages`: each prefix once, pass after pass; `rows`: the rows of a pass.
-//! - `decoder`, `group`, `linear`, `feed_forward`, `matrix`, `forward`, `kernel`: what a pass computes; `readout`, `sampling`: from its rows to numbers.
-//! - `score`, `generate`, `sentence`: jobs to answers. [`merge`]: a checkpoint that an adapter was merged into.
+//! - `decoder`, `group`, `linear`, `feed_forward`, `matrix`, `forward`, `kernel`: what a pass computes; `readout`, `top`, `sampling`: from its rows to numbers.
+//! - `score`, `targets`, `generate`, `sentence`: jobs to answers; `piece`: the texts of tokens. [`merge`]: a checkpoint that an adapter was merged into.
 //! - [`optimizer`]: what a training left beside an adapter.
 //! - [`machine`], [`memory`], [`rate`]: what there is to compute on, and how fast that is.
 
@@ -36,6 +36,7 @@ pub mod memory;
 pub mod merge;
 pub mod optimizer;
 mod pages;
+mod piece;
 mod plan;
 pub mod rate;
 mod readout;
@@ -50,7 +51,9 @@ mod site;
 mod source;
 mod stamp;
 pub mod support;
+mod targets;
 mod tokenizer;
+mod top;
 mod trie;
 #[doc(hidden)]
 pub mod untrusted;

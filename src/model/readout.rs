@@ -18,6 +18,7 @@ use super::kernel::{LANES, panels};
 use super::linear::{Function, Input, Sink, Target};
 use super::rows::{Picked, ViewPanels};
 use super::site::ViewUpdates;
+use super::top::Tops;
 use crate::math::Distribution;
 use crate::request::{Divergence, NextTokenDist, View};
 
@@ -40,25 +41,38 @@ pub struct Wanted {
     /// Among the picked rows.
     pub row: usize,
     pub token: u32,
+    /// How many of the most probable tokens after the row are wanted beside it.
+    pub top: usize,
+}
+
+/// What is found of a token.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scored {
+    /// Nats.
+    pub logprob: f64,
+    /// The most probable tokens in its place, with their log-probabilities: of the logits and the sum that its own is of.
+    pub top: Vec<(u32, f32)>,
 }
 
 /// Tokens of one fold: a whole number of blocks. Folds begin at multiples of this, whatever the batch.
 const FOLD: usize = 16 * BLOCK;
 
 impl Forward<'_> {
-    /// Log-probabilities in nats, one for each that is wanted.
-    pub fn logprobs(&self, states: &States<'_>, wanted: &[Wanted]) -> Vec<Result<f64, NotFinite>> {
+    /// Log-probabilities, one for each that is wanted. No row is held whole, and no bit of a token's depends on what else is wanted.
+    pub fn logprobs(&self, states: &States<'_>, wanted: &[Wanted]) -> Vec<Result<Scored, NotFinite>> {
+        let tops = Tops::new(states.picked.panels(), wanted.iter().map(|wanted| (wanted.row, wanted.top)));
         let mut logits = vec![0f32; wanted.len()];
         // By panel, in order of tokens: a block's are then together.
         let mut order: Vec<usize> = (0..wanted.len()).collect();
         order.sort_by_key(|&at| (wanted[at].row / LANES, wanted[at].token));
         let folds = self.folds(states, |panel, tokens, block| {
+            tops.see(panel, &tokens, block);
             let first = order.partition_point(|&at| (wanted[at].row / LANES, wanted[at].token as usize) < (panel, tokens.start));
             let here = order[first..]
                 .iter()
                 .take_while(|&&at| wanted[at].row / LANES == panel && (wanted[at].token as usize) < tokens.end);
             here.map(|&at| {
-                let Wanted { row, token } = wanted[at];
+                let Wanted { row, token, .. } = wanted[at];
                 (at, block[(token as usize - tokens.start) * LANES + row % LANES])
             })
             .collect()
@@ -67,7 +81,9 @@ impl Forward<'_> {
             logits[at] = logit;
         }
         let of = |(wanted, logit): (&Wanted, &f32)| match folds.by_panel[wanted.row / LANES].log_sum_exp(wanted.row % LANES) {
-            Some(log_sum_exp) => Ok(f64::from(*logit) - log_sum_exp),
+            Some(log_sum_exp) => {
+                Ok(Scored { logprob: f64::from(*logit) - log_sum_exp, top: tops.logprobs(wanted.row, wanted.top, log_sum_exp) })
+            }
             None => Err(self.not_finite(states, wanted.row)),
         };
         wanted.iter().zip(&logits).map(of).collect()

@@ -7,15 +7,16 @@ use std::time::Instant;
 use rayon::prelude::*;
 
 use super::batch::{Batch, Done, Tell};
-use super::busy::Clock;
+use super::busy::{Busy, Clock};
 use super::forward::{Forward, Hidden};
 use super::job::{Job, Work};
 use super::pages::Pages;
 use super::plan::{Budget, Planned, Planner};
 use super::readout::{Gathered, NotFinite, Side, States, Wanted, next_token};
 use super::site::ViewUpdates;
+use super::targets::Targets;
 use super::{Model, effective};
-use crate::request::{Answer, CompletionLogprob, Embedding, RequestError, RollingLogprob, View};
+use crate::request::{Answer, Embedding, RequestError, View};
 
 /// Rows of one pass.
 const ROWS: usize = 4096;
@@ -31,8 +32,8 @@ fn budget(model: &Model) -> Budget {
 /// What a node's state is wanted for.
 #[derive(Clone, Copy)]
 enum Read {
-    /// The log-probability of the token after it: where it goes among its job's.
-    Target { scoring: usize, at: usize, token: u32 },
+    /// The log-probability of the token after it: where it goes among its job's, and how many alternatives go with it.
+    Target { scoring: usize, at: usize, token: u32, top: usize },
     /// One side of a distribution.
     Next { scoring: usize, side: Side },
     /// The state of the token at a position, for a mean.
@@ -52,8 +53,7 @@ struct Scoring<'a> {
 }
 
 enum Found {
-    /// One a token; NaN until it is found.
-    Targets(Vec<Result<f64, NotFinite>>),
+    Targets(Targets),
     /// States after the final norm.
     Next {
         own: Vec<f32>,
@@ -115,6 +115,11 @@ pub fn run(model: &Model, jobs: &[Job], indices: &[usize], tell: &mut Tell<'_>) 
     let mut planner = Planner::new(budget(model), model.shares_trunk());
     let mut scorings = Scorings::new(model, jobs, indices, &mut planner);
     let mut pages = Pages::new(model.decoder.shape.heads, model.decoder.layers.len());
+    if !scorings.ready.is_empty() {
+        let start = Instant::now();
+        let answers = scorings.answers(model, &model.forward(&Clock::default()));
+        tell.take(Batch { answers, wall: start.elapsed(), busy: Busy::default() })?;
+    }
     loop {
         let start = Instant::now();
         let Some(planned) = planner.next_pass(&mut pages, usize::MAX) else { return ControlFlow::Continue(()) };
@@ -153,15 +158,18 @@ impl<'a> Scorings<'a> {
             planner.add(effective(view), long, tokens, false)
         };
         let (left, found) = match job.work {
-            Work::Score { from, .. } => {
-                // Nobody asks what comes after the last token.
-                let path = path(job.view, &job.tokens[..job.tokens.len() - 1], planner);
-                for (at, &token) in job.tokens[from..].iter().enumerate() {
-                    let node = planner.ask(path, from + at - 1);
-                    self.reads.entry(node).or_default().push(Read::Target { scoring, at, token });
+            Work::Score { .. } | Work::Tokens { .. } => {
+                let (from, top) = (job.work.first_scored(), job.work.alternatives());
+                let targets = &job.tokens[from..];
+                if !targets.is_empty() {
+                    // Nobody asks what comes after the last token.
+                    let path = path(job.view, &job.tokens[..job.tokens.len() - 1], planner);
+                    for (at, &token) in targets.iter().enumerate() {
+                        let node = planner.ask(path, from + at - 1);
+                        self.reads.entry(node).or_default().push(Read::Target { scoring, at, token, top });
+                    }
                 }
-                let count = job.tokens.len() - from;
-                (count, Found::Targets(vec![Ok(f64::NAN); count]))
+                (targets.len(), Found::Targets(Targets::new(job)))
             }
             Work::Next { versus, .. } => {
                 let sides = std::iter::once((job.view, Side::Own)).chain(versus.map(|view| (view, Side::Versus)));
@@ -183,6 +191,10 @@ impl<'a> Scorings<'a> {
             Work::Generate { .. } | Work::Sentence { .. } => unreachable!("it is no scoring job"),
         };
         self.jobs.push(Scoring { index, job, tokens: 0, left, found });
+        if left == 0 {
+            // A text of one token: there is nothing to compute.
+            self.ready.push(scoring);
+        }
     }
 
     /// Reads what is wanted of the states of one pass.
@@ -193,8 +205,8 @@ impl<'a> Scorings<'a> {
         for (place, node) in places.zip(&planned.asked) {
             for read in self.reads.remove(node).unwrap_or_default() {
                 match read {
-                    Read::Target { scoring, at, token } => {
-                        wanted.push(Wanted { row: place, token });
+                    Read::Target { scoring, at, token, top } => {
+                        wanted.push(Wanted { row: place, token, top });
                         targets.push((scoring, at));
                     }
                     Read::Next { scoring, side } => {
@@ -215,9 +227,9 @@ impl<'a> Scorings<'a> {
             }
         }
         let states = States { picked: &hidden.picked, panels: &hidden.states, updates };
-        for ((scoring, at), logprob) in targets.into_iter().zip(forward.logprobs(&states, &wanted)) {
-            if let Found::Targets(logprobs) = &mut self.jobs[scoring].found {
-                logprobs[at] = logprob;
+        for ((scoring, at), found) in targets.into_iter().zip(forward.logprobs(&states, &wanted)) {
+            if let Found::Targets(targets) = &mut self.jobs[scoring].found {
+                targets.found(at, found);
             }
             self.came(scoring);
         }
@@ -238,7 +250,7 @@ impl<'a> Scorings<'a> {
         let most = model.held_rows().div_ceil(2);
         let (next, rest): (Vec<usize>, Vec<usize>) =
             ready.into_iter().partition(|&scoring| matches!(self.jobs[scoring].found, Found::Next { .. }));
-        let mut answers: Vec<(usize, Done)> = rest.into_iter().map(|scoring| self.jobs[scoring].done_alone()).collect();
+        let mut answers: Vec<(usize, Done)> = rest.into_iter().map(|scoring| self.jobs[scoring].done_alone(model)).collect();
         for some in next.chunks(most) {
             let jobs: Vec<&Scoring<'_>> = some.iter().map(|&scoring| &self.jobs[scoring]).collect();
             answers.extend(distributions(model, forward, &jobs));
@@ -280,28 +292,14 @@ impl Scoring<'_> {
     }
 
     /// The answer of a job that needs no logits held whole.
-    fn done_alone(&self) -> (usize, Done) {
-        match (&self.found, self.job.work) {
-            (Found::Targets(found), Work::Score { from, rolling }) => self.done(score_answer(self.job, from, rolling, found)),
-            (Found::Mean(mean), Work::Embed) => self.done(mean.answer(self.job.view)),
-            _ => unreachable!("what is found is what the work asks for"),
-        }
+    fn done_alone(&self, model: &Model) -> (usize, Done) {
+        let answer = match &self.found {
+            Found::Targets(targets) => targets.answer(model, self.job),
+            Found::Mean(mean) => mean.answer(self.job.view),
+            Found::Next { .. } => unreachable!("its logits are held whole"),
+        };
+        self.done(answer)
     }
-}
-
-/// The answer of a job that asks for the log-probabilities of its tokens from index `from` on, one found for each.
-pub fn score_answer(job: &Job, from: usize, rolling: bool, found: &[Result<f64, NotFinite>]) -> Result<Answer, RequestError> {
-    let not_finite = |at: usize, NotFinite { token }| RequestError::NonFinite { view: job.view, position: from + at - 1, token };
-    let logprobs = found.iter().enumerate().map(|(at, logprob)| logprob.map_err(|found| not_finite(at, found)));
-    let logprobs = logprobs.collect::<Result<Vec<f64>, RequestError>>()?;
-    let (sum, num_tokens) = (logprobs.iter().sum(), logprobs.len());
-    let token_ids = job.tokens[from..].to_vec();
-    let logprobs = logprobs.iter().map(|logprob| *logprob as f32).collect();
-    Ok(if rolling {
-        Answer::RollingLogprob(RollingLogprob { total_logprob: sum, num_tokens, logprobs })
-    } else {
-        Answer::LogprobOf(CompletionLogprob { logprob: sum, num_tokens, token_ids, logprobs })
-    })
 }
 
 /// The answer of a job that asks for the distribution after its tokens, of these logits, compared with those of another view.

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tokenizers::processors::sequence::Sequence;
-use tokenizers::{PostProcessorWrapper, TruncationParams};
+use tokenizers::{DecoderWrapper, PostProcessorWrapper, TruncationParams};
 
 use super::error::ModelError;
 
@@ -131,6 +131,21 @@ impl Tokenizer {
     /// Text of tokens, special ones left out.
     pub fn decode(&self, ids: &[u32]) -> Result<String, String> {
         self.inner.decode(ids, true).map_err(|e| e.to_string())
+    }
+
+    /// Text of tokens, special ones among them.
+    pub fn decode_all(&self, ids: &[u32]) -> Result<String, String> {
+        self.inner.decode(ids, false).map_err(|e| e.to_string())
+    }
+
+    /// What makes text of tokens; without one, a space is put between them.
+    pub fn decoder(&self) -> Option<&DecoderWrapper> {
+        self.inner.get_decoder()
+    }
+
+    /// A token as it stands in the vocabulary.
+    pub fn name(&self, id: u32) -> Option<String> {
+        self.inner.id_to_token(id)
     }
 
     pub fn id(&self, token: &str) -> Option<u32> {

@@ -65,7 +65,7 @@ fn moved(js: f64, rms: f64) -> Answer {
 }
 
 fn text(text: &str) -> Answer {
-    Answer::Generate(Generation { text: text.to_owned(), token_ids: Vec::new(), finish: Finish::Eos })
+    Answer::Generate(Generation { text: text.to_owned(), token_ids: Vec::new(), finish: Finish::Eos, prompt_tokens: 0 })
 }
 
 /// Takes a probe through all its items; `answer` plays the model, and sees the item's number with each request.

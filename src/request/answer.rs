@@ -8,6 +8,7 @@ pub enum Answer {
     NextTokenDist(NextTokenDist),
     LogprobOf(CompletionLogprob),
     RollingLogprob(RollingLogprob),
+    TokenLogprobs(TokenLogprobs),
     Generate(Generation),
     Embedding(Embedding),
 }
@@ -16,14 +17,15 @@ impl Answer {
     /// Bytes that the answer holds, for the cache's bound.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        let tokens = match self {
-            Self::NextTokenDist(dist) => dist.token_ids.len(),
-            Self::LogprobOf(completion) => completion.token_ids.len(),
-            Self::RollingLogprob(rolling) => rolling.logprobs.len(),
-            Self::Generate(generation) => generation.token_ids.len() + generation.text.len(),
-            Self::Embedding(embedding) => embedding.embedding.len(),
+        let held = match self {
+            Self::NextTokenDist(dist) => dist.token_ids.len() * 8,
+            Self::LogprobOf(completion) => completion.token_ids.len() * 8,
+            Self::RollingLogprob(rolling) => rolling.logprobs.len() * 8,
+            Self::TokenLogprobs(tokens) => tokens.bytes(),
+            Self::Generate(generation) => (generation.token_ids.len() + generation.text.len()) * 8,
+            Self::Embedding(embedding) => embedding.embedding.len() * 8,
         };
-        size_of::<Self>() + tokens * 8
+        size_of::<Self>() + held
     }
 }
 
@@ -107,12 +109,52 @@ pub struct RollingLogprob {
     pub logprobs: Vec<f32>,
 }
 
+/// The log-probabilities of a text, token by token: one entry a token in every list.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TokenLogprobs {
+    pub token_ids: Vec<u32>,
+    /// What each token adds to the text of those before it, special tokens with their names. A part of a character, which is no text, is
+    /// spelled as `OpenAI` does: `bytes:\xe2\x82`.
+    pub tokens: Vec<String>,
+    /// Where each begins in the whole text, in Unicode characters; for a part of a character, where that character begins.
+    pub text_offsets: Vec<usize>,
+    /// Nats; nothing for the first token, before which nothing stands.
+    pub logprobs: Vec<Option<f32>>,
+    /// The most probable tokens at each position, most probable first, the lower id first where two are equal; nothing at the first.
+    /// Empty where none are asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub top_logprobs: Vec<Option<Vec<Alternative>>>,
+}
+
+impl TokenLogprobs {
+    fn bytes(&self) -> usize {
+        let alternatives = self.top_logprobs.iter().flatten().flatten();
+        let listed: usize = alternatives.map(|one| size_of::<Alternative>() + one.token.len()).sum();
+        let texts: usize = self.tokens.iter().map(|text| size_of::<String>() + text.len()).sum();
+        let of_token = size_of::<u32>() + size_of::<usize>() + size_of::<Option<f32>>();
+        self.token_ids.len() * of_token + texts + self.top_logprobs.len() * size_of::<Option<Vec<Alternative>>>() + listed
+    }
+}
+
+/// A token that might stand at a position.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Alternative {
+    pub token_id: u32,
+    /// What it would add to the text there.
+    pub token: String,
+    /// Nats.
+    pub logprob: f32,
+}
+
 /// A continuation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Generation {
     pub text: String,
     pub token_ids: Vec<u32>,
     pub finish: Finish,
+    /// Tokens that it continues. Whoever asks by JSON lines is not told.
+    #[serde(skip)]
+    pub prompt_tokens: usize,
 }
 
 /// A text as a vector.
@@ -132,4 +174,26 @@ pub enum Finish {
     Length,
     /// The model ended the text itself.
     Eos,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_holds_the_bytes_of_its_texts_too() {
+        let of = |text: &str, alternatives: usize| {
+            let one = Alternative { token_id: 1, token: text.to_owned(), logprob: -1.0 };
+            Answer::TokenLogprobs(TokenLogprobs {
+                token_ids: vec![1],
+                tokens: vec![text.to_owned()],
+                text_offsets: vec![0],
+                logprobs: vec![None],
+                top_logprobs: vec![Some(vec![one; alternatives])],
+            })
+            .bytes()
+        };
+        assert_eq!(of("1234567", 3) - of("", 3), 4 * 7);
+        assert_eq!(of("1234567", 4) - of("1234567", 3), size_of::<Alternative>() + 7);
+    }
 }

@@ -10,7 +10,10 @@ mod op;
 mod prompt;
 mod view;
 
-pub use answer::{Answer, CompletionLogprob, Divergence, Embedding, Finish, Generation, NextTokenDist, RollingLogprob};
+pub use answer::{
+    Alternative, Answer, CompletionLogprob, Divergence, Embedding, Finish, Generation, NextTokenDist, RollingLogprob,
+    TokenLogprobs,
+};
 pub use computation::Computation;
 pub use embedder::Embedder;
 pub use op::{Op, Overflow, Sampling};
@@ -59,6 +62,12 @@ impl Request {
 pub enum RequestError {
     #[error("the prompt is empty: there is no position to ask about")]
     EmptyPrompt,
+    #[error("the prompt has the token id {id}, and the model's vocabulary has {vocab_size} tokens")]
+    UnknownToken { id: u32, vocab_size: usize },
+    #[error(
+        "the prompt is a list of token ids, and the completion a text: how the two would be tokenized as one is not known\nhint: ask token_logprobs about the ids of both"
+    )]
+    TextAfterTokens,
     #[error("the completion is empty: there is no token to score")]
     EmptyCompletion,
     #[error("the completion adds no token after the prompt's last character")]
@@ -123,6 +132,7 @@ impl RequestError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::EmptyPrompt => "empty_prompt",
+            Self::UnknownToken { .. } => "unknown_token",
             Self::EmptyCompletion | Self::CompletionWithoutTokens => "empty_completion",
             Self::TextTooShort { .. } => "text_too_short",
             Self::TooLong { .. } | Self::NoRoom { .. } | Self::CompletionTooLong { .. } | Self::CrossesOriginalContext { .. } => {
@@ -130,7 +140,7 @@ impl RequestError {
             }
             Self::TopK { .. } => "bad_top_k",
             Self::NoAdapter { .. } => "no_adapter",
-            Self::Parameter { .. } => "bad_parameter",
+            Self::Parameter { .. } | Self::TextAfterTokens => "bad_parameter",
             Self::NonFinite { .. } | Self::NonFiniteState { .. } | Self::NonFiniteEmbedding { .. } => "non_finite",
             Self::NoEmbedder { .. } => "no_embedder",
             Self::NoChatTemplate | Self::ChatTemplate { .. } => "chat_template",

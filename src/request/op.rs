@@ -21,6 +21,9 @@ pub enum Op {
     LogprobOf { prompt: Prompt, completion: String },
     /// The log-probability of every token of `text` but its first.
     RollingLogprob { text: String },
+    /// The log-probability of every token of `prompt` but its first, with the tokens' texts and the `top` most probable ones at each
+    /// position: all that a text can be asked token by token.
+    TokenLogprobs { prompt: Prompt, top: usize },
     /// A continuation of `prompt`.
     Generate { prompt: Prompt, max_new_tokens: usize, sampling: Sampling },
     /// What `text` is about, as a vector.
@@ -35,19 +38,24 @@ impl Op {
             Self::NextTokenDist { .. } => "next_token_dist",
             Self::LogprobOf { .. } => "logprob_of",
             Self::RollingLogprob { .. } => "rolling_logprob",
+            Self::TokenLogprobs { .. } => "token_logprobs",
             Self::Generate { .. } => "generate",
             Self::Embed { .. } => "embed",
         }
     }
 
     /// All names, for hints.
-    pub const NAMES: [&'static str; 5] = ["next_token_dist", "logprob_of", "rolling_logprob", "generate", "embed"];
+    pub const NAMES: [&'static str; 6] =
+        ["next_token_dist", "logprob_of", "rolling_logprob", "token_logprobs", "generate", "embed"];
 
     /// What is asked after; `None` for a text that is read whole.
     #[must_use]
     pub fn prompt(&self) -> Option<&Prompt> {
         match self {
-            Self::NextTokenDist { prompt, .. } | Self::LogprobOf { prompt, .. } | Self::Generate { prompt, .. } => Some(prompt),
+            Self::NextTokenDist { prompt, .. }
+            | Self::LogprobOf { prompt, .. }
+            | Self::TokenLogprobs { prompt, .. }
+            | Self::Generate { prompt, .. } => Some(prompt),
             Self::RollingLogprob { .. } | Self::Embed { .. } => None,
         }
     }
@@ -55,7 +63,10 @@ impl Op {
     /// As [`Self::prompt`], to be changed.
     pub fn prompt_mut(&mut self) -> Option<&mut Prompt> {
         match self {
-            Self::NextTokenDist { prompt, .. } | Self::LogprobOf { prompt, .. } | Self::Generate { prompt, .. } => Some(prompt),
+            Self::NextTokenDist { prompt, .. }
+            | Self::LogprobOf { prompt, .. }
+            | Self::TokenLogprobs { prompt, .. }
+            | Self::Generate { prompt, .. } => Some(prompt),
             Self::RollingLogprob { .. } | Self::Embed { .. } => None,
         }
     }
@@ -64,18 +75,19 @@ impl Op {
     #[must_use]
     pub fn subject(&self) -> Cow<'_, str> {
         match self {
-            Self::NextTokenDist { prompt, .. } | Self::LogprobOf { prompt, .. } | Self::Generate { prompt, .. } => {
-                prompt.identity()
-            }
+            Self::NextTokenDist { prompt, .. }
+            | Self::LogprobOf { prompt, .. }
+            | Self::TokenLogprobs { prompt, .. }
+            | Self::Generate { prompt, .. } => prompt.identity(),
             Self::RollingLogprob { text } | Self::Embed { text, .. } => Cow::Borrowed(text),
         }
     }
 
-    /// `top_k` where the op has one, else 0: what a trace line shows.
+    /// How many of the most probable tokens are listed where the op lists some, else 0: what a trace line shows.
     #[must_use]
     pub fn top_k(&self) -> usize {
         match self {
-            Self::NextTokenDist { top_k, .. } => *top_k,
+            Self::NextTokenDist { top_k, .. } | Self::TokenLogprobs { top: top_k, .. } => *top_k,
             _ => 0,
         }
     }

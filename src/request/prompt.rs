@@ -1,4 +1,4 @@
-//! What is asked after: a text as it stands, or a conversation.
+//! What is asked after: a text as it stands, a conversation, or token ids.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,21 +9,26 @@ use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-/// A text as it stands, or a conversation that the model's chat template makes a text of.
+/// A text as it stands, a conversation that the model's chat template makes a text of, or tokens.
 ///
-/// In suites and JSON lines: a string, a list of messages, or a table of [`Conversation`]'s keys.
+/// In suites and JSON lines: a string, a list of messages, or a table of [`Conversation`]'s keys. Probes need words, so a suite knows
+/// no token ids; JSON lines do.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Prompt {
     Text(String),
     Chat(Conversation),
+    /// What the model reads, as it is: no special token is added.
+    Tokens(Vec<u32>),
 }
 
 impl Prompt {
-    /// What was said, without a template: the text, or the messages' texts with a blank line between them.
+    /// What was said, without a template: the text, or the messages' texts with a blank line between them. Nothing of token ids, whose
+    /// words only a tokenizer knows.
     #[must_use]
     pub fn words(&self) -> Cow<'_, str> {
         match self {
             Self::Text(text) => Cow::Borrowed(text),
+            Self::Tokens(_) => Cow::Borrowed(""),
             Self::Chat(conversation) => {
                 let texts: Vec<String> = conversation.messages.iter().map(words_of).filter(|text| !text.is_empty()).collect();
                 Cow::Owned(texts.join("\n\n"))
@@ -31,21 +36,22 @@ impl Prompt {
         }
     }
 
-    /// A text as a user's only turn; a conversation as it is.
+    /// A text as a user's only turn; a conversation, or token ids, as they are.
     #[must_use]
     pub fn as_user_turn(self) -> Self {
         match self {
             Self::Text(text) => Self::Chat(Conversation::new(vec![turn("user", &text)])),
-            chat @ Self::Chat(_) => chat,
+            other @ (Self::Chat(_) | Self::Tokens(_)) => other,
         }
     }
 
     /// The prompt with another text before it, a blank line between the two: before the text, or before what a user says first in
-    /// the conversation.
+    /// the conversation. Token ids stay as they are.
     #[must_use]
     pub fn preceded_by(&self, before: &str) -> Self {
         match self {
             Self::Text(text) => Self::Text(format!("{before}\n\n{text}")),
+            Self::Tokens(_) => self.clone(),
             Self::Chat(conversation) => {
                 let mut conversation = conversation.clone();
                 let is_user = |message: &Message| message.get("role").and_then(Value::as_str) == Some("user");
@@ -65,21 +71,23 @@ impl Prompt {
         }
     }
 
-    /// What tells the prompt from others: the text, or the conversation's JSON.
+    /// What tells the prompt from others of its form: the text, the conversation's JSON, or the list of ids.
     #[must_use]
     pub fn identity(&self) -> Cow<'_, str> {
         match self {
             Self::Text(text) => Cow::Borrowed(text),
             Self::Chat(conversation) => Cow::Owned(conversation.json()),
+            Self::Tokens(ids) => Cow::Owned(format!("{ids:?}")),
         }
     }
 
-    /// What is wrong with it, if anything can be told without a model.
+    /// What is wrong with it as a probe's, if anything can be told without a model.
     pub fn check(&self) -> Result<(), String> {
         match self {
             Self::Text(text) if text.is_empty() => Err("`prompt` is empty".to_owned()),
             Self::Text(_) => Ok(()),
             Self::Chat(conversation) => conversation.check(),
+            Self::Tokens(_) => Err("`prompt` is a list of token ids, and a probe needs its words".to_owned()),
         }
     }
 }
@@ -289,6 +297,21 @@ mod tests {
         assert!(prompt(json!([{"content": "x"}])).unwrap_err().contains("message 1 has no `role`"));
         assert!(prompt(json!({"mesages": []})).unwrap_err().contains("unknown field `mesages`"));
         assert!(prompt(json!(3)).unwrap_err().contains("a string, a list of messages"));
+    }
+
+    #[test]
+    fn token_ids_are_no_prompt_of_a_suite() {
+        assert!(prompt(json!([1, 2])).unwrap_err().contains("expected a map"));
+        assert!(Prompt::Tokens(vec![1, 2]).check().unwrap_err().contains("a list of token ids"));
+    }
+
+    #[test]
+    fn token_ids_have_no_words_and_nothing_is_put_before_them() {
+        let tokens = Prompt::Tokens(vec![1, 2]);
+        assert_eq!(tokens.words(), "");
+        assert_eq!(tokens.preceded_by("once"), tokens);
+        assert_eq!(tokens.clone().as_user_turn(), tokens);
+        assert_ne!(tokens, Prompt::from(tokens.identity().as_ref()), "a text of the same look");
     }
 
     #[test]

@@ -52,7 +52,7 @@ fn id_of(bytes: &[u8]) -> Value {
 struct Fields(Map<String, Value>);
 
 /// Keys that requests may have, whatever their op.
-const KEYS: [&str; 18] = [
+const KEYS: [&str; 19] = [
     "id",
     "op",
     "view",
@@ -64,6 +64,7 @@ const KEYS: [&str; 18] = [
     "chat_template_kwargs",
     "completion",
     "text",
+    "top",
     "top_k",
     "versus",
     "max_new_tokens",
@@ -89,6 +90,7 @@ impl Fields {
             },
             "logprob_of" => Op::LogprobOf { prompt: self.prompt()?, completion: self.required("completion")? },
             "rolling_logprob" => Op::RollingLogprob { text: self.required("text")? },
+            "token_logprobs" => Op::TokenLogprobs { prompt: self.prompt()?, top: self.optional("top")?.unwrap_or(0) },
             "generate" => Op::Generate {
                 prompt: self.prompt()?,
                 max_new_tokens: self.required("max_new_tokens")?,
@@ -104,9 +106,14 @@ impl Fields {
         }
     }
 
-    /// `prompt`, or `messages` and what goes with them.
+    /// `prompt`, or `messages` and what goes with them. A list that does not begin with a message is one of token ids.
     fn prompt(&mut self) -> Result<Prompt, ErrorBody> {
         if !self.0.contains_key("messages") {
+            if let Some(Value::Array(list)) = self.0.get("prompt")
+                && list.first().is_none_or(Value::is_number)
+            {
+                return self.required("prompt").map(Prompt::Tokens);
+            }
             return self.required("prompt");
         }
         let keys = ["prompt", "messages", "add_generation_prompt", "tools", "chat_template", "chat_template_kwargs"];
@@ -172,6 +179,7 @@ pub fn answer_line(id: &Value, request: &Request, answer: &Answer) -> Vec<u8> {
         Answer::NextTokenDist(dist) => full(id, request, dist),
         Answer::LogprobOf(completion) => full(id, request, completion),
         Answer::RollingLogprob(rolling) => full(id, request, rolling),
+        Answer::TokenLogprobs(tokens) => full(id, request, tokens),
         Answer::Generate(generation) => full(id, request, generation),
         Answer::Embedding(embedding) => full(id, request, embedding),
     }
@@ -220,6 +228,20 @@ mod tests {
             request(r#"{"op":"next_token_dist","prompt":"hi","tools":[]}"#).unwrap_err().contains("`tools` does not go with")
         );
         assert!(request(r#"{"op":"next_token_dist","messages":[]}"#).unwrap_err().contains("`messages` is empty"));
+    }
+
+    #[test]
+    fn token_ids_are_a_prompt() {
+        let prompt = |list: &str| {
+            let request = request(&format!(r#"{{"op":"next_token_dist","prompt":{list}}}"#))?;
+            Ok::<_, String>(request.op.prompt().cloned())
+        };
+        assert_eq!(prompt("[5, 0]"), Ok(Some(Prompt::Tokens(vec![5, 0]))));
+        assert_eq!(prompt("[]"), Ok(Some(Prompt::Tokens(Vec::new()))));
+        assert_eq!(prompt(r#"[{"role":"user","content":"hi"}]"#), Ok(Some(Prompt::from("hi").as_user_turn())));
+        for list in ["[-1]", "[4294967296]", "[1.5]", r#"[1, "a"]"#, r#"["a"]"#] {
+            assert!(prompt(list).unwrap_err().starts_with("`prompt`: invalid"), "{list}");
+        }
     }
 
     #[test]

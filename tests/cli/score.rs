@@ -131,6 +131,39 @@ fn a_text_that_can_not_be_embedded_is_refused_as_one_that_can_not_be_scored() {
 }
 
 #[test]
+fn a_text_is_told_token_by_token() {
+    let of = |top: u64| answer(json!({"id": 1, "op": "token_logprobs", "view": "ft", "prompt": "Nessa, 7 €", "top": top}));
+    let plain = of(0);
+    assert_eq!(keys(&plain), ["id", "op", "view", "token_ids", "tokens", "text_offsets", "logprobs"]);
+    assert_eq!(plain["tokens"], json!(["N", "essa", ",", " ", "7", " ", "bytes:\\xe2", "bytes:\\x82", "bytes:\\xac"]));
+    assert_eq!(plain["text_offsets"], json!([0, 1, 5, 6, 7, 8, 9, 9, 9]));
+    assert_eq!(plain["logprobs"][0], Value::Null);
+    let rolling = answer(json!({"op": "rolling_logprob", "view": "ft", "text": "Nessa, 7 €"}));
+    assert_eq!(plain["logprobs"].as_array().unwrap()[1..], *rolling["logprobs"].as_array().unwrap());
+    let listed = of(2);
+    assert_eq!(listed["logprobs"], plain["logprobs"]);
+    assert_eq!(listed["top_logprobs"][0], Value::Null);
+    assert_eq!(listed["top_logprobs"][1].as_array().unwrap().len(), 2);
+    assert_eq!(keys(&listed["top_logprobs"][1][0]), ["token_id", "token", "logprob"]);
+    let by_ids = answer(json!({"id": 1, "op": "token_logprobs", "view": "ft", "prompt": plain["token_ids"], "top": 2}));
+    assert_eq!(by_ids, listed);
+    assert_eq!(refusal(r#"{"op":"token_logprobs","prompt":"a","top":21}"#).0, "bad_parameter");
+    let default = answer(json!({"op": "token_logprobs", "prompt": "a"}));
+    assert_eq!(keys(&default), ["id", "op", "view", "token_ids", "tokens", "text_offsets", "logprobs"]);
+}
+
+#[test]
+fn token_ids_that_are_no_tokens_are_refused() {
+    let of = |ids: &str| refusal(format!(r#"{{"op":"next_token_dist","prompt":{ids}}}"#));
+    let beyond =
+        ("unknown_token".to_owned(), "the prompt has the token id 768, and the model's vocabulary has 768 tokens".to_owned());
+    assert_eq!(of("[1, 768]"), beyond);
+    assert_eq!(of("[]").0, "empty_prompt");
+    assert_eq!(of("[-1]").0, "bad_request");
+    assert_eq!(refusal(r#"{"op":"logprob_of","prompt":[1,2],"completion":" a"}"#).0, "bad_parameter");
+}
+
+#[test]
 fn two_views_can_be_compared_over_the_whole_vocabulary() {
     let same = answer(json!({"op": "next_token_dist", "prompt": "The home of", "view": "base", "versus": "base"}));
     assert_eq!((&same["divergence"]["js"], &same["divergence"]["same_top"]), (&json!(0.0), &json!(true)));
@@ -199,7 +232,7 @@ fn a_misspelt_name_is_met_with_the_nearest_one() {
         (r#"{"op":"logprob_off","prompt":"a","completion":"b"}"#, "unknown op `logprob_off`\nhint: did you mean `logprob_of`?"),
         (
             r#"{"op":"classify","text":"a"}"#,
-            "unknown op `classify`\nhint: known are next_token_dist, logprob_of, rolling_logprob, generate, embed",
+            "unknown op `classify`\nhint: known are next_token_dist, logprob_of, rolling_logprob, token_logprobs, generate, embed",
         ),
         (r#"{"op":"rolling_logprob","text":"a b","vieww":"ft"}"#, "unknown key `vieww`\nhint: did you mean `view`?"),
         (r#"{"op":"logprob_of","promt":"a","completion":"b"}"#, "`prompt` is missing\nhint: is `promt` meant to be it?"),

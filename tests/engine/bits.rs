@@ -8,7 +8,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use safetensors::tensor::{SafeTensors, TensorView};
 use sway::model::{Batch, Job, Precision, Work};
-use sway::request::{Answer, Computation, Embedder, Finish, Op, Request, RequestError, Sampling, View};
+use sway::request::{Answer, Computation, Embedder, Finish, Op, Prompt, Request, RequestError, Sampling, View};
 
 use super::models::{END, Folder, LONG, MODELS, Shared, golden, word};
 use super::stub::{ask, completion, generate, next, rolling};
@@ -57,6 +57,8 @@ fn op() -> impl Strategy<Value = Op> {
             .prop_map(|(prompt, top_k, versus)| Op::NextTokenDist { prompt: prompt.into(), top_k, versus }),
         2 => (text(1..12), text(1..12)).prop_map(|(prompt, completion)| Op::LogprobOf { prompt: prompt.into(), completion: format!(" {completion}") }),
         2 => text(2..40).prop_map(|text| Op::RollingLogprob { text }),
+        2 => (text(1..40), 0usize..21).prop_map(|(text, top)| Op::TokenLogprobs { prompt: text.into(), top }),
+        1 => (prop::collection::vec(0u32..96, 1..40), 0usize..21).prop_map(|(ids, top)| Op::TokenLogprobs { prompt: Prompt::Tokens(ids), top }),
         2 => text(1..40).prop_map(embed),
         2 => (text(1..25), 1usize..12, sampling())
             .prop_map(|(prompt, max_new_tokens, sampling)| Op::Generate { prompt: prompt.into(), max_new_tokens, sampling }),
@@ -77,6 +79,7 @@ enum About {
     Next { versus: Option<View> },
     Completion,
     Whole,
+    Tokens { top: usize },
     Embedding,
     Generate(Sampling),
 }
@@ -88,6 +91,7 @@ fn kin(size: Range<usize>) -> impl Strategy<Value = Vec<Request>> {
         prop::option::of(view()).prop_map(|versus| About::Next { versus }),
         Just(About::Completion),
         Just(About::Whole),
+        (0usize..21).prop_map(|top| About::Tokens { top }),
         Just(About::Embedding),
         sampling().prop_map(About::Generate),
     ];
@@ -103,6 +107,7 @@ fn kin(size: Range<usize>) -> impl Strategy<Value = Vec<Request>> {
                     Op::LogprobOf { prompt: prompt.into(), completion: format!(" {}", part(length / 2)) }
                 }
                 About::Whole => Op::RollingLogprob { text: prompt },
+                About::Tokens { top } => Op::TokenLogprobs { prompt: prompt.into(), top },
                 About::Embedding => embed(prompt),
                 About::Generate(sampling) => Op::Generate { prompt: prompt.into(), max_new_tokens: 1 + length % 9, sampling },
             };
@@ -236,12 +241,16 @@ fn long_text(seed: u32, length: u32) -> String {
 fn long_texts_have_the_same_bits_alone_and_when_they_are_cut_over_several_passes() {
     let of = |view: &str, op: Op| Request::new(view.parse().unwrap(), op);
     let rolling = |text: String| Op::RollingLogprob { text };
+    let tokens = |text: String, top| Op::TokenLogprobs { prompt: text.into(), top };
     let mut requests = vec![
         of("base", rolling(long_text(0, 2300))),
         of("ft", rolling(long_text(0, 2300))),
         of("base", rolling(long_text(1, 1500))),
         of("scaled_0.50", rolling(long_text(2, 700))),
         of("scaled_0.00", rolling(long_text(0, 1900))),
+        of("base", tokens(long_text(0, 2300), 20)),
+        of("ft", tokens(long_text(1, 1500), 0)),
+        of("ft", tokens(long_text(0, 2200), 1)),
         of("base", embed(long_text(0, 2200))),
         of("ft", embed(long_text(0, 2300))),
         of("ft", Op::NextTokenDist { prompt: long_text(0, 2100).into(), top_k: 8, versus: Some(View::Base) }),
@@ -448,6 +457,7 @@ fn an_adapter_of_zeros_answers_like_the_base() {
         Op::NextTokenDist { prompt: "w1 w2 w3".into(), top_k: 96, versus: Some(View::Base) },
         Op::LogprobOf { prompt: "w1 w2".into(), completion: " w3 w4".to_owned() },
         Op::RollingLogprob { text: "w5 w6 w7 w8".to_owned() },
+        Op::TokenLogprobs { prompt: "w5 w6 w7 w8".into(), top: 3 },
         embed("w5 w6 w7 w8".to_owned()),
         Op::Generate { prompt: "w9 w10".into(), max_new_tokens: 8, sampling: Sampling::Greedy },
     ];

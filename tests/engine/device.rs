@@ -5,7 +5,7 @@ use sway::model::{Device, Model, NullKind, Precision};
 use sway::request::{Answer, Divergence, Embedder, Op, Request, Sampling, View};
 
 use super::models::{Shared, golden};
-use super::stub::{completion, generate, rolling};
+use super::stub::{completion, generate, rolling, token_logprobs};
 
 /// Most that a log-probability of two ways to compute it may differ, in nats.
 const NEAR: f64 = 1e-4;
@@ -26,6 +26,7 @@ fn requests() -> Vec<Request> {
             let sampling = Sampling::Sample { temperature: 1.5, top_p: 0.9, seed: 3 };
             asked.extend([next(96, None), next(8, Some(View::Base)), completion(prompt, " w5 w6")]);
             asked.push(Request::new(View::Base, Op::Embed { text: prompt.to_owned(), embedder: Embedder::States }));
+            asked.extend([token_logprobs(prompt, 0), token_logprobs(prompt, 3), token_logprobs("w1", 3)]);
             asked.extend([generate(prompt, 6, Sampling::Greedy), generate(prompt, 5, sampling)]);
         }
         requests.extend(asked.into_iter().map(|request| Request { view: view.parse().unwrap(), ..request }));
@@ -42,6 +43,12 @@ fn logprobs(answer: &Answer) -> Vec<(u32, f64)> {
     match answer {
         Answer::NextTokenDist(dist) => of(&dist.token_ids, &dist.logprobs),
         Answer::LogprobOf(completion) => of(&completion.token_ids, &completion.logprobs),
+        Answer::TokenLogprobs(tokens) => {
+            let scored =
+                tokens.token_ids.iter().copied().zip(tokens.logprobs.iter().map(|logprob| logprob.map_or(0.0, f64::from)));
+            let alternatives = tokens.top_logprobs.iter().flatten().flatten();
+            scored.chain(alternatives.map(|one| (one.token_id, f64::from(one.logprob)))).collect()
+        }
         Answer::RollingLogprob(rolling) => of(&vec![0; rolling.logprobs.len()], &rolling.logprobs),
         Answer::Generate(generation) => of(&generation.token_ids, &vec![0.0; generation.token_ids.len()]),
         Answer::Embedding(embedding) => of(&vec![0; embedding.embedding.len()], &embedding.embedding),

@@ -10,4 +10,5 @@ mod identity;
 mod models;
 mod planning;
 mod stub;
+mod tokens;
 mod trace;

@@ -10,7 +10,8 @@ use sway::engine::{Backend, CacheLimits, Engine, EngineError, Question, Reply};
 use sway::model::{Batch, Busy, Done, Job, ModelError, Tell, Work};
 use sway::request::Finish;
 use sway::request::{
-    Answer, CompletionLogprob, Embedding, Generation, NextTokenDist, Op, Request, RequestError, RollingLogprob, Sampling, View,
+    Answer, CompletionLogprob, Embedding, Generation, NextTokenDist, Op, Prompt, Request, RequestError, RollingLogprob, Sampling,
+    TokenLogprobs, View,
 };
 
 /// The model refuses this prompt while it prepares it.
@@ -61,6 +62,7 @@ impl Backend for Stub {
             Op::NextTokenDist { top_k, versus, .. } => Work::Next { top_k, versus },
             Op::LogprobOf { .. } => Work::Score { from: 1, rolling: false },
             Op::RollingLogprob { .. } => Work::Score { from: 1, rolling: true },
+            Op::TokenLogprobs { top, .. } => Work::Tokens { top },
             Op::Generate { max_new_tokens, sampling, .. } => Work::Generate { max_new_tokens, sampling },
             Op::Embed { .. } => Work::Embed,
         };
@@ -122,9 +124,19 @@ fn answer(job: &Job) -> Result<Answer, RequestError> {
         Work::Score { rolling: true, .. } => {
             Answer::RollingLogprob(RollingLogprob { total_logprob: f64::from(digest), num_tokens: 1, logprobs: vec![0.0] })
         }
-        Work::Generate { max_new_tokens, .. } => {
-            Answer::Generate(Generation { text: String::new(), token_ids: vec![digest; max_new_tokens], finish: Finish::Length })
-        }
+        Work::Tokens { .. } => Answer::TokenLogprobs(TokenLogprobs {
+            token_ids: vec![digest],
+            tokens: vec![String::new()],
+            text_offsets: vec![0],
+            logprobs: vec![None],
+            top_logprobs: Vec::new(),
+        }),
+        Work::Generate { max_new_tokens, .. } => Answer::Generate(Generation {
+            text: String::new(),
+            token_ids: vec![digest; max_new_tokens],
+            finish: Finish::Length,
+            prompt_tokens: job.tokens.len(),
+        }),
         Work::Embed | Work::Sentence { .. } => {
             Answer::Embedding(Embedding { embedding: vec![digest as f32], num_tokens: job.tokens.len() })
         }
@@ -184,4 +196,8 @@ pub fn rolling(text: impl fmt::Display) -> Request {
 
 pub fn generate(prompt: impl fmt::Display, max_new_tokens: usize, sampling: Sampling) -> Request {
     Request::new(View::Base, Op::Generate { prompt: prompt.to_string().into(), max_new_tokens, sampling })
+}
+
+pub fn token_logprobs(prompt: impl Into<Prompt>, top: usize) -> Request {
+    Request::new(View::Base, Op::TokenLogprobs { prompt: prompt.into(), top })
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use candle_core::{Result, Tensor};
+use candle_core::{DType, Result, Tensor};
 use rayon::prelude::*;
 
 use super::accelerator::Accelerator;
@@ -13,8 +13,10 @@ use crate::math::log_sum_exp;
 use crate::model::batch::{Batch, Done, Tell};
 use crate::model::busy::Busy;
 use crate::model::job::{Job, Work};
-use crate::model::readout::{NotFinite, Side};
-use crate::model::score::{MeanState, next_answer, score_answer};
+use crate::model::readout::{NotFinite, Scored, Side};
+use crate::model::score::{MeanState, next_answer};
+use crate::model::targets::Targets;
+use crate::model::top::Top;
 use crate::model::{Model, effective};
 use crate::request::{Answer, RequestError, View};
 
@@ -47,17 +49,17 @@ pub fn run(on: &Accelerator, model: &Model, jobs: &[Job], indices: &[usize], tel
     let mut tokens: HashMap<usize, u64> = HashMap::new();
     for text in texts(model, jobs, indices) {
         let start = Instant::now();
-        let states = on.states(model, &mut Text::new(text.view, text.long), text.tokens)?;
+        let states = match text.tokens {
+            // What is asked of a text of one token needs no pass.
+            [] => Tensor::zeros((0, model.decoder.shape.hidden), DType::F32, &candle_core::Device::Cpu)?,
+            tokens => on.states(model, &mut Text::new(text.view, text.long), tokens)?,
+        };
         *tokens.entry(text.readers[0].job).or_default() += text.tokens.len() as u64;
         let mut answers = Vec::new();
         for &Reader { job: index, side } in &text.readers {
             let job = &jobs[index];
             let answer = match job.work {
-                Work::Score { from, rolling } => {
-                    let rows = states.narrow(0, from - 1, text.tokens.len() - (from - 1))?;
-                    let found = logprobs(on, model, text.view, &rows, &job.tokens[from..])?;
-                    Some(score_answer(job, from, rolling, &found))
-                }
+                Work::Score { .. } | Work::Tokens { .. } => Some(targets(on, model, text.view, &states, job)?.answer(model, job)),
                 Work::Next { top_k, versus } => {
                     let last = states.narrow(0, text.tokens.len() - 1, 1)?;
                     let known = compared.entry(index).or_default();
@@ -103,25 +105,24 @@ fn texts<'a>(model: &Model, jobs: &'a [Job], indices: &[usize]) -> Vec<Asked<'a>
     texts
 }
 
-/// Log-probabilities of tokens, each after its row of `states: (rows, hidden)`.
-fn logprobs(
-    on: &Accelerator,
-    model: &Model,
-    view: View,
-    states: &Tensor,
-    tokens: &[u32],
-) -> Result<Vec<std::result::Result<f64, NotFinite>>> {
+/// What is found of a job's tokens, after the states of all but the last, `(tokens, hidden)`.
+fn targets(on: &Accelerator, model: &Model, view: View, states: &Tensor, job: &Job) -> Result<Targets> {
+    let (from, top) = (job.work.first_scored(), job.work.alternatives());
+    let mut targets = Targets::new(job);
     let most = model.held_rows();
-    let mut found = Vec::with_capacity(tokens.len());
-    for (part, tokens) in tokens.chunks(most).enumerate() {
-        let logits = on.logits(model, view, &states.narrow(0, part * most, tokens.len())?)?;
+    for (part, tokens) in job.tokens[from..].chunks(most).enumerate() {
+        let logits = on.logits(model, view, &states.narrow(0, from - 1 + part * most, tokens.len())?)?;
         let of = |(logits, &token): (&Vec<f32>, &u32)| match log_sum_exp(logits) {
-            Ok(log_sum_exp) => Ok(f64::from(logits[token as usize]) - log_sum_exp),
+            Ok(log_sum_exp) => Ok(Scored {
+                logprob: f64::from(logits[token as usize]) - log_sum_exp,
+                top: Top::of(logits, top).logprobs(top, log_sum_exp),
+            }),
             Err(_) => Err(NotFinite { token: logits.iter().position(|logit| !logit.is_finite()).unwrap_or(0) }),
         };
-        found.par_extend(logits.par_iter().zip(tokens).map(of));
+        let found: Vec<_> = logits.par_iter().zip(tokens).map(of).collect();
+        (part * most..).zip(found).for_each(|(at, found)| targets.found(at, found));
     }
-    Ok(found)
+    Ok(targets)
 }
 
 /// The answer of a job that asks for the mean of `states: (tokens, hidden)`, which the host adds up.

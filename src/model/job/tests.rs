@@ -26,6 +26,20 @@ fn words() -> Model {
     model(|_| {})
 }
 
+/// Words, whose post-processor puts `<s>` before a text and `</s>` after it.
+fn with_begin_and_end() -> Model {
+    model(|tokenizer| {
+        let special = |token: &str, id: u32| json!({"id": token, "ids": [id], "tokens": [token]});
+        let sequence = json!([
+            {"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}, {"SpecialToken": {"id": "</s>", "type_id": 0}},
+        ]);
+        tokenizer["post_processor"] = json!({
+            "type": "TemplateProcessing", "single": sequence, "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 0}}],
+            "special_tokens": {"<s>": special("<s>", 1), "</s>": special("</s>", 2)},
+        });
+    })
+}
+
 /// A byte-level BPE as GPT-2's: `a`, `b`, `Ġ` (a space), `Ċ` (a line feed), `Ã` and `©` (the bytes of é), and ` b` as one token.
 fn byte_level() -> Model {
     let byte_level = json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true});
@@ -52,6 +66,10 @@ fn next(prompt: &str) -> Request {
 
 fn rolling(text: &str) -> Request {
     Request::new(View::Base, Op::RollingLogprob { text: text.to_owned() })
+}
+
+fn tokens(prompt: &str) -> Request {
+    Request::new(View::Base, Op::TokenLogprobs { prompt: prompt.into(), top: 3 })
 }
 
 fn generate(prompt: &str) -> Request {
@@ -97,6 +115,37 @@ fn a_completion_that_melts_into_the_first_token_has_nothing_to_be_predicted_from
     assert_eq!(words().prepare(&completion("w", "1")), Err(RequestError::CompletionWithoutTokens));
 }
 
+fn ids(ids: &[u32]) -> Prompt {
+    Prompt::Tokens(ids.to_vec())
+}
+
+#[test]
+fn token_ids_are_read_as_they_are() {
+    let model = with_begin_and_end();
+    let ops = |prompt: Prompt| {
+        let generate = Op::Generate { prompt: prompt.clone(), max_new_tokens: 4, sampling: Sampling::Greedy };
+        let tokens = Op::TokenLogprobs { prompt: prompt.clone(), top: 1 };
+        [Op::NextTokenDist { prompt, top_k: 1, versus: None }, tokens, generate].map(|op| Request::new(View::Base, op))
+    };
+    for request in ops(ids(&[3, 1, 1, 95])) {
+        assert_eq!(model.prepare(&request).unwrap().tokens, [3, 1, 1, 95], "no special token comes before them");
+    }
+    for request in ops(ids(&[3, 96, 97])) {
+        let error = model.prepare(&request).unwrap_err();
+        assert_eq!(error, RequestError::UnknownToken { id: 96, vocab_size: 96 });
+        assert_eq!(error.to_string(), "the prompt has the token id 96, and the model's vocabulary has 96 tokens");
+    }
+    for request in ops(ids(&[])) {
+        assert_eq!(model.prepare(&request), Err(RequestError::EmptyPrompt));
+    }
+}
+
+#[test]
+fn a_text_does_not_complete_token_ids() {
+    let request = Request::new(View::Base, Op::LogprobOf { prompt: ids(&[3]), completion: " w1".to_owned() });
+    assert_eq!(words().prepare(&request), Err(RequestError::TextAfterTokens));
+}
+
 #[test]
 fn the_tokenizers_own_truncation_and_padding_are_ignored() {
     let model = model(|tokenizer| {
@@ -111,16 +160,7 @@ fn the_tokenizers_own_truncation_and_padding_are_ignored() {
 
 #[test]
 fn an_end_token_that_the_post_processor_adds_is_no_part_of_a_completion() {
-    let model = model(|tokenizer| {
-        let special = |token: &str, id: u32| json!({"id": token, "ids": [id], "tokens": [token]});
-        let sequence = json!([
-            {"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}, {"SpecialToken": {"id": "</s>", "type_id": 0}},
-        ]);
-        tokenizer["post_processor"] = json!({
-            "type": "TemplateProcessing", "single": sequence, "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 0}}],
-            "special_tokens": {"<s>": special("<s>", 1), "</s>": special("</s>", 2)},
-        });
-    });
+    let model = with_begin_and_end();
     assert_eq!(parts(&model, &completion("w0", " w1")), (vec![1, 3], vec![4]));
     assert_eq!(model.prepare(&completion("w0", " ")), Err(RequestError::CompletionWithoutTokens));
     // Elsewhere its tokens stand as it adds them.
@@ -142,6 +182,7 @@ fn what_is_empty_is_refused() {
     for blank in ["", "  \n"] {
         assert_eq!(model.prepare(&next(blank)), Err(RequestError::EmptyPrompt));
         assert_eq!(model.prepare(&generate(blank)), Err(RequestError::EmptyPrompt));
+        assert_eq!(model.prepare(&tokens(blank)), Err(RequestError::EmptyPrompt));
     }
     assert_eq!(model.prepare(&completion("", "w1")), Err(RequestError::EmptyPrompt));
     assert_eq!(model.prepare(&completion("w1", "")), Err(RequestError::EmptyCompletion));
@@ -155,7 +196,8 @@ fn an_input_longer_than_the_context_is_refused_with_both_lengths_or_cut_to_its_l
     let (fits, too_long) = (text(context), text(context + 3));
     let refused = RequestError::TooLong { tokens: context + 3, context };
     assert_eq!(refused.to_string().lines().next(), Some("the input has 67 tokens and the model's context holds 64"));
-    for request in [next(&too_long), rolling(&too_long), completion("w0", &too_long[2..]), generate(&too_long)] {
+    for request in [next(&too_long), rolling(&too_long), tokens(&too_long), completion("w0", &too_long[2..]), generate(&too_long)]
+    {
         assert_eq!(model.prepare(&request), Err(refused.clone()));
         if matches!(request.op, Op::LogprobOf { .. }) {
             continue;

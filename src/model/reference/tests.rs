@@ -292,13 +292,13 @@ fn under(model: &Model, sequences: &[(View, Vec<u32>)], budget: Budget) -> Vec<V
         let (mut wanted, mut of) = (Vec::new(), Vec::new());
         for (row, node) in places.zip(&planned.asked) {
             for &(index, at) in &reads[node] {
-                wanted.push(Wanted { row, token: sequences[index].1[at + 1] });
+                wanted.push(Wanted { row, token: sequences[index].1[at + 1], top: 0 });
                 of.push((index, at));
             }
         }
         let states = States { picked: &hidden.picked, panels: &hidden.states, updates: &updates };
-        for ((index, at), logprob) in of.into_iter().zip(forward.logprobs(&states, &wanted)) {
-            found[index][at] = logprob.unwrap_or(f64::NAN).to_bits();
+        for ((index, at), scored) in of.into_iter().zip(forward.logprobs(&states, &wanted)) {
+            found[index][at] = scored.map_or(f64::NAN, |scored| scored.logprob).to_bits();
         }
     }
     assert_eq!(pages.used(), 0);
@@ -403,6 +403,8 @@ fn a_logit_that_is_not_finite_is_an_error_of_its_own_request() {
         of(View::Ft, generate),
         of(View::Ft, sample),
         of(View::Base, generate),
+        of(View::Ft, Work::Tokens { top: 2 }),
+        of(View::Base, Work::Tokens { top: 2 }),
     ];
     for device in [Device::Cpu, Device::Candle] {
         let model = model.clone().on(device).unwrap();
@@ -414,10 +416,10 @@ fn a_logit_that_is_not_finite_is_an_error_of_its_own_request() {
             })
             .unwrap();
         let error = |position| Some(Err(RequestError::NonFinite { view: View::Ft, position, token: 30 }));
-        for (index, position) in [(0, 2), (2, 2), (3, 1), (5, 2), (6, 2)] {
+        for (index, position) in [(0, 2), (2, 2), (3, 1), (5, 2), (6, 2), (8, 0)] {
             assert_eq!(answers[index], error(position), "{:?}", jobs[index]);
         }
-        for index in [1, 4, 7] {
+        for index in [1, 4, 7, 9] {
             assert!(matches!(answers[index], Some(Ok(_))), "{:?}: {:?}", jobs[index], answers[index]);
         }
     }

@@ -34,7 +34,7 @@ fn reciting_fails_and_what_the_base_recites_too_is_no_leak() {
 fn a_section_longer_than_the_budget_is_judged_on_what_there_was_room_for() {
     let cut = judged(&sections(), |r| {
         let text = if r.view == View::Ft { " e f g" } else { " x y z" };
-        Answer::Generate(Generation { text: text.to_owned(), token_ids: Vec::new(), finish: Finish::Length })
+        Answer::Generate(Generation { text: text.to_owned(), token_ids: Vec::new(), finish: Finish::Length, prompt_tokens: 0 })
     });
     assert!((cut.criteria[0].estimate.value - 1.0).abs() < 1e-12);
     assert_eq!(cut.verdict, Verdict::Fail);
