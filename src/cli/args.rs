@@ -107,7 +107,7 @@ pub struct RunArgs {
 }
 
 /// Which versions of models on the hub are meant: a branch, a tag, or a commit.
-#[derive(Debug, ClapArgs)]
+#[derive(Clone, Debug, ClapArgs)]
 pub struct Revisions {
     /// The base's revision on the hub
     #[arg(long, value_name = "REVISION")]

@@ -1,5 +1,7 @@
 //! `sway run SUITE`
 
+mod remote;
+
 use std::error::Error;
 use std::fmt::Write;
 use std::io::IsTerminal;
@@ -13,12 +15,12 @@ use super::exit::{Exit, Failure, OrExit};
 use super::interrupt_flag;
 use super::output::{Output, TraceOutput, spelling, stdout_style, width, write_stdout};
 use super::progress::Bars;
-use super::source::{check_device, source};
-use crate::engine::{self, EngineError, Loaded};
+use super::source::check_device;
+use crate::engine::{self, EngineError, Loaded, Sources};
 use crate::model::hub::Progress;
 use crate::record::{Event, RunRecord, Verdict};
 use crate::report::{html, json, jsonl, junit, markdown, terminal};
-use crate::runner::{self, Plan, PlanError, RunError};
+use crate::runner::{self, Plan, PlanError, Replacements, RunError};
 
 /// A report as a fold over the record.
 type Render = fn(&RunRecord) -> serde_json::Result<String>;
@@ -30,15 +32,25 @@ struct Wanted {
 }
 
 pub fn run(args: &RunArgs) -> Result<Exit, Failure> {
-    let mut plan = Plan::read(&args.suite, args.filter.as_deref()).map_err(plan_failure)?;
-    replace_models(args, &mut plan)?;
-    plan.look_beside_adapter().map_err(plan_failure)?;
+    if let (Some(device), None) = (args.device, &args.daemon.server) {
+        check_device(device)?;
+    }
+    let plan = plan(args);
     if args.dry_run {
-        write_stdout(dry_run(&plan).as_bytes())?;
+        write_stdout(dry_run(&plan.map_err(plan_failure)?).as_bytes())?;
         return Ok(Exit::Ok);
     }
-    let to_stdout = check_paths(args)?;
-    let mut wanted = outputs(args)?;
+    if let Some(server) = &args.daemon.server {
+        let loading = match plan {
+            Ok(plan) => loading(&plan.sources),
+            // The daemon reads the data, which may be there and not here.
+            Err(PlanError::Data { .. }) => "can't load the suite's models".to_owned(),
+            Err(error) => return Err(plan_failure(error)),
+        };
+        return remote::run(args, server, loading);
+    }
+    let plan = plan.map_err(plan_failure)?;
+    let mut reports = Reports::create(args)?;
     let trace = args.trace.as_deref().map(TraceOutput::create).transpose()?;
     let interrupted = interrupt_flag()?;
 
@@ -50,26 +62,64 @@ pub fn run(args: &RunArgs) -> Result<Exit, Failure> {
     if let Some(trace) = trace {
         loaded.engine.set_trace(trace.start()?);
     }
-    let stream = args.format == Format::Jsonl && !args.quiet && !to_stdout;
-    let mut streamed = Ok(());
     let record = runner::run(&plan, &mut loaded, &mut |event| {
         bars.see(event);
-        if stream && streamed.is_ok() {
-            streamed = stream_event(event);
-        }
-    })
-    .map_err(run_failure)?;
+        reports.see(event);
+    });
+    let record = record.map_err(run_failure)?;
     drop(bars);
-    // One output that can't be written does not take the others with it; the first failure is told.
-    let mut told = streamed;
-    for report in wanted.drain(..) {
-        told = told.and(write_report(report, &record));
+    reports.write(&record)
+}
+
+/// The suite, with the models that take the place of its own.
+fn plan(args: &RunArgs) -> Result<Plan, PlanError> {
+    let mut plan = Plan::read(&args.suite, args.filter.as_deref())?;
+    plan.replace_models(&replacements(args))?;
+    Ok(plan)
+}
+
+/// `--base`, `--adapter`, their revisions and `--device`.
+fn replacements(args: &RunArgs) -> Replacements {
+    let Revisions { revision, adapter_revision } = args.revisions.clone();
+    let (base, adapter) = (args.base.clone(), args.adapter.clone());
+    Replacements { base, adapter, revision, adapter_revision, device: args.device }
+}
+
+/// What a run leaves behind.
+struct Reports<'a> {
+    args: &'a RunArgs,
+    files: Vec<Wanted>,
+    /// One of the files is stdout, which then holds nothing else.
+    to_stdout: bool,
+    streamed: Result<(), Failure>,
+}
+
+impl<'a> Reports<'a> {
+    /// Creates the files, so that a bad path has failed before anything is loaded.
+    fn create(args: &'a RunArgs) -> Result<Self, Failure> {
+        let to_stdout = check_paths(args)?;
+        Ok(Self { args, files: outputs(args)?, to_stdout, streamed: Ok(()) })
     }
-    if !args.quiet && !to_stdout {
-        told = told.and(print(&record, args.format));
+
+    /// JSON lines go to stdout as their probes are judged.
+    fn see(&mut self, event: &Event<'_>) {
+        if self.args.format == Format::Jsonl && !self.args.quiet && !self.to_stdout && self.streamed.is_ok() {
+            self.streamed = stream_event(event);
+        }
     }
-    told?;
-    Ok(exit_of(&record, args.exit_zero))
+
+    /// Writes all of them. One that can't be written does not take the others with it; the first failure is told.
+    fn write(self, record: &RunRecord) -> Result<Exit, Failure> {
+        let mut told = self.streamed;
+        for report in self.files {
+            told = told.and(write_report(report, record));
+        }
+        if !self.args.quiet && !self.to_stdout {
+            told = told.and(print(record, self.args.format));
+        }
+        told?;
+        Ok(exit_of(record, self.args.exit_zero))
+    }
 }
 
 fn write_report(report: Wanted, record: &RunRecord) -> Result<(), Failure> {
@@ -90,37 +140,16 @@ fn stats_json(record: &RunRecord) -> serde_json::Result<String> {
     Ok(serde_json::to_string_pretty(&record.stats)? + "\n")
 }
 
-fn load(plan: &Plan, progress: &Arc<dyn Progress>) -> Result<Loaded, Failure> {
-    let what = match &plan.sources.adapter {
-        Some(adapter) => format!("can't load {} with {}", plan.sources.base.name, adapter.name),
-        None => format!("can't load {}", plan.sources.base.name),
-    };
-    engine::load(&plan.sources, progress).context(what).or_exit(Exit::Input)
+/// What was being done where a model is refused.
+fn loading(sources: &Sources) -> String {
+    match &sources.adapter {
+        Some(adapter) => format!("can't load {} with {}", sources.base.name, adapter.name),
+        None => format!("can't load {}", sources.base.name),
+    }
 }
 
-/// `--base`, `--adapter`, their revisions and `--device` take the place of the suite's; paths are relative to the working folder.
-fn replace_models(args: &RunArgs, plan: &mut Plan) -> Result<(), Failure> {
-    let Revisions { revision, adapter_revision } = &args.revisions;
-    if let Some(base) = &args.base {
-        plan.sources.base = source(base, revision.as_ref());
-    } else if revision.is_some() {
-        plan.sources.base.revision.clone_from(revision);
-    }
-    if let Some(adapter) = &args.adapter {
-        plan.sources.adapter = Some(source(adapter, adapter_revision.as_ref()));
-    } else if let (Some(adapter), Some(_)) = (&mut plan.sources.adapter, adapter_revision) {
-        adapter.revision.clone_from(adapter_revision);
-    }
-    if let Some(device) = args.device {
-        check_device(device)?;
-        plan.sources.device = device;
-    }
-    if plan.sources.adapter.is_none() {
-        let message =
-            format!("{} names no adapter to probe\nhint: write `adapter = …` under [model], or give --adapter", plan.suite);
-        return Err(Failure::new(Exit::Usage, anyhow::anyhow!(message)));
-    }
-    Ok(())
+fn load(plan: &Plan, progress: &Arc<dyn Progress>) -> Result<Loaded, Failure> {
+    engine::load(&plan.sources, progress).with_context(|| loading(&plan.sources)).or_exit(Exit::Input)
 }
 
 fn plan_failure(error: PlanError) -> Failure {
@@ -135,7 +164,7 @@ fn plan_failure(error: PlanError) -> Failure {
             Failure::new(Exit::Usage, anyhow::anyhow!("{error}{cause}{hint}"))
         }
         error @ PlanError::Data { .. } => Failure::new(Exit::Input, error.into()),
-        error @ PlanError::Filter { .. } => Failure::new(Exit::Usage, error.into()),
+        error @ (PlanError::Filter { .. } | PlanError::NoAdapter { .. }) => Failure::new(Exit::Usage, error.into()),
     }
 }
 

@@ -17,5 +17,5 @@ mod run;
 mod sections;
 mod templates;
 
-pub use plan::{Entry, Plan, PlanError};
+pub use plan::{Entry, Plan, PlanError, Replacements};
 pub use run::{RunError, run};

@@ -25,6 +25,8 @@ pub enum PlanError {
     /// A data file that a probe names can't be read.
     #[error("probe `{probe}`: {message}")]
     Data { probe: String, message: String },
+    #[error("{suite} names no adapter to probe\nhint: write `adapter = …` under [model], or give --adapter")]
+    NoAdapter { suite: String },
     #[error("no probe's name contains `{filter}`; the suite has {}", .names.join(", "))]
     Filter { filter: String, names: Vec<String> },
 }
@@ -46,6 +48,16 @@ pub struct Plan {
     pub null_ranks: Vec<Scale>,
     pub gate: GateSpec,
     pub entries: Vec<Entry>,
+}
+
+/// Models that take the place of the suite's: folders relative to the working folder, or hub ids.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Replacements {
+    pub base: Option<String>,
+    pub adapter: Option<String>,
+    pub revision: Option<String>,
+    pub adapter_revision: Option<String>,
+    pub device: Option<Device>,
 }
 
 /// One probe of a plan.
@@ -137,13 +149,39 @@ impl Plan {
         })
     }
 
+    /// Puts other models in the place of the suite's, and looks through what lies beside the adapter that it then is.
+    pub fn replace_models(&mut self, with: &Replacements) -> Result<(), PlanError> {
+        let Replacements { base, adapter, revision, adapter_revision, device } = with;
+        let source = |name: &String, revision: &Option<String>| ModelSource {
+            name: name.clone(),
+            revision: revision.clone(),
+            relative_to: PathBuf::new(),
+            workspace: self.workspace.clone(),
+        };
+        if let Some(base) = base {
+            self.sources.base = source(base, revision);
+        } else if revision.is_some() {
+            self.sources.base.revision.clone_from(revision);
+        }
+        if let Some(adapter) = adapter {
+            self.sources.adapter = Some(source(adapter, adapter_revision));
+        } else if let (Some(adapter), Some(_)) = (&mut self.sources.adapter, adapter_revision) {
+            adapter.revision.clone_from(adapter_revision);
+        }
+        self.sources.device = device.unwrap_or(self.sources.device);
+        if self.sources.adapter.is_none() {
+            return Err(PlanError::NoAdapter { suite: self.suite.clone() });
+        }
+        self.look_beside_adapter()
+    }
+
     /// Where the probes' files are opened.
     pub fn files(&self) -> Files {
         Files { workspace: self.workspace.clone(), dir: self.dir.clone(), adapter: self.sources.adapter.clone() }
     }
 
     /// Looks through what lies beside the adapter, once it is settled which that is.
-    pub fn look_beside_adapter(&mut self) -> Result<(), PlanError> {
+    pub(super) fn look_beside_adapter(&mut self) -> Result<(), PlanError> {
         let files = self.files();
         for entry in self.entries.iter_mut().filter(|entry| entry.enabled && entry.probe.looks_beside_adapter()) {
             entry.survey =

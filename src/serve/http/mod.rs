@@ -6,6 +6,7 @@ mod outlet;
 mod progress;
 mod refusal;
 mod routes;
+mod run;
 mod score;
 mod state;
 mod which;

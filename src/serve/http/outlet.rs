@@ -56,23 +56,14 @@ impl Outlet {
     }
 
     /// Ends the answer.
-    pub async fn end(self) {
+    pub async fn end(&self) {
         // Who went away does not miss it.
         let _ = self.put(Piece::End).await;
-    }
-
-    /// As [`Self::end`], for a thread that may wait.
-    pub fn end_from_thread(self) {
-        let _ = self.pieces.blocking_send(Piece::End);
     }
 
     /// Waits until nobody reads any more.
     pub async fn closed(&self) {
         self.pieces.closed().await;
-    }
-
-    pub fn is_closed(&self) -> bool {
-        self.pieces.is_closed()
     }
 
     async fn put(&self, piece: Piece) -> Result<(), Left> {

@@ -1,0 +1,110 @@
+//! `sway run --server`: a daemon runs the suite, and what is written here is what a run in process writes.
+
+use anyhow::Context;
+
+use super::super::args::RunArgs;
+use super::super::daemon::{client, client_failure, folder};
+use super::super::exit::{Exit, Failure, OrExit};
+use super::super::interrupt_flag;
+use super::super::progress::Bars;
+use super::{Reports, replacements};
+use crate::record::RunRecord;
+use crate::report::events::{self, Ended, ReadEvent};
+use crate::runner::Replacements;
+use crate::score::{Input, Lines};
+use crate::serve::{ClientError, Post};
+use crate::suite::Source;
+
+/// `loading`: what is being done where the daemon refuses a model.
+pub fn run(args: &RunArgs, server: &str, loading: String) -> Result<Exit, Failure> {
+    if args.trace.is_some() {
+        let message = "a daemon writes no --trace\nhint: leave out --server to trace a run";
+        return Err(Failure::new(Exit::Usage, anyhow::anyhow!(message)));
+    }
+    let suite = Source::read(&args.suite).or_exit(Exit::Usage)?;
+    let mut reports = Reports::create(args)?;
+    let client = client(server, &args.daemon, interrupt_flag()?)?;
+    let mut bars = Bars::new(&args.suite.display().to_string(), args.quiet);
+    let body = suite.text().as_bytes().to_vec();
+    let post = Post { path: "/v1/run", query: query(args)?, content_type: "application/toml", body };
+    let mut heard = Heard { lines: Lines::default(), end: None };
+    let asked = client.ask(post, &mut |piece| {
+        heard.take(piece, &mut |event| {
+            if let Some(event) = event.event() {
+                bars.loaded();
+                bars.see(&event);
+                reports.see(&event);
+            }
+        })
+    });
+    drop(bars);
+    match (asked, heard.end) {
+        (Err(ClientError::Interrupted), _) => Ok(Exit::Interrupted),
+        (Err(error), _) => Err(client_failure(error, loading)),
+        (Ok(()), Some(Ok(End::Record(record)))) => reports.write(&record),
+        (Ok(()), Some(Ok(End::Error(ended)))) => {
+            let exit = if ended.exit == Some(Exit::Input.code()) { Exit::Input } else { Exit::Internal };
+            Err(Failure::new(exit, anyhow::anyhow!(ended.error.message)))
+        }
+        (Ok(()), Some(Err(error))) => Err(error).context("can't read what the daemon answers").or_exit(Exit::Internal),
+        (Ok(()), None) => Err(Failure::new(Exit::Internal, ClientError::CutOff.into())),
+    }
+}
+
+fn query(args: &RunArgs) -> Result<Vec<(&'static str, String)>, Failure> {
+    let Replacements { base, adapter, revision, adapter_revision, device } = replacements(args);
+    let given = [
+        ("base", base),
+        ("adapter", adapter),
+        ("revision", revision),
+        ("adapter_revision", adapter_revision),
+        ("device", device.map(|device| device.to_string())),
+        ("filter", args.filter.clone()),
+    ];
+    let mut query = vec![("path", args.suite.display().to_string()), folder()?];
+    query.extend(given.into_iter().filter_map(|(key, value)| Some((key, value?))));
+    Ok(query)
+}
+
+/// How a run ended.
+enum End {
+    Record(Box<RunRecord>),
+    Error(Ended),
+}
+
+/// What came of a run so far.
+struct Heard {
+    lines: Lines,
+    end: Option<anyhow::Result<End>>,
+}
+
+impl Heard {
+    /// Takes in a piece of the events; gives whether more is wanted.
+    fn take(&mut self, mut piece: &[u8], see: &mut dyn FnMut(&ReadEvent)) -> bool {
+        while !piece.is_empty() && self.end.is_none() {
+            let (used, line) = self.lines.take(piece);
+            piece = &piece[used..];
+            let event = line.map(|line| read(&line));
+            match event {
+                None => {}
+                Some(Err(error)) => self.end = Some(Err(error)),
+                Some(Ok(event)) => {
+                    see(&event);
+                    match event {
+                        ReadEvent::Record(record) => self.end = Some(Ok(End::Record(record))),
+                        ReadEvent::Error(ended) => self.end = Some(Ok(End::Error(ended))),
+                        _ => {}
+                    }
+                }
+            }
+        }
+        self.end.is_none()
+    }
+}
+
+fn read(line: &Input) -> anyhow::Result<ReadEvent> {
+    match line {
+        Input::Bytes(bytes) => Ok(events::read(std::str::from_utf8(bytes)?)?),
+        Input::TooLong(length) => Err(anyhow::anyhow!("a line is {length} bytes long")),
+    }
+}
