@@ -1,6 +1,8 @@
 //! What a daemon answers over HTTP.
 
 mod guard;
+mod input;
+mod metrics;
 mod models;
 mod outlet;
 mod progress;

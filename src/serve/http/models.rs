@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -18,10 +19,10 @@ use crate::serve::{Key, WarmModel};
 /// A warm model as it is told.
 #[derive(Debug, Serialize)]
 pub struct Told {
-    key: String,
-    base: String,
+    pub key: String,
+    pub base: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    adapter: Option<String>,
+    pub adapter: Option<String>,
     base_digest: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     adapter_digest: Option<String>,
@@ -34,7 +35,7 @@ pub struct Told {
     hits: u64,
     idle_s: f64,
     load_s: f64,
-    engine: Stats,
+    pub engine: Stats,
 }
 
 impl Daemon {
@@ -64,6 +65,11 @@ impl Told {
             engine: served.worker.stats(),
         }
     }
+}
+
+/// `GET /openapi.json`
+pub async fn openapi() -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], include_str!("openapi.json")).into_response()
 }
 
 /// `GET /health`

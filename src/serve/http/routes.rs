@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -16,7 +16,7 @@ use futures_util::FutureExt;
 use super::progress::{InProgress, Tracked};
 use super::refusal::Refusal;
 use super::state::Daemon;
-use super::{models, run, score};
+use super::{metrics, models, run, score};
 use crate::serve::panic::message_of;
 
 /// Those that cost nothing: told whatever else is going on.
@@ -26,10 +26,12 @@ pub fn router(daemon: Arc<Daemon>) -> Router {
     Router::new()
         .route("/health", get(models::health))
         .route("/stats", get(models::stats))
+        .route("/openapi.json", get(models::openapi))
+        .route("/metrics", get(metrics::metrics))
         .route("/v1/models", get(models::list))
         .route("/v1/models/{key}", delete(models::unload))
         .route("/v1/score", post(score::score))
-        .route("/v1/run", post(run::run).layer(DefaultBodyLimit::max(daemon.limits.body)))
+        .route("/v1/run", post(run::run))
         .method_not_allowed_fallback(|| async {
             Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method", "the path is known, and not this method of it")
         })

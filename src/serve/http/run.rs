@@ -4,14 +4,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use axum::body::Bytes;
-use axum::extract::{Query, State};
+use axum::body::Body;
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::input::{Params, whole};
 use super::outlet::{Outlet, outlet};
 use super::refusal::Refusal;
 use super::state::Daemon;
@@ -26,7 +27,7 @@ use crate::suite::{Source, toml_of_json};
 
 /// What goes with a suite, in the words of `sway run`.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct Asked {
     /// Where the suite is: what its paths are relative to, and as what its record names it. It is not read.
     path: Option<PathBuf>,
@@ -41,11 +42,11 @@ pub struct Asked {
 
 pub async fn run(
     State(daemon): State<Arc<Daemon>>,
-    Query(asked): Query<Asked>,
+    Params(asked): Params<Asked>,
     headers: HeaderMap,
-    body: Bytes,
+    body: Body,
 ) -> Result<Response, Refusal> {
-    let text = text(&headers, &body)?;
+    let text = text(&headers, &whole(body, &daemon.limits).await?)?;
     let permit = Arc::clone(&daemon.runs).acquire_owned().await.map_err(|error| Refusal::fault(error.to_string()))?;
     let planner = Arc::clone(&daemon);
     let plan = tokio::task::spawn_blocking(move || plan(&planner, &asked, text)).await;

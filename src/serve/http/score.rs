@@ -4,13 +4,14 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::timeout;
 
+use super::input::Params;
 use super::outlet::{Left, Outlet, outlet};
 use super::refusal::Refusal;
 use super::state::Daemon;
@@ -30,7 +31,7 @@ const MOST_WAITING_BYTES: usize = 16 << 20;
 /// Bytes that are written in one piece, more or less.
 const PIECE: usize = 64 << 10;
 
-pub async fn score(State(daemon): State<Arc<Daemon>>, which: Query<Which>, body: Body) -> Result<Response, Refusal> {
+pub async fn score(State(daemon): State<Arc<Daemon>>, Params(which): Params<Which>, body: Body) -> Result<Response, Refusal> {
     let sources = match which.sources(&daemon)? {
         Some(sources) => sources,
         None => daemon.only_model()?,

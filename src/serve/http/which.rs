@@ -12,7 +12,7 @@ use crate::workspace::Workspace;
 
 /// The part of a query that names models, in the words of `sway score`.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct Which {
     pub base: Option<String>,
     pub adapter: Option<String>,
