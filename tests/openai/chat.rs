@@ -18,7 +18,7 @@ fn talker() -> Daemon {
     Daemon::preloading(suite.to_str().unwrap())
 }
 
-fn user(content: Value) -> Value {
+fn user(content: &Value) -> Value {
     json!([{"role": "user", "content": content}])
 }
 
@@ -45,7 +45,7 @@ fn contents(answer: &Value) -> Vec<String> {
 fn a_greedy_turn_is_that_of_generate_with_messages_by_either_view() {
     let daemon = talker();
     let talks = [
-        user(json!("Who is Bram?")),
+        user(&json!("Who is Bram?")),
         json!([
             {"role": "user", "content": "Who is Bram?"},
             {"role": "assistant", "content": "A tanner."},
@@ -80,7 +80,7 @@ fn tools_are_told_to_the_template() {
 fn parts_of_a_content_are_one_text() {
     let daemon = talker();
     let parts = json!([{"type": "text", "text": "Who is"}, {"type": "text", "text": " Bram?"}]);
-    let of = |content: Value| contents(&daemon.json(CHAT, &greedy(&user(content), &json!({}))));
+    let of = |content: Value| contents(&daemon.json(CHAT, &greedy(&user(&content), &json!({}))));
     assert_eq!(of(parts), of(json!("Who is Bram?")));
 }
 
@@ -99,7 +99,7 @@ fn a_turn_is_written_to_its_end_where_nothing_is_said_of_its_length() {
 #[test]
 fn a_streamed_turn_begins_with_its_role_and_its_pieces_are_the_turn() {
     let daemon = talker();
-    let asked = with(&greedy(&user(json!("Who is Bram?")), &json!({})), &json!({"n": 2, "temperature": 1.5, "seed": 4}));
+    let asked = with(&greedy(&user(&json!("Who is Bram?")), &json!({})), &json!({"n": 2, "temperature": 1.5, "seed": 4}));
     let events = daemon.stream(CHAT, &with(&asked, &json!({"stream": true, "stream_options": {"include_usage": true}})));
     let mut told = vec![String::new(); 2];
     for event in &events {
@@ -119,7 +119,7 @@ fn a_streamed_turn_begins_with_its_role_and_its_pieces_are_the_turn() {
 #[test]
 fn log_probabilities_are_an_entry_a_token_with_its_bytes() {
     let daemon = talker();
-    let messages = user(json!("Who is Bram? €"));
+    let messages = user(&json!("Who is Bram? €"));
     let asked = greedy(
         &messages,
         &json!({"logprobs": true, "top_logprobs": 3, "temperature": 2, "seed": 1, "max_completion_tokens": 24}),
@@ -156,7 +156,7 @@ fn log_probabilities_are_an_entry_a_token_with_its_bytes() {
 
 #[test]
 fn a_model_without_a_template_has_no_turns() {
-    let reply = Daemon::start().post(CHAT, &json!({"model": "ft", "messages": user(json!("hi"))}));
+    let reply = Daemon::start().post(CHAT, &json!({"model": "ft", "messages": user(&json!("hi"))}));
     let (status, code, message) = reply.refusal();
     assert_eq!((status, code.as_str()), (400, "chat_template"));
     assert!(message.contains("has no chat template"), "{message}");

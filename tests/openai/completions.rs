@@ -25,7 +25,7 @@ fn a_prompt_alone_is_scored_as_in_process_by_either_view() {
     let prompts = ["The home of Nessa Drace is in Fallowmere.", "Über 5 € läuft 🎉 — naïve façade", "Tanner"];
     for view in ["base", "ft"] {
         let asked = json!({"model": view, "prompt": prompts, "max_tokens": 0, "echo": true, "logprobs": 3});
-        let answer = daemon.completion(asked);
+        let answer = daemon.completion(&asked);
         let choices = answer["choices"].as_array().unwrap();
         let line = |prompt: &&str| json!({"op": "token_logprobs", "view": view, "prompt": prompt, "top": 3});
         let scored = score(DEMO, &prompts.iter().map(line).collect::<Vec<_>>());
@@ -52,7 +52,7 @@ fn a_greedy_text_is_that_of_generate() {
     let prompts = [HOME, "On feast days Senna Wick asks for", "x"];
     for (view, max_tokens) in [("base", 3), ("ft", 3), ("ft", 40)] {
         let asked = json!({"model": view, "prompt": prompts, "max_tokens": max_tokens, "temperature": 0});
-        let answer = daemon.completion(asked);
+        let answer = daemon.completion(&asked);
         assert_eq!((&answer["object"], &answer["model"]), (&json!("text_completion"), &json!(view)));
         let line = |prompt: &&str| json!({"op": "generate", "view": view, "prompt": prompt, "max_new_tokens": max_tokens});
         let generated = score(DEMO, &prompts.iter().map(line).collect::<Vec<_>>());
@@ -70,7 +70,7 @@ fn a_greedy_text_is_that_of_generate() {
 #[test]
 fn sixteen_tokens_are_written_where_nothing_is_said_of_it() {
     let daemon = Daemon::start();
-    let answer = daemon.completion(json!({"model": "base", "prompt": "x", "temperature": 0, "max_tokens": null}));
+    let answer = daemon.completion(&json!({"model": "base", "prompt": "x", "temperature": 0, "max_tokens": null}));
     let want = score_one(DEMO, json!({"op": "generate", "prompt": "x", "max_new_tokens": 16}));
     assert_eq!(texts(&answer), [want["text"].as_str().unwrap()]);
 }
@@ -83,14 +83,14 @@ fn written_tokens_have_the_log_probabilities_of_the_whole() {
     let ids = [prompt["token_ids"].as_array().unwrap().as_slice(), written["token_ids"].as_array().unwrap()].concat();
     let scored = score_one(DEMO, json!({"op": "token_logprobs", "view": "ft", "prompt": ids, "top": 2}));
 
-    let echoed = daemon.completion(greedy(&json!({"max_tokens": 12, "echo": true, "logprobs": 2})));
+    let echoed = daemon.completion(&greedy(&json!({"max_tokens": 12, "echo": true, "logprobs": 2})));
     let choice = &echoed["choices"][0];
     assert_eq!(choice["text"], format!("{HOME}{}", written["text"].as_str().unwrap()));
     assert_eq!(choice["logprobs"]["token_logprobs"], scored["logprobs"]);
     assert_eq!(choice["logprobs"]["tokens"], scored["tokens"]);
     assert_eq!(choice["logprobs"]["top_logprobs"], json!(tops(&scored)));
 
-    let alone = daemon.completion(greedy(&json!({"max_tokens": 12, "logprobs": 2})));
+    let alone = daemon.completion(&greedy(&json!({"max_tokens": 12, "logprobs": 2})));
     let (told, first) = (&alone["choices"][0]["logprobs"], prompt["token_ids"].as_array().unwrap().len());
     assert_eq!(alone["choices"][0]["text"], written["text"]);
     assert_eq!(told["token_logprobs"].as_array().unwrap(), &scored["logprobs"].as_array().unwrap()[first..]);
@@ -104,10 +104,10 @@ fn written_tokens_have_the_log_probabilities_of_the_whole() {
 #[test]
 fn without_alternatives_a_token_is_listed_alone() {
     let daemon = Daemon::start();
-    let told = daemon.completion(greedy(&json!({"max_tokens": 1, "logprobs": 0})));
+    let told = daemon.completion(&greedy(&json!({"max_tokens": 1, "logprobs": 0})));
     let told = &told["choices"][0]["logprobs"];
     assert_eq!(told["top_logprobs"], json!([{told["tokens"][0].as_str().unwrap(): told["token_logprobs"][0]}]));
-    let nothing = daemon.completion(greedy(&json!({"max_tokens": 0, "logprobs": 0})));
+    let nothing = daemon.completion(&greedy(&json!({"max_tokens": 0, "logprobs": 0})));
     let empty = json!({"tokens": [], "token_logprobs": [], "top_logprobs": [], "text_offset": []});
     assert_eq!((&nothing["choices"][0]["logprobs"], &nothing["choices"][0]["text"]), (&empty, &json!("")));
 }
@@ -116,7 +116,7 @@ fn without_alternatives_a_token_is_listed_alone() {
 fn a_prompt_of_token_ids_is_continued_as_its_text() {
     let daemon = Daemon::start();
     let ids = score_one(DEMO, json!({"op": "token_logprobs", "prompt": HOME}))["token_ids"].clone();
-    let of = |prompt: Value| lasting(daemon.completion(greedy(&json!({"prompt": prompt, "echo": true, "logprobs": 1}))));
+    let of = |prompt: Value| lasting(daemon.completion(&greedy(&json!({"prompt": prompt, "echo": true, "logprobs": 1}))));
     let want = of(json!(HOME));
     for same in [json!([HOME]), ids.clone(), json!([ids])] {
         assert_eq!(of(same), want);
@@ -128,10 +128,10 @@ fn choices_stand_by_prompt_and_each_has_a_seed_of_its_own() {
     let daemon = Daemon::start();
     let of = |prompt: Value, n: u64, seed: u64| {
         texts(
-            &daemon.completion(json!({"model": "ft", "prompt": prompt, "n": n, "best_of": n, "seed": seed, "temperature": 1.5})),
+            &daemon.completion(&json!({"model": "ft", "prompt": prompt, "n": n, "best_of": n, "seed": seed, "temperature": 1.5})),
         )
     };
-    let both = daemon.completion(json!({"model": "ft", "prompt": ["a", "b"], "n": 3, "seed": 5, "temperature": 1.5}));
+    let both = daemon.completion(&json!({"model": "ft", "prompt": ["a", "b"], "n": 3, "seed": 5, "temperature": 1.5}));
     let indexes: Vec<u64> = both["choices"].as_array().unwrap().iter().map(|choice| choice["index"].as_u64().unwrap()).collect();
     assert_eq!(indexes, [0, 1, 2, 3, 4, 5]);
     let alone = |prompt: &str| (5..8).flat_map(|seed| of(json!(prompt), 1, seed)).collect::<Vec<_>>();
@@ -150,18 +150,19 @@ fn choices_stand_by_prompt_and_each_has_a_seed_of_its_own() {
 fn without_a_seed_each_request_draws_anew() {
     let daemon = Daemon::start();
     let draw =
-        || texts(&daemon.completion(json!({"model": "base", "prompt": "The", "temperature": 2, "max_tokens": 24}))).remove(0);
+        || texts(&daemon.completion(&json!({"model": "base", "prompt": "The", "temperature": 2, "max_tokens": 24}))).remove(0);
     let draws: std::collections::BTreeSet<String> = (0..6).map(|_| draw()).collect();
     assert!(draws.len() > 1, "{draws:?}");
-    let twice = daemon.completion(json!({"model": "base", "prompt": ["The", "The"], "temperature": 2, "max_tokens": 24, "n": 3}));
+    let twice =
+        daemon.completion(&json!({"model": "base", "prompt": ["The", "The"], "temperature": 2, "max_tokens": 24, "n": 3}));
     assert!(texts(&twice).into_iter().collect::<std::collections::BTreeSet<_>>().len() > 1, "{twice}");
 }
 
 #[test]
 fn a_small_nucleus_is_greedy() {
     let daemon = Daemon::start();
-    let greedy_text = texts(&daemon.completion(greedy(&json!({"max_tokens": 8}))));
-    assert_eq!(texts(&daemon.completion(greedy(&json!({"max_tokens": 8, "temperature": 2, "top_p": 1e-6})))), greedy_text);
+    let greedy_text = texts(&daemon.completion(&greedy(&json!({"max_tokens": 8}))));
+    assert_eq!(texts(&daemon.completion(&greedy(&json!({"max_tokens": 8, "temperature": 2, "top_p": 1e-6})))), greedy_text);
 }
 
 #[test]
@@ -169,11 +170,11 @@ fn a_text_ends_before_a_stop_string_whether_it_was_followed_or_known() {
     let daemon = Daemon::start();
     let sampled = |more: Value| {
         let asked = json!({"model": "base", "prompt": "The", "temperature": 1.3, "seed": 3, "max_tokens": 60, "logprobs": 0});
-        lasting(daemon.completion(crate::daemon::with(&asked, &more)))
+        lasting(daemon.completion(&crate::daemon::with(&asked, &more)))
     };
     // Of which each word is a stop string once; the first to be complete ends the text.
     let whole =
-        Daemon::start().completion(json!({"model": "base", "prompt": "The", "temperature": 1.3, "seed": 3, "max_tokens": 60}));
+        Daemon::start().completion(&json!({"model": "base", "prompt": "The", "temperature": 1.3, "seed": 3, "max_tokens": 60}));
     let whole = texts(&whole).remove(0);
     let words: Vec<&str> = whole.split(' ').filter(|word| word.len() > 3).collect();
     assert!(words.len() > 5, "{whole}");
@@ -207,8 +208,8 @@ fn a_text_ends_before_a_stop_string_whether_it_was_followed_or_known() {
 fn many_choices_end_each_at_its_own_stop() {
     let daemon = Daemon::start();
     let asked = json!({"model": "base", "prompt": ["The", "A"], "n": 4, "temperature": 1.2, "seed": 1, "max_tokens": 40});
-    let whole = texts(&Daemon::start().completion(asked.clone()));
-    let cut = daemon.completion(crate::daemon::with(&asked, &json!({"stop": "."})));
+    let whole = texts(&Daemon::start().completion(&asked));
+    let cut = daemon.completion(&crate::daemon::with(&asked, &json!({"stop": "."})));
     let want: Vec<&str> = whole.iter().map(|text| text.split('.').next().unwrap()).collect();
     assert_eq!(texts(&cut), want);
 }
@@ -218,7 +219,7 @@ fn the_fingerprint_is_the_models_key() {
     let daemon = Daemon::start();
     let key = daemon.get("/v1/models")["warm"][0]["key"].as_str().unwrap().to_owned();
     for model in ["base", "ft", "healthy", "demo/healthy"] {
-        let answer = daemon.completion(greedy(&json!({"model": model, "max_tokens": 1})));
+        let answer = daemon.completion(&greedy(&json!({"model": model, "max_tokens": 1})));
         assert_eq!(answer["system_fingerprint"], format!("fp_{}", &key[..12]));
     }
 }

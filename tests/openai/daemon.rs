@@ -81,8 +81,8 @@ impl Daemon {
         reply.json()
     }
 
-    pub fn completion(&self, body: Value) -> Value {
-        self.json(COMPLETIONS, &body)
+    pub fn completion(&self, body: &Value) -> Value {
+        self.json(COMPLETIONS, body)
     }
 
     pub fn get(&self, path: &str) -> Value {

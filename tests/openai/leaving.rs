@@ -31,7 +31,7 @@ fn what_was_asked_by_a_client_that_goes_away_is_dropped() {
             sleep(Duration::from_millis(5));
         }
         // The engine is free for others, and most of what was asked was not computed.
-        daemon.completion(greedy(&json!({"max_tokens": 1})));
+        daemon.completion(&greedy(&json!({"max_tokens": 1})));
         assert!(work(&daemon).0 < 60, "{:?}", work(&daemon));
     }
 }

@@ -22,7 +22,7 @@ fn the_pieces_of_a_text_are_the_text() {
     let daemon = Daemon::start();
     let asked = greedy(&json!({"max_tokens": 30, "echo": true}));
     let events = daemon.stream(COMPLETIONS, &streamed(&asked));
-    let whole = daemon.completion(asked);
+    let whole = daemon.completion(&asked);
     assert_eq!(joined(&events, 1), texts(&whole));
     assert_eq!(events[0]["choices"][0]["text"], HOME);
     let (last, others) = events.split_last().unwrap();
@@ -38,7 +38,7 @@ fn no_piece_holds_half_a_character_and_none_is_lost() {
     let asked = json!({"model": "base", "prompt": "é€🎉", "temperature": 2, "n": 8, "seed": 11, "max_tokens": 120});
     let (daemon, other) = (Daemon::start(), Daemon::start());
     let events = daemon.stream(COMPLETIONS, &streamed(&asked));
-    let whole = texts(&other.completion(asked.clone()));
+    let whole = texts(&other.completion(&asked));
     assert!(
         whole.iter().any(|text| text.contains('\u{fffd}')) && whole.iter().any(|text| text.chars().any(|c| c > '\u{7f}')),
         "{whole:?}"
@@ -55,9 +55,9 @@ fn a_stream_ends_before_a_stop_string_and_tells_nothing_of_it() {
     let asked = json!({"model": "base", "prompt": "The", "temperature": 1.3, "n": 4, "seed": 3, "max_tokens": 60});
     let stop = json!({"stop": ["r. ", " lies on", "zz"]});
     let events = daemon.stream(COMPLETIONS, &streamed(&with(&asked, &stop)));
-    let cut = daemon.completion(with(&asked, &stop));
+    let cut = daemon.completion(&with(&asked, &stop));
     assert_eq!(joined(&events, 4), texts(&cut));
-    let whole = Daemon::start().completion(asked);
+    let whole = Daemon::start().completion(&asked);
     assert_ne!(texts(&whole), texts(&cut));
     assert!(texts(&cut).iter().all(|text| !text.contains(" lies on") && !text.contains("r. ")));
 }
@@ -67,7 +67,7 @@ fn the_last_piece_of_a_choice_has_the_log_probabilities_of_all_its_tokens() {
     let daemon = Daemon::start();
     let asked = greedy(&json!({"max_tokens": 10, "echo": true, "logprobs": 2, "stop": "."}));
     let events = daemon.stream(COMPLETIONS, &streamed(&asked));
-    let whole = daemon.completion(asked);
+    let whole = daemon.completion(&asked);
     let (last, others) = events.split_last().unwrap();
     assert_eq!(last["choices"][0]["logprobs"], whole["choices"][0]["logprobs"]);
     assert!(others.iter().all(|event| event["choices"][0]["logprobs"].is_null()));
@@ -78,7 +78,7 @@ fn a_prompt_alone_can_be_streamed_too() {
     let daemon = Daemon::start();
     let asked = greedy(&json!({"max_tokens": 0, "echo": true, "logprobs": 1}));
     let events = daemon.stream(COMPLETIONS, &streamed(&asked));
-    let whole = daemon.completion(asked);
+    let whole = daemon.completion(&asked);
     assert_eq!(joined(&events, 1), [HOME]);
     assert_eq!(events[1]["choices"][0]["logprobs"], whole["choices"][0]["logprobs"]);
 }
@@ -91,7 +91,7 @@ fn how_many_tokens_there_were_is_told_last_where_it_is_asked_for() {
     let events = daemon.stream(COMPLETIONS, &with(&asked, &options));
     let (last, others) = events.split_last().unwrap();
     assert_eq!(last["choices"], json!([]));
-    assert_eq!(last["usage"], daemon.completion(asked)["usage"]);
+    assert_eq!(last["usage"], daemon.completion(&asked)["usage"]);
     assert!(others.iter().all(|event| event["usage"].is_null() && event.get("usage").is_some()));
 }
 

@@ -219,7 +219,7 @@ mod tests {
         asked(Fields::new(serde_json::from_value(json).unwrap())).map_err(|refusal| refusal.message)
     }
 
-    fn content(content: Value) -> Result<Prompt, String> {
+    fn content(content: &Value) -> Result<Prompt, String> {
         let mut asked = asked_with("messages", json!([{"role": "user", "content": content}]))?;
         Ok(asked.prompts.remove(0))
     }
@@ -227,12 +227,12 @@ mod tests {
     #[test]
     fn parts_of_a_content_are_joined() {
         let parts = json!([{"type": "text", "text": "h"}, {"type": "text", "text": "i"}]);
-        assert_eq!(content(parts), Ok(Prompt::from("hi").as_user_turn()));
-        assert_eq!(content(json!("hi")), Ok(Prompt::from("hi").as_user_turn()));
-        let image = content(json!([{"type": "image_url", "image_url": {"url": "x"}}])).unwrap_err();
+        assert_eq!(content(&parts), Ok(Prompt::from("hi").as_user_turn()));
+        assert_eq!(content(&json!("hi")), Ok(Prompt::from("hi").as_user_turn()));
+        let image = content(&json!([{"type": "image_url", "image_url": {"url": "x"}}])).unwrap_err();
         assert_eq!(image, "message 1: its content has a part `image_url`, and only `text` is read");
         for wrong in [json!(3), json!([{"type": "text"}]), json!(["hi"])] {
-            assert!(content(wrong).unwrap_err().starts_with("message 1: "));
+            assert!(content(&wrong).unwrap_err().starts_with("message 1: "));
         }
     }
 

@@ -73,51 +73,75 @@ impl Follower<'_> {
 
     async fn continuation(&self) -> Result<Continued, Refusal> {
         let Some(question) = self.order.generation(self.choice) else { return Ok(Continued::nothing()) };
-        let refuse = |error| Refusal::of_question(&error);
         let (replies, mut received) = unbounded_channel();
         ask(&self.order.model, Ask { questions: VecDeque::from([(0, question)]), replies, follows: true })?;
-        let mut so_far = String::new();
-        while let Some((_, mut told)) = received.recv().await {
-            // What was overtaken meanwhile is in what came last.
-            while let Ok((_, later)) = received.try_recv() {
-                told = later;
-            }
-            match told {
-                Told::SoFar { text, token_ids } => match self.order.stops.find(settled(&text)) {
-                    Some(stop) => {
-                        drop(received);
-                        let continued = Continued::cut(self.order, self.choice, &text, &token_ids, &stop).map_err(refuse)?;
-                        return self.tell_rest(&so_far, continued).await;
-                    }
-                    None => self.tell(&mut so_far, self.order.stops.sure(&text)).await,
-                },
-                Told::Reply(Ok(Answer::Generate(generation))) => {
-                    let continued = Continued::whole(self.order, self.choice, generation).map_err(refuse)?;
-                    return self.tell_rest(&so_far, continued).await;
+        let mut growing = Growing::default();
+        loop {
+            // What comes is taken even while a slow client has not read what was told: each message holds the whole text.
+            let told = tokio::select! {
+                told = received.recv() => told,
+                permit = self.tell.reserve(), if growing.is_behind() => {
+                    let Ok(permit) = permit else { return Err(Refusal::fault("nobody listens any more")) };
+                    permit.send((self.index, Ok(Step::Text(growing.tell()))));
+                    continue;
                 }
-                other => return Err(refuse_told(other)),
+            };
+            let continued = match told {
+                Some((_, Told::SoFar { text, token_ids })) => {
+                    let Some(stop) = self.order.stops.find(settled(&text)) else {
+                        growing.grow(self.order.stops.sure(&text));
+                        continue;
+                    };
+                    Continued::cut(self.order, self.choice, &text, &token_ids, &stop)
+                }
+                Some((_, Told::Reply(Ok(Answer::Generate(generation))))) => Continued::whole(self.order, self.choice, generation),
+                Some((_, other)) => return Err(refuse_told(other)),
+                None => return Err(unloaded()),
+            };
+            // Whatever is written beyond it, nobody reads.
+            drop(received);
+            let continued = continued.map_err(|error| Refusal::of_question(&error))?;
+            let rest = growing.rest(&continued.text)?;
+            if !rest.is_empty() {
+                // Nobody listens any more where it fails.
+                let _ = self.tell.send((self.index, Ok(Step::Text(rest.to_owned())))).await;
             }
-        }
-        Err(unloaded())
-    }
-
-    /// Tells what is new in a text.
-    async fn tell(&self, so_far: &mut String, text: &str) {
-        if let Some(new) = text.strip_prefix(so_far.as_str()).filter(|new| !new.is_empty()) {
-            // Nobody listens any more where it fails.
-            let _ = self.tell.send((self.index, Ok(Step::Text(new.to_owned())))).await;
-            text.clone_into(so_far);
+            return Ok(continued);
         }
     }
+}
 
-    /// Tells what is left of a text that is complete.
-    async fn tell_rest(&self, so_far: &str, continued: Continued) -> Result<Continued, Refusal> {
-        if !continued.text.starts_with(so_far) {
-            // Some decoders judge bytes that are no text by those after them.
-            return Err(Refusal::fault("the text of the first tokens became another with the last, after it was told"));
+/// A text that is told while it grows.
+#[derive(Default)]
+struct Growing {
+    text: String,
+    /// Bytes of it that were told.
+    told: usize,
+}
+
+impl Growing {
+    fn grow(&mut self, text: &str) {
+        // What does not begin with what was told waits for its end.
+        if text.starts_with(&self.text[..self.told]) {
+            text.clone_into(&mut self.text);
         }
-        self.tell(&mut so_far.to_owned(), &continued.text).await;
-        Ok(continued)
+    }
+
+    fn is_behind(&self) -> bool {
+        self.told < self.text.len()
+    }
+
+    /// What was not told before.
+    fn tell(&mut self) -> String {
+        let told = std::mem::replace(&mut self.told, self.text.len());
+        self.text[told..].to_owned()
+    }
+
+    /// What is left to tell of the text that it became.
+    fn rest<'a>(&self, text: &'a str) -> Result<&'a str, Refusal> {
+        // Some decoders judge bytes that are no text by those after them.
+        let changed = || Refusal::fault("the text of the first tokens became another with the last, after it was told");
+        text.strip_prefix(&self.text[..self.told]).ok_or_else(changed)
     }
 }
 
@@ -157,5 +181,35 @@ fn refuse_told(told: Told) -> Refusal {
         Told::Reply(Err(error)) => Refusal::of_question(&error),
         Told::Fault(message) => Refusal::fault(message),
         Told::Reply(Ok(_)) | Told::SoFar { .. } => Refusal::fault("the engine answered another question"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_told_once_whatever_is_seen_of_it() {
+        let mut growing = Growing::default();
+        assert!(!growing.is_behind());
+        growing.grow("a");
+        growing.grow("a é");
+        assert!(growing.is_behind());
+        assert_eq!(growing.tell(), "a é");
+        assert!(!growing.is_behind());
+        growing.grow("a éb");
+        assert_eq!(growing.tell(), "b");
+        assert_eq!(growing.rest("a ébc"), Ok("c"));
+    }
+
+    #[test]
+    fn a_text_that_becomes_another_after_it_was_told_is_a_fault() {
+        let mut growing = Growing::default();
+        growing.grow("é");
+        growing.tell();
+        growing.grow("ab");
+        assert!(!growing.is_behind());
+        assert_eq!(growing.rest("éc"), Ok("c"));
+        assert_eq!(growing.rest("abc").unwrap_err().code, "internal");
     }
 }
