@@ -68,14 +68,24 @@ impl Continuation {
 
     /// The text of what was chosen.
     fn text(&self, model: &Model) -> Result<String, RequestError> {
-        let decode = |ids: &[u32]| model.tokenizer.decode(ids).map_err(|message| RequestError::Tokenizer { message });
+        model.text_after(&self.job.tokens, &self.chosen)
+    }
+}
+
+impl Model {
+    /// The text that tokens add to that of a prompt, special tokens left out.
+    ///
+    /// # Errors
+    /// Where the tokenizer's decoder fails.
+    pub fn text_after(&self, prompt: &[u32], chosen: &[u32]) -> Result<String, RequestError> {
+        let decode = |ids: &[u32]| self.tokenizer.decode(ids).map_err(|message| RequestError::Tokenizer { message });
         // Decoders may treat the first token of a text apart (a space before a word), so the continuation is what the whole
         // has beyond the prompt.
-        let prompt = decode(&self.job.tokens)?;
-        let whole = decode(&[self.job.tokens.as_slice(), &self.chosen].concat())?;
-        match whole.strip_prefix(&prompt) {
+        let before = decode(prompt)?;
+        let whole = decode(&[prompt, chosen].concat())?;
+        match whole.strip_prefix(&before) {
             Some(text) => Ok(text.to_owned()),
-            None => decode(&self.chosen),
+            None => decode(chosen),
         }
     }
 }

@@ -189,6 +189,14 @@ impl Model {
         let spelled = Speller::new(&self.tokenizer).spell(ids);
         spelled.map(|spelled| spelled.texts).map_err(|message| RequestError::Tokenizer { message })
     }
+
+    /// The text that tokens decode to, special tokens among it.
+    ///
+    /// # Errors
+    /// Where the tokenizer's decoder fails.
+    pub fn text_of_tokens(&self, ids: &[u32]) -> Result<String, RequestError> {
+        self.tokenizer.decode_all(ids).map_err(|message| RequestError::Tokenizer { message })
+    }
 }
 
 #[cfg(test)]

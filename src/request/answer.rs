@@ -110,7 +110,7 @@ pub struct RollingLogprob {
 }
 
 /// The log-probabilities of a text, token by token: one entry a token in every list.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct TokenLogprobs {
     pub token_ids: Vec<u32>,
     /// What each token adds to the text of those before it, special tokens with their names. A part of a character, which is no text, is

@@ -10,6 +10,7 @@ use crate::engine::{
     Base, CacheLimits, Engine, Keep, Loaded, Located, Memory, Model, ModelError, Need, Places, Progress, Reading, Silent, Source,
     Sources, Wanted, stamp,
 };
+use crate::request::{Request, RequestError};
 
 /// How long a revision on the hub stays the commit that it was.
 const HUB_TIME: Duration = Duration::from_secs(60);
@@ -85,6 +86,30 @@ impl Served {
     /// An engine of its own over the same weights, whose counts and cache are those of one run.
     pub fn loaded(&self, sources: &Sources, places: Places) -> Result<Loaded, ModelError> {
         Loaded::new(self.model.clone(), sources, places, Instant::now())
+    }
+
+    /// What the model reads for a question, without its being asked.
+    ///
+    /// # Errors
+    /// What the engine would have against the question before it computes anything.
+    pub fn tokens(&self, question: &Request) -> Result<Vec<u32>, RequestError> {
+        self.model.prepare(question).map(|job| job.tokens)
+    }
+
+    /// The text of a continuation, as the engine tells it.
+    ///
+    /// # Errors
+    /// Where the tokenizer's decoder fails.
+    pub fn text_after(&self, prompt: &[u32], chosen: &[u32]) -> Result<String, RequestError> {
+        self.model.text_after(prompt, chosen)
+    }
+
+    /// The text that tokens decode to, special tokens among it.
+    ///
+    /// # Errors
+    /// Where the tokenizer's decoder fails.
+    pub fn text_of(&self, ids: &[u32]) -> Result<String, RequestError> {
+        self.model.text_of_tokens(ids)
     }
 }
 

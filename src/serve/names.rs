@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use crate::engine::Sources;
+use crate::engine::{Source, Sources};
 use crate::request::View;
 
 /// Most names that are remembered.
@@ -18,6 +18,9 @@ struct Named {
     /// The folder's name, or the hub id.
     base: String,
     adapter: Option<String>,
+    /// Where they are, however they were spelled.
+    base_place: String,
+    adapter_place: Option<String>,
     /// Loaded before anybody asked: it stays known.
     preloaded: bool,
 }
@@ -34,19 +37,30 @@ pub struct Listed {
 impl Names {
     /// Remembers what a client named.
     pub fn remember(&self, sources: &Sources, preloaded: bool) {
+        let (base_place, adapter_place) = (place(&sources.base), sources.adapter.as_ref().map(place));
         let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let same = |known: &Named| {
-            known.sources.base == sources.base
-                && known.sources.adapter == sources.adapter
+            known.base_place == base_place
+                && known.adapter_place == adapter_place
                 && known.sources.precision == sources.precision
                 && known.sources.device == sources.device
         };
-        let known = names.iter().position(same).map(|at| names.remove(at));
-        let sources = Sources { embedders: Vec::new(), ..sources.clone() };
-        let preloaded = preloaded || known.is_some_and(|known| known.preloaded);
-        let base = last_part(&sources.base.name);
-        let adapter = sources.adapter.as_ref().map(|adapter| last_part(&adapter.name));
-        names.insert(0, Named { sources, base, adapter, preloaded });
+        let named = match names.iter().position(same) {
+            // It stays known by the words in which it was first named.
+            Some(at) => {
+                let known = names.remove(at);
+                Named { preloaded: preloaded || known.preloaded, ..known }
+            }
+            None => Named {
+                base: last_part(&sources.base.name),
+                adapter: sources.adapter.as_ref().map(|adapter| last_part(&adapter.name)),
+                base_place,
+                adapter_place,
+                sources: Sources { embedders: Vec::new(), ..sources.clone() },
+                preloaded,
+            },
+        };
+        names.insert(0, named);
         if names.len() > MOST
             && let Some(oldest) = names.iter().rposition(|known| !known.preloaded)
         {
@@ -76,7 +90,8 @@ impl Names {
         let of_adapter =
             |known: &&Named| known.adapter.as_deref().is_some_and(|adapter| name == "ft" || is_named(name, adapter, known));
         let adapters: Vec<&Named> = names.iter().filter(of_adapter).collect();
-        let of_base = |known: &&Named| name == "base" || name == known.base || name == known.sources.base.name;
+        let of_base =
+            |known: &&Named| name == "base" || name == known.base || name == known.sources.base.name || name == known.base_place;
         let bases: Vec<&Named> = names.iter().filter(of_base).collect();
         match (adapters.as_slice(), bases.as_slice()) {
             ([one], []) => Ok((one.sources.clone(), View::Ft)),
@@ -119,12 +134,22 @@ impl Names {
 }
 
 fn is_named(name: &str, short: &str, known: &Named) -> bool {
-    name == short || known.sources.adapter.as_ref().is_some_and(|adapter| adapter.name == name)
+    name == short
+        || known.sources.adapter.as_ref().is_some_and(|adapter| adapter.name == name)
+        || known.adapter_place.as_deref() == Some(name)
 }
 
 fn same_base(one: &Named, other: &Named) -> bool {
-    let of = |known: &Named| (known.sources.base.clone(), known.sources.precision, known.sources.device);
+    let of = |known: &Named| (known.base_place.clone(), known.sources.precision, known.sources.device);
     of(one) == of(other)
+}
+
+/// Where a source is: its folder, or its hub id with the revision.
+fn place(source: &Source) -> String {
+    match source.workspace.find_folder(&source.relative_to.join(&source.name)) {
+        Ok(Some(dir)) => std::fs::canonicalize(&dir).unwrap_or(dir).display().to_string(),
+        _ => format!("{}@{}", source.name, source.revision.as_deref().unwrap_or("main")),
+    }
 }
 
 /// What the names are, for who named none of them.

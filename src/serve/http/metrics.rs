@@ -33,7 +33,11 @@ impl Daemon {
 
     fn requests(&self, page: &mut Page) {
         let routes = self.meter.stats();
-        page.family("sway_requests_total", "counter", "Answers that ended, by status; 499 where the client left before there was one.");
+        page.family(
+            "sway_requests_total",
+            "counter",
+            "Answers that ended, by status; 499 where the client left before there was one.",
+        );
         for (route, stats) in &routes {
             for (status, count) in &stats.by_status {
                 page.sample("", &[("route", route), ("status", &status.to_string())], count);
@@ -134,7 +138,8 @@ mod tests {
         let mut page = Page::default();
         page.family("sway_models", "gauge", "Models.");
         page.sample("_sum", &[("base", "a\"b\\c\nd"), ("n", "1")], 2.5);
-        let want = "# HELP sway_models Models.\n# TYPE sway_models gauge\nsway_models_sum{base=\"a\\\"b\\\\c\\nd\",n=\"1\"} 2.5\n";
+        let want =
+            "# HELP sway_models Models.\n# TYPE sway_models gauge\nsway_models_sum{base=\"a\\\"b\\\\c\\nd\",n=\"1\"} 2.5\n";
         assert_eq!(page.text, want);
     }
 }

@@ -4,6 +4,7 @@ mod guard;
 mod input;
 mod metrics;
 mod models;
+mod openai;
 mod outlet;
 mod progress;
 mod refusal;

@@ -3,7 +3,9 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde_json::{Value, json};
+
+use crate::request::RequestError;
 
 /// A status with a name for scripts and a sentence for people, in the form that OpenAI's clients read too.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +32,23 @@ impl Refusal {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
     }
 
+    /// There is no model of the name that was given.
+    pub fn no_model(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "model_not_found", message)
+    }
+
+    /// What the engine has against a question, in its own words.
+    pub fn of_question(error: &RequestError) -> Self {
+        let message = match error {
+            // Its hint is a field of `/v1/score`.
+            RequestError::TooLong { .. } | RequestError::NoRoom { .. } => {
+                error.to_string().lines().next().unwrap_or_default().to_owned()
+            }
+            _ => error.to_string(),
+        };
+        Self::new(StatusCode::BAD_REQUEST, error.code(), message)
+    }
+
     /// There is too much to do.
     pub fn busy(message: impl Into<String>) -> Self {
         Self { retry_after: Some(1), ..Self::new(StatusCode::TOO_MANY_REQUESTS, "busy", message) }
@@ -45,13 +64,16 @@ impl Refusal {
             _ => "invalid_request_error",
         }
     }
+
+    /// Its form in JSON.
+    pub fn body(&self) -> Value {
+        json!({ "error": { "code": self.code, "message": self.message, "type": self.kind() } })
+    }
 }
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let kind = self.kind();
-        let body = Json(json!({ "error": { "code": self.code, "message": self.message, "type": kind } }));
-        let mut response = (self.status, body).into_response();
+        let mut response = (self.status, Json(self.body())).into_response();
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }

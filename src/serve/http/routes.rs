@@ -16,7 +16,7 @@ use futures_util::FutureExt;
 use super::progress::{InProgress, Tracked};
 use super::refusal::Refusal;
 use super::state::Daemon;
-use super::{metrics, models, run, score};
+use super::{metrics, models, openai, run, score};
 use crate::serve::panic::message_of;
 
 /// Those that cost nothing: told whatever else is going on.
@@ -32,6 +32,8 @@ pub fn router(daemon: Arc<Daemon>) -> Router {
         .route("/v1/models/{key}", delete(models::unload))
         .route("/v1/score", post(score::score))
         .route("/v1/run", post(run::run))
+        .route("/v1/completions", post(openai::completions))
+        .route("/v1/chat/completions", post(openai::chat))
         .method_not_allowed_fallback(|| async {
             Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method", "the path is known, and not this method of it")
         })

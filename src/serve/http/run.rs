@@ -51,8 +51,8 @@ pub async fn run(
     let planner = Arc::clone(&daemon);
     let plan = tokio::task::spawn_blocking(move || plan(&planner, &asked, text)).await;
     let plan = plan.map_err(|error| Refusal::fault(format!("the suite could not be read: {error}")))??;
-    daemon.names.remember(&plan.sources, false);
     let (model, places) = daemon.lease(plan.sources.clone()).await?;
+    daemon.names.remember(&plan.sources, false);
     let (outlet, events) = outlet(daemon.limits.stall_time);
     tokio::spawn(async move {
         let (outlet, left) = (Arc::new(outlet), Arc::new(AtomicBool::new(false)));

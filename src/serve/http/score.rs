@@ -36,8 +36,9 @@ pub async fn score(State(daemon): State<Arc<Daemon>>, Params(which): Params<Whic
         Some(sources) => sources,
         None => daemon.only_model()?,
     };
+    let (model, _) = daemon.lease(sources.clone()).await?;
+    // What can't be loaded is no name that a client may use.
     daemon.names.remember(&sources, false);
-    let (model, _) = daemon.lease(sources).await?;
     let (outlet, answers) = outlet(daemon.limits.stall_time);
     tokio::spawn(async move {
         let mut scoring = Scoring::new(model, &outlet);
