@@ -80,7 +80,7 @@ async fn run(settings: Settings, log: Log, ready: impl FnOnce(&Address)) -> Resu
     let told_to_stop = stop_signal()?;
     let (listener, address) = Listener::open(&settings).await?;
     let (idle_timeout, preload) = (settings.idle_timeout, settings.preload.clone());
-    let daemon = Arc::new(Daemon::new(settings, listener.address(), log)?);
+    let daemon = Arc::new(Daemon::new(&settings, listener.address(), log)?);
     let loader = Arc::clone(&daemon);
     let preloaded = tokio::task::spawn_blocking(move || preload.iter().try_for_each(|suite| loader.preload(suite))).await;
     preloaded.map_err(io::Error::other)??;
@@ -118,7 +118,7 @@ async fn run(settings: Settings, log: Log, ready: impl FnOnce(&Address)) -> Resu
 }
 
 impl Daemon {
-    fn new(settings: Settings, address: Option<SocketAddr>, log: Log) -> Result<Self, ServeError> {
+    fn new(settings: &Settings, address: Option<SocketAddr>, log: Log) -> Result<Self, ServeError> {
         let mut fence = Fence::default();
         for folder in &settings.allow {
             let allow = |source| ServeError::Allow { folder: folder.display().to_string(), source };

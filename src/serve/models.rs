@@ -13,7 +13,7 @@ use crate::engine::{
 use crate::request::{Request, RequestError};
 
 /// How long a revision on the hub stays the commit that it was.
-const HUB_TIME: Duration = Duration::from_secs(60);
+const HUB_TIME: Duration = Duration::from_mins(1);
 
 /// A model that stays warm, with the thread that answers for it.
 pub struct Served {
@@ -60,11 +60,15 @@ pub enum ModelsError {
     Engine(String),
 }
 
+/// A repository and a revision of it.
+type Revision = (String, Option<String>);
+
 /// The models that are warm.
 pub struct Models {
     warm: WarmModels<Served, ModelsError>,
     bases: SharedBases<SharedBase, ModelsError>,
-    hub: Mutex<HashMap<(String, Option<String>), (Instant, Located)>>,
+    /// What was found on the hub, and when.
+    hub: Mutex<HashMap<Revision, (Instant, Located)>>,
     log: Log,
 }
 

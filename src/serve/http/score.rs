@@ -51,7 +51,7 @@ pub async fn score(State(daemon): State<Arc<Daemon>>, Params(which): Params<Whic
 
 /// A line on its way.
 enum Slot {
-    Asked(Line),
+    Asked(Box<Line>),
     Written(Vec<u8>),
 }
 
@@ -130,7 +130,7 @@ impl<'a> Scoring<'a> {
                 }
                 Ok(request) => {
                     questions.push_back((number, request.clone()));
-                    self.slots.push_back((Slot::Asked(line), bytes));
+                    self.slots.push_back((Slot::Asked(Box::new(line)), bytes));
                 }
             }
         }
