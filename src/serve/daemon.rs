@@ -18,6 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_io_timeout::TimeoutWriter;
 
 use super::http::{Daemon, Guard, router};
+use super::linger::Linger;
 use super::meter::Meter;
 use super::models::Models;
 use super::names::Names;
@@ -236,7 +237,7 @@ fn spawn_connection(
     limits: Limits,
     connections: &GracefulShutdown,
 ) {
-    let mut stream = TimeoutWriter::new(stream);
+    let mut stream = TimeoutWriter::new(Linger::new(stream));
     stream.set_timeout(Some(limits.stall_time));
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(limits.head_time).max_buf_size(limits.head);

@@ -9,6 +9,7 @@ mod client;
 mod daemon;
 mod flight;
 mod http;
+mod linger;
 mod meter;
 mod models;
 mod name;
