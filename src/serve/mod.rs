@@ -16,6 +16,7 @@ mod name;
 mod names;
 mod panic;
 mod settings;
+#[cfg(unix)]
 mod socket;
 mod spellings;
 mod token;
