@@ -1,5 +1,6 @@
 //! The models that were named so far, by the short names that clients may use.
 
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use crate::engine::{Source, Sources};
@@ -25,7 +26,7 @@ struct Named {
     preloaded: bool,
 }
 
-/// A model as OpenAI's clients list it.
+/// A model as `OpenAI`'s clients list it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Listed {
     pub id: String,
@@ -37,7 +38,8 @@ pub struct Listed {
 impl Names {
     /// Remembers what a client named.
     pub fn remember(&self, sources: &Sources, preloaded: bool) {
-        let (base_place, adapter_place) = (place(&sources.base), sources.adapter.as_ref().map(place));
+        let (base_place, base) = place(&sources.base);
+        let (adapter_place, adapter) = sources.adapter.as_ref().map(place).unzip();
         let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let same = |known: &Named| {
             known.base_place == base_place
@@ -52,8 +54,8 @@ impl Names {
                 Named { preloaded: preloaded || known.preloaded, ..known }
             }
             None => Named {
-                base: last_part(&sources.base.name),
-                adapter: sources.adapter.as_ref().map(|adapter| last_part(&adapter.name)),
+                base,
+                adapter,
                 base_place,
                 adapter_place,
                 sources: Sources { embedders: Vec::new(), ..sources.clone() },
@@ -81,56 +83,74 @@ impl Names {
         }
     }
 
-    /// What OpenAI's clients mean by a model's name: `base`, `ft`, or the name of a base or an adapter.
+    /// What `OpenAI`'s clients mean by a model's name: `base`, `ft`, or the name of a base or an adapter.
     ///
     /// # Errors
     /// A name that nothing has, or several.
     pub fn find(&self, name: &str) -> Result<(Sources, View), String> {
         let names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_adapter =
-            |known: &&Named| known.adapter.as_deref().is_some_and(|adapter| name == "ft" || is_named(name, adapter, known));
-        let adapters: Vec<&Named> = names.iter().filter(of_adapter).collect();
-        let of_base =
-            |known: &&Named| name == "base" || name == known.base || name == known.sources.base.name || name == known.base_place;
-        let bases: Vec<&Named> = names.iter().filter(of_base).collect();
-        match (adapters.as_slice(), bases.as_slice()) {
-            ([one], []) => Ok((one.sources.clone(), View::Ft)),
-            // Whatever the adapter, the base answers the same; the one that was asked last is the warmest.
-            ([], [first, rest @ ..]) if rest.iter().all(|other| same_base(first, other)) => {
-                Ok((first.sources.clone(), View::Base))
-            }
-            ([], []) if names.is_empty() => Err(format!(
+        let known = || listed(&names).into_iter().map(|one| format!("`{}`", one.id)).collect::<Vec<_>>().join(", ");
+        match meant(&names, name) {
+            Meant::One(one, view) => Ok((one.sources.clone(), view)),
+            Meant::Several => Err(format!("`{name}` may be several models; known are {}", known())),
+            Meant::None if names.is_empty() => Err(format!(
                 "there is no model `{name}`: none was loaded yet\nhint: start the daemon with --preload SUITE, or ask /v1/score for a model"
             )),
-            ([], []) => Err(format!("there is no model `{name}`; known are {}", all(&names))),
-            _ => Err(format!("`{name}` may be several models; known are {}", all(&names))),
+            Meant::None => Err(format!("there is no model `{name}`; known are {}", known())),
         }
     }
 
-    /// All names that [`Self::find`] knows.
+    /// The short names that [`Self::find`] knows.
     pub fn list(&self) -> Vec<Listed> {
-        let names = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let mut listed = Vec::new();
-        for known in &names {
-            listed.push(Listed { id: known.base.clone(), base: known.sources.base.name.clone(), adapter: None });
-            let adapter = known.sources.adapter.as_ref().map(|adapter| adapter.name.clone());
-            listed.extend(known.adapter.iter().map(|id| Listed {
-                id: id.clone(),
-                base: known.sources.base.name.clone(),
-                adapter: adapter.clone(),
-            }));
-        }
-        for id in ["base", "ft"] {
-            if let Some(first) = names.iter().find(|known| id == "base" || known.adapter.is_some()) {
-                let adapter = first.sources.adapter.as_ref().filter(|_| id == "ft").map(|adapter| adapter.name.clone());
-                listed.push(Listed { id: id.to_owned(), base: first.sources.base.name.clone(), adapter });
-            }
-        }
-        listed.retain(|one| self.find(&one.id).is_ok());
-        listed.sort();
-        listed.dedup_by(|one, other| one.id == other.id);
-        listed
+        listed(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// What a name stands for.
+enum Meant<'a> {
+    None,
+    One(&'a Named, View),
+    Several,
+}
+
+fn meant<'a>(names: &'a [Named], name: &str) -> Meant<'a> {
+    let of_adapter =
+        |known: &&Named| known.adapter.as_deref().is_some_and(|adapter| name == "ft" || is_named(name, adapter, known));
+    let adapters: Vec<&Named> = names.iter().filter(of_adapter).collect();
+    let of_base =
+        |known: &&Named| name == "base" || name == known.base || name == known.sources.base.name || name == known.base_place;
+    let bases: Vec<&Named> = names.iter().filter(of_base).collect();
+    match (adapters.as_slice(), bases.as_slice()) {
+        ([], []) => Meant::None,
+        ([one], []) => Meant::One(one, View::Ft),
+        // Whatever the adapter, the base answers the same; the one that was asked last is the warmest.
+        ([], [first, rest @ ..]) if rest.iter().all(|other| same_base(first, other)) => Meant::One(first, View::Base),
+        _ => Meant::Several,
+    }
+}
+
+/// A short name, or where that leaves a choice what was written, which may leave none.
+fn clear<'a>(names: &[Named], short: &'a str, source: &'a Source) -> &'a str {
+    if matches!(meant(names, short), Meant::One(..)) { short } else { &source.name }
+}
+
+/// The names that stand for one model.
+fn listed(names: &[Named]) -> Vec<Listed> {
+    let mut ids = vec!["base", "ft"];
+    for known in names {
+        ids.push(clear(names, &known.base, &known.sources.base));
+        if let (Some(short), Some(source)) = (&known.adapter, &known.sources.adapter) {
+            ids.push(clear(names, short, source));
+        }
+    }
+    ids.sort_unstable();
+    ids.dedup();
+    let of = |id: &str| {
+        let Meant::One(one, view) = meant(names, id) else { return None };
+        let adapter = one.sources.adapter.as_ref().filter(|_| view == View::Ft).map(|adapter| adapter.name.clone());
+        Some(Listed { id: id.to_owned(), base: one.sources.base.name.clone(), adapter })
+    };
+    ids.into_iter().filter_map(of).collect()
 }
 
 fn is_named(name: &str, short: &str, known: &Named) -> bool {
@@ -144,11 +164,17 @@ fn same_base(one: &Named, other: &Named) -> bool {
     of(one) == of(other)
 }
 
-/// Where a source is: its folder, or its hub id with the revision.
-fn place(source: &Source) -> String {
+/// Where a source is, and its short name: its folder, and that folder's own name; or its hub id with the revision, and the id.
+fn place(source: &Source) -> (String, String) {
     match source.workspace.find_folder(&source.relative_to.join(&source.name)) {
-        Ok(Some(dir)) => std::fs::canonicalize(&dir).unwrap_or(dir).display().to_string(),
-        _ => format!("{}@{}", source.name, source.revision.as_deref().unwrap_or("main")),
+        Ok(Some(dir)) => {
+            let dir = std::fs::canonicalize(&dir).unwrap_or(dir);
+            // As it was written: a link may have a better name than what it leads to.
+            let written = Path::new(&source.name).file_name().or_else(|| dir.file_name());
+            let short = written.map_or_else(|| source.name.clone(), |name| name.to_string_lossy().into_owned());
+            (dir.display().to_string(), short)
+        }
+        _ => (format!("{}@{}", source.name, source.revision.as_deref().unwrap_or("main")), source.name.clone()),
     }
 }
 
@@ -161,9 +187,70 @@ fn all(names: &[Named]) -> String {
     all.join(", ")
 }
 
-/// A hub id as it is, and of a folder its own name.
-fn last_part(name: &str) -> String {
-    let path = std::path::Path::new(name);
-    let last = path.file_name().map_or_else(|| name.to_owned(), |last| last.to_string_lossy().into_owned());
-    if path.is_dir() || path.components().count() != 2 { last } else { name.to_owned() }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{Device, NullDraws, Precision};
+    use crate::workspace::Workspace;
+
+    fn source(folder: &Path, name: &str) -> Source {
+        Source { name: name.to_owned(), revision: None, relative_to: folder.to_owned(), workspace: Workspace::default() }
+    }
+
+    fn sources(folder: &Path, base: &str, adapter: Option<&str>) -> Sources {
+        Sources {
+            base: source(folder, base),
+            adapter: adapter.map(|adapter| source(folder, adapter)),
+            nulls: NullDraws::Matched,
+            precision: Precision::F32,
+            device: Device::Cpu,
+            embedders: Vec::new(),
+        }
+    }
+
+    /// A folder with a base and two adapters.
+    fn world() -> tempfile::TempDir {
+        let world = tempfile::tempdir().unwrap();
+        for folder in ["models/base", "models/one", "models/two"] {
+            std::fs::create_dir_all(world.path().join(folder)).unwrap();
+        }
+        world
+    }
+
+    fn view(names: &Names, name: &str) -> Result<View, String> {
+        names.find(name).map(|(_, view)| view)
+    }
+
+    #[test]
+    fn a_model_is_known_by_its_folders_own_name_by_what_was_written_and_by_its_place() {
+        let (world, names) = (world(), Names::default());
+        names.remember(&sources(world.path(), "models/base", Some("models/one")), false);
+        let place = world.path().canonicalize().unwrap().join("models/one");
+        for name in ["ft", "one", "models/one", place.to_str().unwrap()] {
+            assert_eq!(view(&names, name), Ok(View::Ft), "{name}");
+        }
+        for name in ["base", "models/base"] {
+            assert_eq!(view(&names, name), Ok(View::Base), "{name}");
+        }
+        assert_eq!(view(&names, "three"), Err("there is no model `three`; known are `base`, `ft`, `one`".to_owned()));
+    }
+
+    #[test]
+    fn one_model_that_is_spelled_in_two_ways_is_no_choice() {
+        let (world, names) = (world(), Names::default());
+        names.remember(&sources(world.path(), "models/base", Some("models/one")), true);
+        names.remember(&sources(&world.path().join("models"), "base", Some("../models/one")), false);
+        assert_eq!(view(&names, "ft"), Ok(View::Ft));
+        assert!(names.only().is_ok());
+    }
+
+    #[test]
+    fn two_adapters_leave_a_choice_and_their_base_none() {
+        let (world, names) = (world(), Names::default());
+        names.remember(&sources(world.path(), "models/base", Some("models/one")), false);
+        names.remember(&sources(world.path(), "models/base", Some("models/two")), false);
+        assert_eq!(view(&names, "two"), Ok(View::Ft));
+        assert_eq!(view(&names, "base"), Ok(View::Base));
+        assert_eq!(view(&names, "ft"), Err("`ft` may be several models; known are `base`, `one`, `two`".to_owned()));
+    }
 }
