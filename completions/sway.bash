@@ -40,6 +40,9 @@ _sway() {
             sway,score)
                 cmd="sway__subcmd__score"
                 ;;
+            sway,serve)
+                cmd="sway__subcmd__serve"
+                ;;
             sway,trace)
                 cmd="sway__subcmd__trace"
                 ;;
@@ -70,6 +73,9 @@ _sway() {
             sway__subcmd__help,score)
                 cmd="sway__subcmd__help__subcmd__score"
                 ;;
+            sway__subcmd__help,serve)
+                cmd="sway__subcmd__help__subcmd__serve"
+                ;;
             sway__subcmd__help,trace)
                 cmd="sway__subcmd__help__subcmd__trace"
                 ;;
@@ -83,7 +89,7 @@ _sway() {
 
     case "${cmd}" in
         sway)
-            opts="-h -V --threads --help --version run score trace inspect doctor verify-merge list-probes list-models completions help"
+            opts="-h -V --threads --help --version run score serve trace inspect doctor verify-merge list-probes list-models completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -141,7 +147,7 @@ _sway() {
             return 0
             ;;
         sway__subcmd__help)
-            opts="run score trace inspect doctor verify-merge list-probes list-models completions help"
+            opts="run score serve trace inspect doctor verify-merge list-probes list-models completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -266,6 +272,20 @@ _sway() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        sway__subcmd__help__subcmd__serve)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         sway__subcmd__help__subcmd__trace)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -373,7 +393,7 @@ _sway() {
             return 0
             ;;
         sway__subcmd__run)
-            opts="-q -h --base --adapter --revision --adapter-revision --device --format --json --jsonl --markdown --junit --html --trace --stats --dry-run --filter --exit-zero --quiet --threads --help"
+            opts="-q -h --base --adapter --revision --adapter-revision --device --format --json --jsonl --markdown --junit --html --trace --stats --server --token-file --dry-run --filter --exit-zero --quiet --threads --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -431,6 +451,14 @@ _sway() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --filter)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -447,7 +475,7 @@ _sway() {
             return 0
             ;;
         sway__subcmd__score)
-            opts="-h --base --adapter --revision --adapter-revision --dtype --device --trace --stats --threads --help"
+            opts="-h --base --adapter --revision --adapter-revision --dtype --device --server --token-file --trace --stats --threads --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -477,11 +505,89 @@ _sway() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --trace)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --stats)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sway__subcmd__serve)
+            opts="-q -h --listen --socket --token-file --allow --preload --max-models --max-bytes --idle-timeout --max-open --drain-time --max-connections --head-time --stall-time --quiet --threads --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --listen)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --allow)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --preload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-models)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-bytes)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --idle-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-open)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --drain-time)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-connections)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --head-time)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --stall-time)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -29,6 +29,7 @@ complete -c sway -n "__fish_sway_needs_command" -s h -l help -d 'Print help'
 complete -c sway -n "__fish_sway_needs_command" -s V -l version -d 'Print version'
 complete -c sway -n "__fish_sway_needs_command" -f -a "run" -d 'Run a suite of probes, and say pass, fail, or can\'t tell'
 complete -c sway -n "__fish_sway_needs_command" -f -a "score" -d 'Answer requests (JSONL in, JSONL out)'
+complete -c sway -n "__fish_sway_needs_command" -f -a "serve" -d 'Keep models warm, and answer over HTTP'
 complete -c sway -n "__fish_sway_needs_command" -f -a "trace" -d 'Summarise a trace that `--trace` wrote'
 complete -c sway -n "__fish_sway_needs_command" -f -a "inspect" -d 'Tell what an adapter holds, or changes of its base, module by module, without a forward pass'
 complete -c sway -n "__fish_sway_needs_command" -f -a "doctor" -d 'Look at this machine: build, CPU, memory, cache and hub, and tell what to do where something is bad'
@@ -52,6 +53,8 @@ complete -c sway -n "__fish_sway_using_subcommand run" -l junit -d 'Write a repo
 complete -c sway -n "__fish_sway_using_subcommand run" -l html -d 'Write a page for a browser' -r -F
 complete -c sway -n "__fish_sway_using_subcommand run" -l trace -d 'Write a line for every request that was answered' -r -F
 complete -c sway -n "__fish_sway_using_subcommand run" -l stats -d 'Write what the engine did, as JSON' -r -F
+complete -c sway -n "__fish_sway_using_subcommand run" -l server -d 'Have a daemon answer, where models stay warm: `http://HOST:PORT`, or `unix:PATH`' -r
+complete -c sway -n "__fish_sway_using_subcommand run" -l token-file -d 'The file with the daemon\'s token; `SWAY_TOKEN` where it is left out' -r -F
 complete -c sway -n "__fish_sway_using_subcommand run" -l filter -d 'Run only the probes whose name contains this' -r
 complete -c sway -n "__fish_sway_using_subcommand run" -l threads -d 'Threads to compute with; as many as the machine has by default. No number depends on it' -r
 complete -c sway -n "__fish_sway_using_subcommand run" -l dry-run -d 'List what would run, without touching a model'
@@ -65,10 +68,28 @@ complete -c sway -n "__fish_sway_using_subcommand score" -l adapter-revision -d 
 complete -c sway -n "__fish_sway_using_subcommand score" -l dtype -d 'What products with weights are computed in; norms, attention and the adapter stay in float32' -r -f -a "f32\t'float32 weights, whatever the checkpoint\'s'
 bf16\t'bfloat16 weights, float32 sums: half the bytes of float32 weights, and faster arithmetic only on CPUs that are fast at it'"
 complete -c sway -n "__fish_sway_using_subcommand score" -l device -d 'Where it computes: `cpu`, `cuda:0` (or another number), or `metal`' -r
+complete -c sway -n "__fish_sway_using_subcommand score" -l server -d 'Have a daemon answer, where models stay warm: `http://HOST:PORT`, or `unix:PATH`' -r
+complete -c sway -n "__fish_sway_using_subcommand score" -l token-file -d 'The file with the daemon\'s token; `SWAY_TOKEN` where it is left out' -r -F
 complete -c sway -n "__fish_sway_using_subcommand score" -l trace -d 'Write a line for every request that was answered' -r -F
 complete -c sway -n "__fish_sway_using_subcommand score" -l stats -d 'Write what the engine did, as JSON' -r -F
 complete -c sway -n "__fish_sway_using_subcommand score" -l threads -d 'Threads to compute with; as many as the machine has by default. No number depends on it' -r
 complete -c sway -n "__fish_sway_using_subcommand score" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c sway -n "__fish_sway_using_subcommand serve" -l listen -d 'Where to listen; with port 0 the system picks one. Another address than the loopback\'s needs a token' -r
+complete -c sway -n "__fish_sway_using_subcommand serve" -l socket -d 'Listen on a socket in the file system instead, for its owner alone' -r -F
+complete -c sway -n "__fish_sway_using_subcommand serve" -l token-file -d 'A file with a token that clients must show; `SWAY_TOKEN` where it is left out' -r -F
+complete -c sway -n "__fish_sway_using_subcommand serve" -l allow -d 'Let requests name models and data under this folder (may be given several times)' -r -F
+complete -c sway -n "__fish_sway_using_subcommand serve" -l preload -d 'Load the models of this suite before anybody asks (may be given several times)' -r -F
+complete -c sway -n "__fish_sway_using_subcommand serve" -l max-models -d 'Models that stay warm; a base with two adapters is two, and in memory once' -r
+complete -c sway -n "__fish_sway_using_subcommand serve" -l max-bytes -d 'Most that their weights may take, such as 40GB' -r
+complete -c sway -n "__fish_sway_using_subcommand serve" -l idle-timeout -d 'Unload what nobody asked for in this time, such as 10m' -r
+complete -c sway -n "__fish_sway_using_subcommand serve" -l max-open -d 'Requests that may be in progress; whoever comes beyond is told to come again [default: 256]' -r
+complete -c sway -n "__fish_sway_using_subcommand serve" -l drain-time -d 'Once told to stop, finish what is in progress for so long at most [default: 30s]' -r
+complete -c sway -n "__fish_sway_using_subcommand serve" -l max-connections -r
+complete -c sway -n "__fish_sway_using_subcommand serve" -l head-time -r
+complete -c sway -n "__fish_sway_using_subcommand serve" -l stall-time -r
+complete -c sway -n "__fish_sway_using_subcommand serve" -l threads -d 'Threads to compute with; as many as the machine has by default. No number depends on it' -r
+complete -c sway -n "__fish_sway_using_subcommand serve" -s q -l quiet -d 'Write no log to stderr'
+complete -c sway -n "__fish_sway_using_subcommand serve" -s h -l help -d 'Print help'
 complete -c sway -n "__fish_sway_using_subcommand trace" -l format -d 'How to show it' -r -f -a "human\t''
 markdown\t''
 json\t''"
@@ -112,13 +133,14 @@ complete -c sway -n "__fish_sway_using_subcommand list-models" -l threads -d 'Th
 complete -c sway -n "__fish_sway_using_subcommand list-models" -s h -l help -d 'Print help'
 complete -c sway -n "__fish_sway_using_subcommand completions" -l threads -d 'Threads to compute with; as many as the machine has by default. No number depends on it' -r
 complete -c sway -n "__fish_sway_using_subcommand completions" -s h -l help -d 'Print help'
-complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace inspect doctor verify-merge list-probes list-models completions help" -f -a "run" -d 'Run a suite of probes, and say pass, fail, or can\'t tell'
-complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace inspect doctor verify-merge list-probes list-models completions help" -f -a "score" -d 'Answer requests (JSONL in, JSONL out)'
-complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace inspect doctor verify-merge list-probes list-models completions help" -f -a "trace" -d 'Summarise a trace that `--trace` wrote'
-complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace inspect doctor verify-merge list-probes list-models completions help" -f -a "inspect" -d 'Tell what an adapter holds, or changes of its base, module by module, without a forward pass'
-complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace inspect doctor verify-merge list-probes list-models completions help" -f -a "doctor" -d 'Look at this machine: build, CPU, memory, cache and hub, and tell what to do where something is bad'
-complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace inspect doctor verify-merge list-probes list-models completions help" -f -a "verify-merge" -d 'Tell whether a merged checkpoint answers as its base with the adapter does, within the rounding of its dtype'
-complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace inspect doctor verify-merge list-probes list-models completions help" -f -a "list-probes" -d 'List the kinds of probes'
-complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace inspect doctor verify-merge list-probes list-models completions help" -f -a "list-models" -d 'List the models and adapters that are read'
-complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace inspect doctor verify-merge list-probes list-models completions help" -f -a "completions" -d 'Print the completions of a shell'
-complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score trace inspect doctor verify-merge list-probes list-models completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score serve trace inspect doctor verify-merge list-probes list-models completions help" -f -a "run" -d 'Run a suite of probes, and say pass, fail, or can\'t tell'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score serve trace inspect doctor verify-merge list-probes list-models completions help" -f -a "score" -d 'Answer requests (JSONL in, JSONL out)'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score serve trace inspect doctor verify-merge list-probes list-models completions help" -f -a "serve" -d 'Keep models warm, and answer over HTTP'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score serve trace inspect doctor verify-merge list-probes list-models completions help" -f -a "trace" -d 'Summarise a trace that `--trace` wrote'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score serve trace inspect doctor verify-merge list-probes list-models completions help" -f -a "inspect" -d 'Tell what an adapter holds, or changes of its base, module by module, without a forward pass'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score serve trace inspect doctor verify-merge list-probes list-models completions help" -f -a "doctor" -d 'Look at this machine: build, CPU, memory, cache and hub, and tell what to do where something is bad'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score serve trace inspect doctor verify-merge list-probes list-models completions help" -f -a "verify-merge" -d 'Tell whether a merged checkpoint answers as its base with the adapter does, within the rounding of its dtype'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score serve trace inspect doctor verify-merge list-probes list-models completions help" -f -a "list-probes" -d 'List the kinds of probes'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score serve trace inspect doctor verify-merge list-probes list-models completions help" -f -a "list-models" -d 'List the models and adapters that are read'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score serve trace inspect doctor verify-merge list-probes list-models completions help" -f -a "completions" -d 'Print the completions of a shell'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score serve trace inspect doctor verify-merge list-probes list-models completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

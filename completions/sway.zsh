@@ -46,6 +46,8 @@ json\:"The record"))' \
 '--html=[Write a page for a browser]:FILE:_files' \
 '--trace=[Write a line for every request that was answered]:FILE:_files' \
 '--stats=[Write what the engine did, as JSON]:FILE:_files' \
+'--server=[Have a daemon answer, where models stay warm\: \`http\://HOST\:PORT\`, or \`unix\:PATH\`]:URL:_default' \
+'--token-file=[The file with the daemon'\''s token; \`SWAY_TOKEN\` where it is left out]:FILE:_files' \
 '--filter=[Run only the probes whose name contains this]:TEXT:_default' \
 '--threads=[Threads to compute with; as many as the machine has by default. No number depends on it]:N:_default' \
 '--dry-run[List what would run, without touching a model]' \
@@ -66,12 +68,36 @@ _arguments "${_arguments_options[@]}" : \
 '--dtype=[What products with weights are computed in; norms, attention and the adapter stay in float32]:DTYPE:((f32\:"float32 weights, whatever the checkpoint'\''s"
 bf16\:"bfloat16 weights, float32 sums\: half the bytes of float32 weights, and faster arithmetic only on CPUs that are fast at it"))' \
 '--device=[Where it computes\: \`cpu\`, \`cuda\:0\` (or another number), or \`metal\`]:DEVICE:_default' \
+'--server=[Have a daemon answer, where models stay warm\: \`http\://HOST\:PORT\`, or \`unix\:PATH\`]:URL:_default' \
+'--token-file=[The file with the daemon'\''s token; \`SWAY_TOKEN\` where it is left out]:FILE:_files' \
 '--trace=[Write a line for every request that was answered]:FILE:_files' \
 '--stats=[Write what the engine did, as JSON]:FILE:_files' \
 '--threads=[Threads to compute with; as many as the machine has by default. No number depends on it]:N:_default' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
 '::requests -- The requests, a line each; stdin where it is left out, or `-`:_files' \
+&& ret=0
+;;
+(serve)
+_arguments "${_arguments_options[@]}" : \
+'--listen=[Where to listen; with port 0 the system picks one. Another address than the loopback'\''s needs a token]:ADDRESS:_default' \
+'(--listen)--socket=[Listen on a socket in the file system instead, for its owner alone]:PATH:_files' \
+'--token-file=[A file with a token that clients must show; \`SWAY_TOKEN\` where it is left out]:FILE:_files' \
+'*--allow=[Let requests name models and data under this folder (may be given several times)]:DIR:_files' \
+'*--preload=[Load the models of this suite before anybody asks (may be given several times)]:SUITE:_files' \
+'--max-models=[Models that stay warm; a base with two adapters is two, and in memory once]:N:_default' \
+'--max-bytes=[Most that their weights may take, such as 40GB]:BYTES:_default' \
+'--idle-timeout=[Unload what nobody asked for in this time, such as 10m]:TIME:_default' \
+'--max-open=[Requests that may be in progress; whoever comes beyond is told to come again \[default\: 256\]]:N:_default' \
+'--drain-time=[Once told to stop, finish what is in progress for so long at most \[default\: 30s\]]:TIME:_default' \
+'--max-connections=[]:N:_default' \
+'--head-time=[]:TIME:_default' \
+'--stall-time=[]:TIME:_default' \
+'--threads=[Threads to compute with; as many as the machine has by default. No number depends on it]:N:_default' \
+'-q[Write no log to stderr]' \
+'--quiet[Write no log to stderr]' \
+'-h[Print help]' \
+'--help[Print help]' \
 && ret=0
 ;;
 (trace)
@@ -167,6 +193,10 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
+(serve)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
 (trace)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
@@ -213,6 +243,7 @@ _sway_commands() {
     local commands; commands=(
 'run:Run a suite of probes, and say pass, fail, or can'\''t tell' \
 'score:Answer requests (JSONL in, JSONL out)' \
+'serve:Keep models warm, and answer over HTTP' \
 'trace:Summarise a trace that \`--trace\` wrote' \
 'inspect:Tell what an adapter holds, or changes of its base, module by module, without a forward pass' \
 'doctor:Look at this machine\: build, CPU, memory, cache and hub, and tell what to do where something is bad' \
@@ -239,6 +270,7 @@ _sway__subcmd__help_commands() {
     local commands; commands=(
 'run:Run a suite of probes, and say pass, fail, or can'\''t tell' \
 'score:Answer requests (JSONL in, JSONL out)' \
+'serve:Keep models warm, and answer over HTTP' \
 'trace:Summarise a trace that \`--trace\` wrote' \
 'inspect:Tell what an adapter holds, or changes of its base, module by module, without a forward pass' \
 'doctor:Look at this machine\: build, CPU, memory, cache and hub, and tell what to do where something is bad' \
@@ -290,6 +322,11 @@ _sway__subcmd__help__subcmd__score_commands() {
     local commands; commands=()
     _describe -t commands 'sway help score commands' commands "$@"
 }
+(( $+functions[_sway__subcmd__help__subcmd__serve_commands] )) ||
+_sway__subcmd__help__subcmd__serve_commands() {
+    local commands; commands=()
+    _describe -t commands 'sway help serve commands' commands "$@"
+}
 (( $+functions[_sway__subcmd__help__subcmd__trace_commands] )) ||
 _sway__subcmd__help__subcmd__trace_commands() {
     local commands; commands=()
@@ -324,6 +361,11 @@ _sway__subcmd__run_commands() {
 _sway__subcmd__score_commands() {
     local commands; commands=()
     _describe -t commands 'sway score commands' commands "$@"
+}
+(( $+functions[_sway__subcmd__serve_commands] )) ||
+_sway__subcmd__serve_commands() {
+    local commands; commands=()
+    _describe -t commands 'sway serve commands' commands "$@"
 }
 (( $+functions[_sway__subcmd__trace_commands] )) ||
 _sway__subcmd__trace_commands() {

@@ -54,7 +54,7 @@ mod tests {
         assert_eq!("40GB".parse(), Ok(Bytes(40_000_000_000)));
         assert_eq!("512 mib".parse(), Ok(Bytes(512 << 20)));
         assert_eq!("17".parse(), Ok(Bytes(17)));
-        assert_eq!("10m".parse(), Ok(Time(Duration::from_secs(600))));
+        assert_eq!("10m".parse(), Ok(Time(Duration::from_mins(10))));
         for wrong in ["", "0", "GB", "-1", "1.5GB", "1TBB", "99999999999GB", "1 G B"] {
             assert!(wrong.parse::<Bytes>().is_err(), "{wrong}");
         }

@@ -194,9 +194,29 @@ pub struct ServeArgs {
     /// Unload what nobody asked for in this time, such as 10m
     #[arg(long, value_name = "TIME")]
     pub idle_timeout: Option<Time>,
+    #[command(flatten)]
+    pub limits: LimitArgs,
     /// Write no log to stderr
     #[arg(long, short)]
     pub quiet: bool,
+}
+
+/// What one client, or all together, may take.
+#[derive(Debug, ClapArgs)]
+pub struct LimitArgs {
+    /// Requests that may be in progress; whoever comes beyond is told to come again [default: 256]
+    #[arg(long, value_name = "N")]
+    pub max_open: Option<usize>,
+    /// Once told to stop, finish what is in progress for so long at most [default: 30s]
+    #[arg(long, value_name = "TIME")]
+    pub drain_time: Option<Time>,
+    // Of no use but to those who test that there are such limits.
+    #[arg(long, value_name = "N", hide = true)]
+    pub max_connections: Option<usize>,
+    #[arg(long, value_name = "TIME", hide = true)]
+    pub head_time: Option<Time>,
+    #[arg(long, value_name = "TIME", hide = true)]
+    pub stall_time: Option<Time>,
 }
 
 /// What the model computes in.

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use super::args::ServeArgs;
+use super::args::{LimitArgs, ServeArgs};
 use super::daemon::TOKEN_VARIABLE;
 use super::exit::{Exit, Failure, OrExit};
 use super::output::write_stdout;
@@ -49,7 +49,22 @@ fn settings(args: &ServeArgs) -> Result<Settings, Failure> {
         max_bytes: args.max_bytes.map(|bytes| bytes.0),
         idle_timeout: args.idle_timeout.map(|time| time.0),
         preload: args.preload.clone(),
-        limits: Limits::default(),
+        limits: limits(&args.limits)?,
+    })
+}
+
+fn limits(args: &LimitArgs) -> Result<Limits, Failure> {
+    if args.max_open == Some(0) || args.max_connections == Some(0) {
+        return Err(Failure::new(Exit::Usage, anyhow::anyhow!("a daemon that may serve nobody is of no use: give 1 or more")));
+    }
+    let limits = Limits::default();
+    Ok(Limits {
+        open_requests: args.max_open.unwrap_or(limits.open_requests),
+        connections: args.max_connections.unwrap_or(limits.connections),
+        drain_time: args.drain_time.map_or(limits.drain_time, |time| time.0),
+        head_time: args.head_time.map_or(limits.head_time, |time| time.0),
+        stall_time: args.stall_time.map_or(limits.stall_time, |time| time.0),
+        ..limits
     })
 }
 

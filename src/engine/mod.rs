@@ -20,7 +20,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-pub use crate::model::Partial;
+/// What a [`Backend`] is given, and tells.
+pub use crate::model::{Batch, Busy, Done, Job, Partial, Tell, Work};
 pub use attend::Inbox;
 pub use backend::Backend;
 pub use cache::{CacheError, CacheLimits};
@@ -37,7 +38,6 @@ use key::{Key, Keys};
 use meter::Meter;
 use trace::Event;
 
-use crate::model::{Batch, Job, Work};
 use crate::record::Stats;
 use crate::request::{Answer, Computation, Embedder, Op, Request, RequestError};
 

@@ -13,15 +13,19 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::TcpListener;
+#[cfg(unix)]
+use tokio::net::UnixListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_io_timeout::TimeoutWriter;
 
 use super::http::{Daemon, Guard, router};
+use super::linger::Linger;
 use super::meter::Meter;
 use super::models::Models;
 use super::names::Names;
 use super::settings::{Limits, Listen, Settings};
+#[cfg(unix)]
 use super::socket::Socket;
 use super::{Bounds, BoundsError, Log};
 use crate::engine::hub_cache;
@@ -78,12 +82,19 @@ pub fn serve(settings: Settings, log: Log, ready: impl FnOnce(&Address)) -> Resu
 
 async fn run(settings: Settings, log: Log, ready: impl FnOnce(&Address)) -> Result<(), ServeError> {
     let told_to_stop = stop_signal()?;
+    tokio::pin!(told_to_stop);
+    let bounds = Bounds { max_models: settings.max_models, max_bytes: settings.max_bytes };
+    let models = Models::new(bounds, Arc::clone(&log))?;
     let (listener, address) = Listener::open(&settings).await?;
     let (idle_timeout, preload) = (settings.idle_timeout, settings.preload.clone());
-    let daemon = Arc::new(Daemon::new(settings, listener.address(), log)?);
+    let daemon = Arc::new(Daemon::new(&settings, models, listener.address(), log)?);
     let loader = Arc::clone(&daemon);
-    let preloaded = tokio::task::spawn_blocking(move || preload.iter().try_for_each(|suite| loader.preload(suite))).await;
-    preloaded.map_err(io::Error::other)??;
+    tokio::select! {
+        () = &mut told_to_stop => return Ok(()),
+        preloaded = tokio::task::spawn_blocking(move || preload.iter().try_for_each(|suite| loader.preload(suite))) => {
+            preloaded.map_err(io::Error::other)??;
+        }
+    }
     if let Some(idle_for) = idle_timeout {
         tokio::spawn(unload_idle(Arc::clone(&daemon), idle_for));
     }
@@ -91,7 +102,6 @@ async fn run(settings: Settings, log: Log, ready: impl FnOnce(&Address)) -> Resu
     let connections = GracefulShutdown::new();
     let router = router(Arc::clone(&daemon));
     let free = Arc::new(Semaphore::new(daemon.limits.connections));
-    tokio::pin!(told_to_stop);
     loop {
         tokio::select! {
             () = &mut told_to_stop => break,
@@ -118,7 +128,7 @@ async fn run(settings: Settings, log: Log, ready: impl FnOnce(&Address)) -> Resu
 }
 
 impl Daemon {
-    fn new(settings: Settings, address: Option<SocketAddr>, log: Log) -> Result<Self, ServeError> {
+    fn new(settings: &Settings, models: Models, address: Option<SocketAddr>, log: Log) -> Result<Self, ServeError> {
         let mut fence = Fence::default();
         for folder in &settings.allow {
             let allow = |source| ServeError::Allow { folder: folder.display().to_string(), source };
@@ -133,9 +143,8 @@ impl Daemon {
                 let _ = fence.allow_folder(&source.relative_to.join(&source.name));
             }
         }
-        let bounds = Bounds { max_models: settings.max_models, max_bytes: settings.max_bytes };
         Ok(Self {
-            models: Models::new(bounds, Arc::clone(&log))?,
+            models,
             names: Names::default(),
             guard: Guard { address, token: settings.token },
             limits: settings.limits,
@@ -179,6 +188,7 @@ async fn unload_idle(daemon: Arc<Daemon>, idle_for: Duration) {
 /// What connections come from.
 enum Listener {
     Tcp(TcpListener, SocketAddr),
+    #[cfg(unix)]
     Socket(UnixListener, #[expect(dead_code, reason = "it is removed when this is dropped")] Socket),
 }
 
@@ -199,17 +209,28 @@ impl Listener {
                 Ok((Self::Tcp(listener, address), Address::Url(format!("http://{address}"))))
             }
             Listen::Socket(path) => {
-                let failed = |source| ServeError::Listen { place: path.display().to_string(), source };
-                let (listener, socket) = Socket::open(path).map_err(failed)?;
-                let listener = UnixListener::from_std(listener).map_err(failed)?;
-                Ok((Self::Socket(listener, socket), Address::Socket(path.clone())))
+                let listener = Self::open_socket(path);
+                let listener = listener.map_err(|source| ServeError::Listen { place: path.display().to_string(), source })?;
+                Ok((listener, Address::Socket(path.clone())))
             }
         }
+    }
+
+    #[cfg(unix)]
+    fn open_socket(path: &Path) -> io::Result<Self> {
+        let (listener, socket) = Socket::open(path)?;
+        Ok(Self::Socket(UnixListener::from_std(listener)?, socket))
+    }
+
+    #[cfg(not(unix))]
+    fn open_socket(_: &Path) -> io::Result<Self> {
+        Err(io::Error::new(io::ErrorKind::Unsupported, "this system has no such sockets"))
     }
 
     fn address(&self) -> Option<SocketAddr> {
         match self {
             Self::Tcp(_, address) => Some(*address),
+            #[cfg(unix)]
             Self::Socket(..) => None,
         }
     }
@@ -224,6 +245,7 @@ async fn accept(listener: &Listener, free: &Arc<Semaphore>) -> io::Result<(Box<d
             stream.set_nodelay(true)?;
             Box::new(stream)
         }
+        #[cfg(unix)]
         Listener::Socket(listener, _) => Box::new(listener.accept().await?.0),
     };
     Ok((stream, permit))
@@ -236,7 +258,7 @@ fn spawn_connection(
     limits: Limits,
     connections: &GracefulShutdown,
 ) {
-    let mut stream = TimeoutWriter::new(stream);
+    let mut stream = TimeoutWriter::new(Linger::new(stream));
     stream.set_timeout(Some(limits.stall_time));
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(limits.head_time).max_buf_size(limits.head);
@@ -250,6 +272,18 @@ fn spawn_connection(
 }
 
 /// Comes when the process is told to end.
+#[cfg(not(unix))]
+fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+    Ok(async {
+        // Where it can't be listened for, there is nothing to wait for.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    })
+}
+
+/// Comes when the process is told to end.
+#[cfg(unix)]
 fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);

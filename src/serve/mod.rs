@@ -9,12 +9,14 @@ mod client;
 mod daemon;
 mod flight;
 mod http;
+mod linger;
 mod meter;
 mod models;
 mod name;
 mod names;
 mod panic;
 mod settings;
+#[cfg(unix)]
 mod socket;
 mod spellings;
 mod token;

@@ -13,7 +13,7 @@ use crate::engine::{
 use crate::request::{Request, RequestError};
 
 /// How long a revision on the hub stays the commit that it was.
-const HUB_TIME: Duration = Duration::from_secs(60);
+const HUB_TIME: Duration = Duration::from_mins(1);
 
 /// A model that stays warm, with the thread that answers for it.
 pub struct Served {
@@ -58,13 +58,20 @@ pub enum ModelsError {
     Base(LoadError<ModelsError>),
     #[error("{0}")]
     Engine(String),
+    /// Half of what was read may be of before, and half of after.
+    #[error("the files of {0} changed while they were read\nhint: ask again once they are written")]
+    Changed(String),
 }
+
+/// A repository and a revision of it.
+type Revision = (String, Option<String>);
 
 /// The models that are warm.
 pub struct Models {
     warm: WarmModels<Served, ModelsError>,
     bases: SharedBases<SharedBase, ModelsError>,
-    hub: Mutex<HashMap<(String, Option<String>), (Instant, Located)>>,
+    /// What was found on the hub, and when.
+    hub: Mutex<HashMap<Revision, (Instant, Located)>>,
     log: Log,
 }
 
@@ -131,9 +138,13 @@ impl Models {
     pub fn lease(&self, sources: &Sources) -> Result<(Lease<Served>, Places), LoadError<ModelsError>> {
         let failed = |error: ModelError| LoadError::Failed(Arc::new(error.into()));
         let places = self.find(sources).map_err(failed)?;
-        let spelling = spelling(sources, &places).map_err(failed)?;
+        let stamps = Stamps::of(&places).map_err(failed)?;
+        let spelling = stamps.spelling(sources);
         let lease = self.warm.get_or_load(&spelling, |room| {
-            let loaded = self.load(sources, &places, room);
+            let loaded = self.load(sources, &places, &stamps, room).and_then(|loaded| {
+                let unchanged = Stamps::of(&places)? == stamps;
+                if unchanged { Ok(loaded) } else { Err(ModelsError::Changed(loaded.1.about.to_string())) }
+            });
             match &loaded {
                 Ok((_, served)) => (self.log)(&format!("loaded {} in {:.2} s", served.about, served.about.load.as_secs_f64())),
                 Err(error) => (self.log)(&format!("can't load {}: {}", sources.base.name, one_line(&error.to_string()))),
@@ -173,10 +184,16 @@ impl Models {
         Ok(located)
     }
 
-    fn load(&self, sources: &Sources, places: &Places, room: &Room<'_, Served>) -> Result<(Key, Served), ModelsError> {
+    fn load(
+        &self,
+        sources: &Sources,
+        places: &Places,
+        stamps: &Stamps,
+        room: &Room<'_, Served>,
+    ) -> Result<(Key, Served), ModelsError> {
         let start = Instant::now();
         let dir = &places.base.dir;
-        let id = base_spelling(sources, places)?;
+        let id = stamps.of_base(sources);
         let of_base = Need::of(dir, sources.precision).map_err(|error| places.name_in(error))?;
         let of_adapter = places.need_of_adapter(sources.precision).map_err(|error| places.name_in(error))?;
         let shared = Shared { id: id.as_str().to_owned(), bytes: of_base.weights() };
@@ -194,6 +211,9 @@ impl Models {
         let base = base.map_err(ModelsError::Base)?;
         room.make_sharing(of_adapter.weights(), Shared { id: base.id.clone(), ..shared })?;
         let model = base.base.with(places.adapter_dir(), sources.nulls.into()).map_err(|error| places.name_in(error))?;
+        // What an adapter takes is known once it is read, and it is small beside its base.
+        let own = model.adapter().map_or(0, |adapter| adapter.bytes);
+        room.make(own.saturating_sub(of_adapter.weights()))?;
         let load = start.elapsed();
         let about = About {
             base: sources.base.name.clone(),
@@ -224,19 +244,29 @@ impl std::fmt::Display for About {
     }
 }
 
-/// What a base is before it is read: where it lies, and what its files look like from outside.
-fn base_spelling(sources: &Sources, places: &Places) -> Result<Spelling, ModelError> {
-    let base = stamp(&places.base.dir).map_err(|error| places.name_in(error))?;
-    Ok(Spelling::new(format!("{base} {:?} {}", sources.precision, sources.device)))
+/// What the files of a model look like from outside, before they are read.
+#[derive(PartialEq, Eq)]
+struct Stamps {
+    base: String,
+    adapter: String,
 }
 
-/// The same of base and adapter.
-fn spelling(sources: &Sources, places: &Places) -> Result<Spelling, ModelError> {
-    let adapter = places.adapter_dir().map(stamp).transpose().map_err(|error| places.name_in(error))?;
-    // A chat template may write the date: the model of yesterday would go on writing yesterday's.
-    let today = chrono::Local::now().date_naive();
-    let base = base_spelling(sources, places)?;
-    Ok(Spelling::new(format!("{base} {} {:?} {today}", adapter.unwrap_or_default(), sources.nulls)))
+impl Stamps {
+    fn of(places: &Places) -> Result<Self, ModelError> {
+        let of = |dir| stamp(dir).map_err(|error| places.name_in(error));
+        Ok(Self { base: of(&places.base.dir)?, adapter: places.adapter_dir().map(of).transpose()?.unwrap_or_default() })
+    }
+
+    /// The spelling of the base alone.
+    fn of_base(&self, sources: &Sources) -> Spelling {
+        Spelling::new(format!("{} {:?} {}", self.base, sources.precision, sources.device))
+    }
+
+    fn spelling(&self, sources: &Sources) -> Spelling {
+        // A chat template may write the date: the model of yesterday would go on writing yesterday's.
+        let today = chrono::Local::now().date_naive();
+        Spelling::new(format!("{} {} {:?} {today}", self.of_base(sources), self.adapter, sources.nulls))
+    }
 }
 
 /// A message on one line, for a log.

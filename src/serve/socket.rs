@@ -3,7 +3,7 @@
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 /// Removed when it is dropped.
@@ -16,6 +16,8 @@ impl Socket {
     /// # Errors
     /// Where something else is there, or another process listens; what the system says.
     pub fn open(path: &Path) -> io::Result<(UnixListener, Self)> {
+        // One that is too long could be made in this way, and no client could name it.
+        SocketAddr::from_pathname(path)?;
         remove_stale(path)?;
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         // Made where nobody else may look, and moved to its place once its mode is set.
@@ -76,5 +78,13 @@ mod tests {
         fs::write(&file, "mine").unwrap();
         assert_eq!(Socket::open(&file).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(fs::read_to_string(&file).unwrap(), "mine");
+    }
+
+    #[test]
+    fn a_path_that_no_client_could_name_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let told = Socket::open(&folder.path().join("s".repeat(120))).unwrap_err();
+        assert_eq!(told.kind(), io::ErrorKind::InvalidInput);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 }

@@ -274,3 +274,6 @@ impl Inbox for Desk<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,7 +18,8 @@ pub const BASE: &str = "probes/demo/base";
 pub const HEALTHY: &str = "probes/demo/healthy";
 
 /// What a command's environment must not decide.
-const UNSET: [&str; 7] = ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "HF_HOME", "HF_TOKEN", "RUST_BACKTRACE"];
+const UNSET: [&str; 8] =
+    ["SWAY_TOKEN", "NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "HF_HOME", "HF_TOKEN", "RUST_BACKTRACE"];
 
 pub fn binary() -> PathBuf {
     assert_cmd::cargo::cargo_bin("sway")

@@ -78,7 +78,9 @@ impl Daemon {
                     self.send(std::mem::take(&mut body), answers)?;
                     let line = line.read();
                     let error = line.as_ref().and_then(|line| Some((&line.id, line.request.as_ref().err()?)));
-                    error.into_iter().for_each(|(id, error)| answers.take(&error_line(id, error)));
+                    if let Some((id, error)) = error {
+                        answers.take(&error_line(id, error));
+                    }
                 }
             }
         }

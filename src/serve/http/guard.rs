@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 
 use super::refusal::Refusal;
 use crate::serve::token::Token;
@@ -25,7 +25,7 @@ impl Guard {
         if headers.contains_key(header::ORIGIN) {
             return forbidden("requests of web pages (with an `Origin`) are not answered".to_owned());
         }
-        let site = headers.get("sec-fetch-site").map(|site| site.as_bytes());
+        let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
         if site.is_some_and(|site| site != b"none" && site != b"same-origin") {
             return forbidden("requests that another site made are not answered".to_owned());
         }

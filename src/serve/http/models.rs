@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Json;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -112,7 +113,8 @@ pub async fn list(State(daemon): State<Arc<Daemon>>) -> Json<Value> {
 }
 
 /// `DELETE /v1/models/{key}`
-pub async fn unload(State(daemon): State<Arc<Daemon>>, Path(key): Path<String>) -> Result<Json<Value>, Refusal> {
+pub async fn unload(State(daemon): State<Arc<Daemon>>, key: Result<Path<String>, PathRejection>) -> Result<Json<Value>, Refusal> {
+    let Path(key) = key.map_err(|rejection| Refusal::bad(rejection.body_text()))?;
     let unloading = tokio::task::spawn_blocking({
         let key = Key::new(key.as_str());
         move || daemon.models.warm().evict(&key)

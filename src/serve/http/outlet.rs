@@ -50,6 +50,14 @@ impl Outlet {
         self.put(Piece::Bytes(bytes.into())).await
     }
 
+    /// Waits until [`Self::send`] would not.
+    ///
+    /// # Errors
+    /// Where nobody will read it.
+    pub async fn has_room(&self) -> Result<(), Left> {
+        self.pieces.reserve().await.map(drop).map_err(|_| Left)
+    }
+
     /// As [`Self::send`], for a thread that may wait.
     pub fn send_from_thread(&self, bytes: impl Into<Bytes>) -> Result<(), Left> {
         self.pieces.blocking_send(Piece::Bytes(bytes.into())).map_err(|_| Left)

@@ -70,13 +70,11 @@ async fn enter(State(daemon): State<Arc<Daemon>>, path: MatchedPath, request: Re
         let stopping = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", "the daemon was told to stop");
         return Refusal { retry_after: Some(1), ..stopping }.into_response();
     } else {
-        match Arc::clone(&daemon.open).try_acquire_owned() {
-            Ok(permit) => Some(permit),
-            Err(_) => {
-                let most = daemon.limits.open_requests;
-                return Refusal::busy(format!("{most} requests are in progress, and no more are begun")).into_response();
-            }
-        }
+        let Ok(permit) = Arc::clone(&daemon.open).try_acquire_owned() else {
+            let most = daemon.limits.open_requests;
+            return Refusal::busy(format!("{most} requests are in progress, and no more are begun")).into_response();
+        };
+        Some(permit)
     };
     let mut in_progress = InProgress::begin(Arc::clone(&daemon), route, permit);
     let response = next.run(request).await;

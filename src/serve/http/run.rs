@@ -57,11 +57,9 @@ pub async fn run(
     tokio::spawn(async move {
         let (outlet, left) = (Arc::new(outlet), Arc::new(AtomicBool::new(false)));
         let running = Running { plan, model, left: Arc::clone(&left), outlet: Arc::clone(&outlet), _permit: permit };
-        let mut running = tokio::task::spawn_blocking(move || {
-            match running.model.loaded(&running.plan.sources, places) {
-                Ok(loaded) => running.run(loaded),
-                Err(error) => running.tell_end("model", error.to_string(), 4),
-            };
+        let mut running = tokio::task::spawn_blocking(move || match running.model.loaded(&running.plan.sources, places) {
+            Ok(loaded) => running.run(loaded),
+            Err(error) => running.tell_end("model", error.to_string(), 4),
         });
         tokio::select! {
             () = outlet.closed() => left.store(true, Ordering::Relaxed),

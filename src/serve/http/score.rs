@@ -9,7 +9,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::input::Params;
 use super::outlet::{Left, Outlet, outlet};
@@ -22,10 +22,10 @@ use crate::serve::Lease;
 use crate::serve::models::Served;
 use crate::serve::worker::{Ask, Told};
 
-/// Lines whose answers are not written; beyond, no more of the body is read.
+/// Lines that are not answered; beyond, no more of the body is read.
 const MOST_WAITING: usize = 2048;
 
-/// Bytes of such lines.
+/// Bytes of such lines, and of answers that are not written: so much may a client send before it begins to read.
 const MOST_WAITING_BYTES: usize = 16 << 20;
 
 /// Bytes that are written in one piece, more or less.
@@ -51,8 +51,8 @@ pub async fn score(State(daemon): State<Arc<Daemon>>, Params(which): Params<Whic
 
 /// A line on its way.
 enum Slot {
-    Asked(Line),
-    Written(Vec<u8>),
+    Asked(Box<Line>),
+    Answered(Vec<u8>),
 }
 
 /// The lines of one request.
@@ -60,10 +60,13 @@ struct Scoring<'a> {
     model: Lease<Served>,
     outlet: &'a Outlet,
     lines: Lines,
-    /// Those that are not written, in order; the first has the number `first`.
+    /// Those that are not answered, or come after one that is not, in order; the first has the number `first`.
     slots: VecDeque<(Slot, usize)>,
     first: usize,
+    /// Of the lines in `slots`.
     bytes: usize,
+    /// Answers that can be written.
+    ready: Pieces,
     replies: UnboundedSender<(usize, Told)>,
     told: UnboundedReceiver<(usize, Told)>,
 }
@@ -71,15 +74,20 @@ struct Scoring<'a> {
 impl<'a> Scoring<'a> {
     fn new(model: Lease<Served>, outlet: &'a Outlet) -> Self {
         let (replies, told) = unbounded_channel();
-        Self { model, outlet, lines: Lines::default(), slots: VecDeque::new(), first: 0, bytes: 0, replies, told }
+        let (lines, slots, ready) = (Lines::default(), VecDeque::new(), Pieces::default());
+        Self { model, outlet, lines, slots, first: 0, bytes: 0, ready, replies, told }
     }
 
     /// Reads and answers until the body has ended and all is written.
     async fn run(&mut self, daemon: &Daemon, body: Body) -> Result<(), Left> {
         let mut body = body.into_data_stream();
         let mut ended = false;
-        while !(ended && self.slots.is_empty()) {
-            let reads = !ended && self.slots.len() < MOST_WAITING && self.bytes < MOST_WAITING_BYTES;
+        let stall_time = daemon.limits.stall_time;
+        let mut written = Instant::now();
+        while !(ended && self.slots.is_empty() && self.ready.pieces.is_empty()) {
+            let bytes = self.bytes + self.ready.bytes;
+            let reads = !ended && self.slots.len() < MOST_WAITING && bytes < MOST_WAITING_BYTES;
+            let writes = !self.ready.pieces.is_empty();
             tokio::select! {
                 () = self.outlet.closed() => return Err(Left),
                 Some(told) = self.told.recv() => {
@@ -88,7 +96,14 @@ impl<'a> Scoring<'a> {
                         self.take(told);
                     }
                 }
-                piece = timeout(daemon.limits.stall_time, body.next()), if reads => match piece {
+                room = timeout_at(written + stall_time, self.outlet.has_room()), if writes => {
+                    room.map_err(|_| Left)??;
+                    if let Some(piece) = self.ready.pop() {
+                        self.outlet.send(piece).await?;
+                    }
+                    written = Instant::now();
+                }
+                piece = timeout(stall_time, body.next()), if reads => match piece {
                     Ok(Some(Ok(piece))) => self.read(&piece),
                     Ok(None) => {
                         ended = true;
@@ -97,11 +112,14 @@ impl<'a> Scoring<'a> {
                     }
                     // A body that breaks off, or that does not go on while nothing is to be answered.
                     Ok(Some(Err(_))) => return Err(Left),
-                    Err(_) if self.slots.is_empty() => return Err(Left),
+                    Err(_) if self.slots.is_empty() && !writes => return Err(Left),
                     Err(_) => {}
                 }
             }
-            self.write().await?;
+            self.gather();
+            if !writes {
+                written = Instant::now();
+            }
         }
         Ok(())
     }
@@ -125,12 +143,12 @@ impl<'a> Scoring<'a> {
             self.bytes += bytes;
             match &line.request {
                 Err(error) => {
-                    let written = error_line(&line.id, error);
-                    self.slots.push_back((Slot::Written(written), bytes));
+                    let answered = error_line(&line.id, error);
+                    self.slots.push_back((Slot::Answered(answered), bytes));
                 }
                 Ok(request) => {
                     questions.push_back((number, request.clone()));
-                    self.slots.push_back((Slot::Asked(line), bytes));
+                    self.slots.push_back((Slot::Asked(Box::new(line)), bytes));
                 }
             }
         }
@@ -148,27 +166,45 @@ impl<'a> Scoring<'a> {
     fn take(&mut self, (number, told): (usize, Told)) {
         let Some((slot, _)) = self.slots.get_mut(number - self.first) else { return };
         let Slot::Asked(line) = slot else { return };
-        let written = match (told, &line.request) {
+        let answered = match (told, &line.request) {
             (Told::Reply(Ok(answer)), Ok(request)) => answer_line(&line.id, request, &answer),
             (Told::Reply(Err(error)), _) => error_line(&line.id, &(&error).into()),
             (Told::Fault(message), _) => error_line(&line.id, &ErrorBody { code: "internal", message }),
             _ => return,
         };
-        *slot = Slot::Written(written);
+        *slot = Slot::Answered(answered);
     }
 
-    /// Writes the lines that are ready, in order, up to the first that is not.
-    async fn write(&mut self) -> Result<(), Left> {
-        let mut piece = Vec::new();
-        while let Some((Slot::Written(line), bytes)) = self.slots.front() {
-            piece.extend_from_slice(line);
+    /// Makes ready the answers up to the first that is not there.
+    fn gather(&mut self) {
+        while let Some((Slot::Answered(line), bytes)) = self.slots.front() {
+            self.ready.push(line);
             self.bytes -= bytes;
             self.slots.pop_front();
             self.first += 1;
-            if piece.len() >= PIECE {
-                self.outlet.send(std::mem::take(&mut piece)).await?;
-            }
         }
-        if piece.is_empty() { Ok(()) } else { self.outlet.send(piece).await }
+    }
+}
+
+/// Answers in pieces that are written each at once.
+#[derive(Default)]
+struct Pieces {
+    pieces: VecDeque<Vec<u8>>,
+    bytes: usize,
+}
+
+impl Pieces {
+    fn push(&mut self, line: &[u8]) {
+        self.bytes += line.len();
+        match self.pieces.back_mut() {
+            Some(last) if last.len() < PIECE => last.extend_from_slice(line),
+            _ => self.pieces.push_back(line.to_vec()),
+        }
+    }
+
+    fn pop(&mut self) -> Option<Vec<u8>> {
+        let piece = self.pieces.pop_front()?;
+        self.bytes -= piece.len();
+        Some(piece)
     }
 }

@@ -64,6 +64,7 @@ fn refuse_load(error: &LoadError<ModelsError>) -> Refusal {
     match error {
         LoadError::Panicked(_) => Refusal::fault(error.to_string()),
         LoadError::Failed(cause) => match &**cause {
+            ModelsError::Base(error) => refuse_load(error),
             ModelsError::NoRoom(_) => Refusal::new(StatusCode::INSUFFICIENT_STORAGE, "no_room", cause.to_string()),
             ModelsError::Engine(_) => Refusal::fault(cause.to_string()),
             _ => Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "model", cause.to_string()),

@@ -32,10 +32,10 @@ impl Which {
     pub fn sources(&self, daemon: &Daemon) -> Result<Option<Sources>, Refusal> {
         let Some(base) = &self.base else {
             let named = [&self.adapter, &self.revision, &self.adapter_revision, &self.dtype, &self.device];
-            return match named.iter().all(|value| value.is_none()) {
-                true => Ok(None),
-                false => Err(Refusal::bad("`base` is missing: what else names a model goes with it")),
-            };
+            if named.iter().any(|value| value.is_some()) {
+                return Err(Refusal::bad("`base` is missing: what else names a model goes with it"));
+            }
+            return Ok(None);
         };
         let workspace = daemon.workspace(self.folder.clone())?;
         let source = |name: &str, revision: &Option<String>| Source {
