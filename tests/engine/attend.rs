@@ -12,7 +12,7 @@ use super::stub::{Bench, Stub, completion, generate, next, rolling};
 /// Requests in waves: one is handed in each time that the engine asks.
 #[derive(Default)]
 struct Waves {
-    waves: Vec<Vec<Request>>,
+    all: Vec<Vec<Request>>,
     replies: Vec<Option<Reply>>,
     /// Questions that nobody waits for once so many waves are in.
     leaves: Vec<(usize, usize)>,
@@ -23,13 +23,13 @@ struct Waves {
 
 impl Waves {
     fn of(waves: &[Vec<Request>]) -> Self {
-        Self { waves: waves.to_vec(), ..Self::default() }
+        Self { all: waves.to_vec(), ..Self::default() }
     }
 }
 
 impl Inbox for Waves {
     fn arrivals(&mut self) -> Vec<Request> {
-        let wave = self.waves.get(self.handed).cloned().unwrap_or_default();
+        let wave = self.all.get(self.handed).cloned().unwrap_or_default();
         self.handed += 1;
         self.replies.resize(self.replies.len() + wave.len(), None);
         wave

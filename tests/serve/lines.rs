@@ -15,7 +15,9 @@ fn stream(daemon: &Daemon, pieces: &[&[u8]]) -> Response {
     let mut writer = reader.another();
     thread::scope(|scope| {
         scope.spawn(move || {
-            pieces.iter().for_each(|piece| writer.chunk(piece).unwrap());
+            for piece in pieces {
+                writer.chunk(piece).unwrap();
+            }
             writer.chunk([]).unwrap();
         });
         reader.response().unwrap()

@@ -34,7 +34,9 @@ fn ask(port: u16, adapter: &str, questions: &[String], manner: Manner) -> String
         Manner::By20 => questions.chunks(20).map(post).collect(),
         Manner::Streamed => {
             connection.begin_chunked(&path);
-            questions.iter().for_each(|question| connection.chunk(question).unwrap());
+            for question in questions {
+                connection.chunk(question).unwrap();
+            }
             connection.chunk([]).unwrap();
             let told = connection.response().unwrap();
             assert_eq!((told.status, told.whole), (200, true), "{}", told.body);
