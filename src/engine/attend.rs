@@ -10,6 +10,7 @@ use super::meter::Meter;
 use super::trace::{Event, Trace};
 use super::{Backend, Engine, EngineError, Question, Reply, cost_of, share, write_trace};
 use crate::model::{Batch, Desk, Job, Partial};
+use crate::record::Stats;
 use crate::request::Request;
 
 /// Where questions come from and replies go to. A question is known by its number, counted from 0 over all that came in one call of
@@ -30,6 +31,9 @@ pub trait Inbox {
 
     /// Hears how far a continuation that is followed has come.
     fn follow(&mut self, _question: usize, _so_far: &Partial<'_>) {}
+
+    /// May look at what was done, after each pass: a call lasts as long as questions come.
+    fn look(&mut self, _stats: &dyn Fn() -> Stats) {}
 }
 
 /// A request that is being computed, with everyone who waits for it.
@@ -173,6 +177,8 @@ impl Desk for Attending<'_> {
         if let Err(error) = self.settle(batch) {
             self.failed = Some(error);
         }
+        let meter = &*self.meter;
+        self.inbox.look(&|| meter.stats());
         if self.failed.is_none() && self.is_anyone_waiting() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     }
 

@@ -241,8 +241,8 @@ async fn accept(listener: &Listener, free: &Arc<Semaphore>) -> io::Result<(Box<d
     let stream: Box<dyn Stream> = match listener {
         Listener::Tcp(listener, _) => {
             let (stream, _) = listener.accept().await?;
-            // Answers are small, and waited for.
-            stream.set_nodelay(true)?;
+            // Answers are small, and waited for. A client that has left already is its connection's affair.
+            let _ = stream.set_nodelay(true);
             Box::new(stream)
         }
         #[cfg(unix)]

@@ -8,6 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SendError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -22,6 +23,9 @@ const WINDOW_QUESTIONS: usize = 2048;
 /// Bytes of text in one window, of which what a question has in common with the one before it counts once: some passes' worth, so that
 /// whoever comes meanwhile does not wait for long.
 const WINDOW_BYTES: usize = 64 << 10;
+
+/// How old what is told of an engine may be while it is busy.
+const STATS_AGE: Duration = Duration::from_millis(200);
 
 /// Who asks, in traces.
 const ASKER: &str = "serve";
@@ -132,7 +136,7 @@ impl AtWork {
     /// Answers what waits, and what comes meanwhile; gives whether it was told to stop.
     fn attend(&mut self) -> bool {
         let Self { engine, orders, queue, stats, .. } = self;
-        let mut desk = Desk { orders: &*orders, queue, taken: HashMap::new(), count: 0, open: true, stopping: false, last: None };
+        let mut desk = Desk::new(orders, queue, stats);
         let attended = catch_unwind(AssertUnwindSafe(|| engine.attend(ASKER, &mut desk)));
         let (left, stopping) = (std::mem::take(&mut desk.taken), desk.stopping);
         *stats.lock().unwrap_or_else(PoisonError::into_inner) = engine.stats();
@@ -162,9 +166,8 @@ impl AtWork {
             replies: taken.replies,
             follows: taken.follows,
         }]);
-        let mut desk =
-            Desk { orders: &orders, queue: &mut queue, taken: HashMap::new(), count: 0, open: true, stopping: false, last: None };
-        let engine = &mut self.engine;
+        let Self { engine, stats, .. } = self;
+        let mut desk = Desk::new(&orders, &mut queue, stats);
         let fault = match catch_unwind(AssertUnwindSafe(|| engine.attend(ASKER, &mut desk))) {
             Ok(Ok(())) => return,
             Ok(Err(error)) => error.to_string(),
@@ -206,9 +209,16 @@ struct Desk<'a> {
     stopping: bool,
     /// The text of the window's last question.
     last: Option<String>,
+    stats: &'a Mutex<Stats>,
+    told: Instant,
 }
 
-impl Desk<'_> {
+impl<'a> Desk<'a> {
+    fn new(orders: &'a Receiver<Order>, queue: &'a mut VecDeque<Ask>, stats: &'a Mutex<Stats>) -> Self {
+        let (taken, told) = (HashMap::new(), Instant::now());
+        Self { orders, queue, taken, count: 0, open: true, stopping: false, last: None, stats, told }
+    }
+
     fn receive(&mut self) {
         while let Ok(order) = self.orders.try_recv() {
             match order {
@@ -261,6 +271,13 @@ impl Inbox for Desk<'_> {
 
     fn is_wanted(&self, question: usize) -> bool {
         self.taken.get(&question).is_some_and(|taken| !taken.replies.is_closed())
+    }
+
+    fn look(&mut self, stats: &dyn Fn() -> Stats) {
+        if self.told.elapsed() >= STATS_AGE {
+            *self.stats.lock().unwrap_or_else(PoisonError::into_inner) = stats();
+            self.told = Instant::now();
+        }
     }
 
     fn is_followed(&self, question: usize) -> bool {
