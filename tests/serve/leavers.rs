@@ -62,7 +62,6 @@ fn the_continuations_of_a_client_that_left_are_dropped() {
     assert_eq!(connection.response_head().unwrap().status, 200);
     // What the engine does is told while it does it.
     until("it is at them", || daemon.engine("batches_sent") > 3);
-    assert!(daemon.engine("cache_misses") < 400);
     drop(connection);
     until("its model is in nobody's use", || daemon.warm()[0]["in_use"] == 0);
     // Unloading waits for the engine to end what it has begun.
