@@ -68,7 +68,8 @@ fn the_continuations_of_a_client_that_left_are_dropped() {
     let computed = daemon.engine("tokens_computed");
     let key = daemon.warm()[0]["key"].as_str().unwrap().to_owned();
     assert_eq!(daemon.delete(&format!("/v1/models/{key}")).status, 200);
-    assert!(computed < 50_000, "{computed}");
+    // Of some 190,000, were none dropped; how far it came depends on the machine.
+    assert!(computed < 150_000, "{computed}");
     assert!(daemon.is_healthy());
 }
 
