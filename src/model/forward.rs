@@ -25,6 +25,9 @@ use super::rope::Frequencies;
 use super::rows::{Picked, QueryRows, Rows, Run};
 use super::site::ViewUpdates;
 
+/// Panels that a thread is worth waking for where there is little to do with each.
+const PANELS_OF_A_THREAD: usize = 8;
+
 /// What the forward passes of one call have in common.
 pub struct Forward<'a> {
     pub decoder: &'a Decoder,
@@ -79,9 +82,11 @@ impl Forward<'_> {
             let frequencies = if is_long { long } else { common };
             Angles::new(&frequencies.inverse, frequencies.factor, &positions)
         };
-        let of_rope = |rope| (0..picked.panels()).into_par_iter().map(|panel| of_panel(rope, panel)).collect();
+        let of_rope = |rope| {
+            (0..picked.panels()).into_par_iter().with_min_len(PANELS_OF_A_THREAD).map(|panel| of_panel(rope, panel)).collect()
+        };
         let angles = self.decoder.frequencies.iter().map(of_rope).collect();
-        Placed { angles, grouping: Grouping::new(&picked), picked }
+        Placed { angles, grouping: Grouping::new(&picked, self.decoder.shape.hidden.pow(2)), picked }
     }
 
     /// Takes the rows through all layers; the rows to keep are stored in the pages.
@@ -117,7 +122,7 @@ impl Forward<'_> {
         let stride = hidden.stride();
         let panels = hidden.values_mut().par_chunks_mut(stride);
         let places = rows.tokens.par_chunks(LANES).zip(rows.positions.par_chunks(LANES)).enumerate();
-        panels.zip(places).for_each(|(panel, (index, (tokens, at)))| {
+        panels.zip(places).with_min_len(PANELS_OF_A_THREAD).for_each(|(panel, (index, (tokens, at)))| {
             let changes = changes_of(index);
             let features = panel.as_chunks_mut::<LANES>().0;
             for (lane, (&token, &position)) in tokens.iter().zip(at).enumerate() {

@@ -28,6 +28,14 @@ pub struct Group {
 const LEAST: usize = 4;
 const MOST: usize = 16;
 
+/// Multiplications of a product that are worth the waking of another thread: some tens of microseconds of work.
+const WORTH_DIVIDING: usize = 1 << 20;
+
+/// Whether threads gain by dividing a product of this many panels with a matrix of so many weights.
+pub fn is_worth_dividing(panels: usize, weights: usize) -> bool {
+    panels * LANES * weights >= WORTH_DIVIDING
+}
+
 /// How the panels of a pass are worked on.
 pub struct Grouping {
     pub groups: Vec<Group>,
@@ -37,11 +45,12 @@ pub struct Grouping {
 
 impl Grouping {
     /// Groups are taken in turn, by whoever is free: large ones first, in whose time the weights pass once for many rows, and
-    /// small ones last, so that nobody waits long for the others.
-    pub fn new(picked: &Picked) -> Self {
+    /// small ones last, so that nobody waits long for the others. `weights` are those of the matrices that the panels are multiplied
+    /// with, of each more or less: few panels of a small model are best taken through by one thread.
+    pub fn new(picked: &Picked, weights: usize) -> Self {
         let threads = rayon::current_num_threads();
         let panels = picked.panels();
-        let divided = threads > 1 && panels < 2 * threads * MOST_PANELS;
+        let divided = threads > 1 && panels < 2 * threads * MOST_PANELS && is_worth_dividing(panels, weights);
         let mut groups = Vec::new();
         let mut first = 0;
         while first < panels {

@@ -35,6 +35,11 @@ impl Linear {
         Self { site: None, first: 0, weight, bias: None }
     }
 
+    /// Weights.
+    pub fn size(&self) -> usize {
+        self.weight.rows * self.weight.cols
+    }
+
     /// Some of the outputs.
     pub fn part(&self, outputs: Range<usize>) -> Self {
         Self {

@@ -8,7 +8,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::forward::Forward;
-use super::group::Grouping;
+use super::group::{Grouping, is_worth_dividing};
 use super::kernel::add::scale;
 use super::kernel::fold::Fold;
 use super::kernel::panels::Panels;
@@ -103,7 +103,7 @@ impl Forward<'_> {
     /// Folds the logits of all rows. `find` may take what it wants of a panel's logits of some tokens, `(tokens, LANES)`.
     fn folds(&self, states: &States<'_>, find: impl Fn(usize, Range<usize>, &[f32]) -> Vec<Found> + Sync) -> Folds {
         let head = &self.decoder.head;
-        let grouping = Grouping::new(states.picked);
+        let grouping = Grouping::new(states.picked, head.size());
         let products = self.products(states.updates, grouping.divided);
         let stride = states.panels.stride();
         let vocab = head.weight.rows;
@@ -119,6 +119,7 @@ impl Forward<'_> {
         // A task is a group's fold, so that a few rows are divided among threads by tokens and many by rows.
         let parts: Vec<(Vec<Fold>, Vec<Found>)> = tasks
             .par_iter()
+            .with_min_len(if is_worth_dividing(states.picked.panels(), head.size()) { 1 } else { tasks.len() })
             .map(|&(group, fold)| {
                 let (group, input, lows) = &work[group];
                 let mut parts = vec![Fold::default(); group.panels.len()];
@@ -148,8 +149,8 @@ impl Forward<'_> {
     /// The logits of every row, whole: `(panels, vocabulary, LANES)`. For few rows.
     pub fn logits(&self, states: &States<'_>) -> Panels {
         let head = &self.decoder.head;
-        let grouping = Grouping::new(states.picked);
-        let products = self.products(states.updates, true);
+        let grouping = Grouping::new(states.picked, head.size());
+        let products = self.products(states.updates, is_worth_dividing(states.picked.panels(), head.size()));
         let mut logits = Panels::new(states.picked.panels(), head.weight.rows);
         let (stride, out) = (states.panels.stride(), logits.stride());
         for group in &grouping.groups {

@@ -24,6 +24,9 @@ const ROWS: usize = 4096;
 /// Bytes of keys and values that are kept between passes, at least.
 const LEAST_KEPT_BYTES: usize = 48 << 20;
 
+/// Logits of distributions that a thread is worth waking for.
+const LOGITS_OF_A_THREAD: usize = 32 << 10;
+
 /// What a call may hold: a byte is kept for every eight parameters, so that it is little beside the weights.
 fn budget(model: &Model) -> Budget {
     Budget { rows: ROWS, kept_bytes: LEAST_KEPT_BYTES.max(model.base.parameters as usize / 8) }
@@ -283,7 +286,7 @@ fn distributions(model: &Model, forward: &Forward<'_>, jobs: &[&Scoring<'_>]) ->
         let versus = row(*versus);
         scoring.done(next_answer(scoring.job, top_k, &row(*own).unwrap_or_default(), view.zip(versus.as_deref())))
     };
-    jobs.par_iter().zip(&rows).map(answer).collect()
+    jobs.par_iter().zip(&rows).with_min_len(LOGITS_OF_A_THREAD / model.decoder.shape.vocab).map(answer).collect()
 }
 
 impl Scoring<'_> {

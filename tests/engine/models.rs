@@ -119,16 +119,16 @@ pub static LONG: LazyLock<Shared> = LazyLock::new(|| {
     Shared::load(&folder.base(), &folder.adapter(), Precision::F32)
 });
 
-/// A random model of one layer, three to nine times as wide as the goldens: its matrices have more outputs than one block, and
-/// more inputs than one step.
+/// A random model of one layer, much wider than the goldens: its matrices have more outputs than one block, more inputs than one
+/// step, and so many of both that threads divide even the products of a few rows.
 fn wide(precision: Precision) -> Shared {
-    let sizes = Sizes { vocab: 96, hidden: 96, intermediate: 280, queries: 4, key_values: 2, dim: 24, layers: 1 };
+    let sizes = Sizes { vocab: 96, hidden: 264, intermediate: 280, queries: 4, key_values: 2, dim: 24, layers: 1 };
     random("llama_default", &sizes, &ALL_LINEAR, precision)
 }
 
-/// A random model whose adapter touches the vocabulary projection, of more tokens than are folded at once.
+/// A random model whose adapter touches the vocabulary projection, of more tokens than are folded at once, or by one thread.
 fn head() -> Shared {
-    let sizes = Sizes { vocab: 1700, hidden: 24, intermediate: 40, queries: 3, key_values: 1, dim: 6, layers: 2 };
+    let sizes = Sizes { vocab: 3000, hidden: 24, intermediate: 40, queries: 3, key_values: 1, dim: 6, layers: 2 };
     random("llama_untied_legacy_rope", &sizes, &["lm_head", "mlp.up_proj"], Precision::F32)
 }
 
