@@ -38,7 +38,7 @@ impl From<NullDraws> for NullKind {
 }
 
 /// The models that an engine answers for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sources {
     pub base: Source,
     pub adapter: Option<Source>,

@@ -4,13 +4,18 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::finds::Finds;
+use super::stamps::Stamps;
 use super::worker::{MakeEngine, Worker};
-use super::{Bounds, BoundsError, Key, Lease, LoadError, Log, NoRoom, Resident, Room, Shared, SharedBases, Spelling, WarmModels};
+use super::{Bounds, BoundsError, Key, Lease, LoadError, Log, NoRoom, Resident, Room, Shared, SharedBases, WarmModels};
 use crate::engine::{
     Base, CacheLimits, Engine, Keep, Loaded, Located, Memory, Model, ModelError, Need, Places, Progress, Reading, Silent, Source,
-    Sources, Wanted, stamp,
+    Sources, Wanted,
 };
 use crate::request::{Request, RequestError};
+
+/// Bytes of answers that a warm model keeps beside its weights.
+const ANSWER_BYTES: usize = 32 << 20;
 
 /// How long a revision on the hub stays the commit that it was.
 const HUB_TIME: Duration = Duration::from_mins(1);
@@ -72,6 +77,7 @@ pub struct Models {
     bases: SharedBases<SharedBase, ModelsError>,
     /// What was found on the hub, and when.
     hub: Mutex<HashMap<Revision, (Instant, Located)>>,
+    finds: Finds,
     log: Log,
 }
 
@@ -124,7 +130,13 @@ impl Models {
     /// # Errors
     /// Limits that no model could keep.
     pub fn new(bounds: Bounds, log: Log) -> Result<Self, BoundsError> {
-        Ok(Self { warm: WarmModels::new(bounds, Arc::clone(&log))?, bases: SharedBases::default(), hub: Mutex::default(), log })
+        Ok(Self {
+            warm: WarmModels::new(bounds, Arc::clone(&log))?,
+            bases: SharedBases::default(),
+            hub: Mutex::default(),
+            finds: Finds::default(),
+            log,
+        })
     }
 
     pub fn warm(&self) -> &WarmModels<Served, ModelsError> {
@@ -136,6 +148,11 @@ impl Models {
     /// # Errors
     /// What a load in process has against it, in the same words; that there is no room.
     pub fn lease(&self, sources: &Sources) -> Result<(Lease<Served>, Places), LoadError<ModelsError>> {
+        if let Some(find) = self.finds.again(sources)
+            && let Some(lease) = self.warm.peek(&find.stamps.spelling(sources))
+        {
+            return Ok((lease, find.places.clone()));
+        }
         let failed = |error: ModelError| LoadError::Failed(Arc::new(error.into()));
         let places = self.find(sources).map_err(failed)?;
         let stamps = Stamps::of(&places).map_err(failed)?;
@@ -151,6 +168,7 @@ impl Models {
             }
             loaded
         })?;
+        self.finds.remember(sources, &places, stamps);
         Ok((lease, places))
     }
 
@@ -228,7 +246,8 @@ impl Models {
         };
         let engines = model.clone();
         let make: MakeEngine = Box::new(move || {
-            Engine::new(Box::new(engines.clone()), CacheLimits::default(), load).map_err(|error| error.to_string())
+            let limits = CacheLimits { bytes: ANSWER_BYTES, ..CacheLimits::default() };
+            Engine::new(Box::new(engines.clone()), limits, load).map_err(|error| error.to_string())
         });
         let worker = Worker::start(make).map_err(ModelsError::Engine)?;
         Ok((Key::new(model.identity()), Served { model, worker, base, about }))
@@ -241,31 +260,6 @@ impl std::fmt::Display for About {
             Some(adapter) => write!(f, "{} with {adapter}", self.base),
             None => f.write_str(&self.base),
         }
-    }
-}
-
-/// What the files of a model look like from outside, before they are read.
-#[derive(PartialEq, Eq)]
-struct Stamps {
-    base: String,
-    adapter: String,
-}
-
-impl Stamps {
-    fn of(places: &Places) -> Result<Self, ModelError> {
-        let of = |dir| stamp(dir).map_err(|error| places.name_in(error));
-        Ok(Self { base: of(&places.base.dir)?, adapter: places.adapter_dir().map(of).transpose()?.unwrap_or_default() })
-    }
-
-    /// The spelling of the base alone.
-    fn of_base(&self, sources: &Sources) -> Spelling {
-        Spelling::new(format!("{} {:?} {}", self.base, sources.precision, sources.device))
-    }
-
-    fn spelling(&self, sources: &Sources) -> Spelling {
-        // A chat template may write the date: the model of yesterday would go on writing yesterday's.
-        let today = chrono::Local::now().date_naive();
-        Spelling::new(format!("{} {} {:?} {today}", self.of_base(sources), self.adapter, sources.nulls))
     }
 }
 

@@ -38,31 +38,26 @@ pub struct Listed {
 impl Names {
     /// Remembers what a client named.
     pub fn remember(&self, sources: &Sources, preloaded: bool) {
+        let locked = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Clients go on asking in the same words: no folder is looked at for that.
+        if recall(&mut locked(), preloaded, |known| known.sources == *sources) {
+            return;
+        }
         let (base_place, base) = place(&sources.base);
         let (adapter_place, adapter) = sources.adapter.as_ref().map(place).unzip();
-        let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let same = |known: &Named| {
             known.base_place == base_place
                 && known.adapter_place == adapter_place
                 && known.sources.precision == sources.precision
                 && known.sources.device == sources.device
         };
-        let named = match names.iter().position(same) {
-            // It stays known by the words in which it was first named.
-            Some(at) => {
-                let known = names.remove(at);
-                Named { preloaded: preloaded || known.preloaded, ..known }
-            }
-            None => Named {
-                base,
-                adapter,
-                base_place,
-                adapter_place,
-                sources: Sources { embedders: Vec::new(), ..sources.clone() },
-                preloaded,
-            },
-        };
-        names.insert(0, named);
+        let mut names = locked();
+        // It stays known by the words in which it was first named.
+        if recall(&mut names, preloaded, same) {
+            return;
+        }
+        let sources = Sources { embedders: Vec::new(), ..sources.clone() };
+        names.insert(0, Named { sources, base, adapter, base_place, adapter_place, preloaded });
         if names.len() > MOST
             && let Some(oldest) = names.iter().rposition(|known| !known.preloaded)
         {
@@ -104,6 +99,14 @@ impl Names {
     pub fn list(&self) -> Vec<Listed> {
         listed(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// Makes what is known already the last that was named; gives whether it is known.
+fn recall(names: &mut [Named], preloaded: bool, is_it: impl Fn(&Named) -> bool) -> bool {
+    let Some(at) = names.iter().position(is_it) else { return false };
+    names[at].preloaded |= preloaded;
+    names[..=at].rotate_right(1);
+    true
 }
 
 /// What a name stands for.

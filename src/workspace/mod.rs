@@ -79,9 +79,14 @@ impl Workspace {
         }
     }
 
+    /// The path of what was written, whatever the fence says of it.
+    pub fn path_of(&self, written: &Path) -> PathBuf {
+        self.folder.join(written)
+    }
+
     /// What is opened for what was written.
     fn find(&self, written: &Path) -> io::Result<PathBuf> {
-        let path = self.folder.join(written);
+        let path = self.path_of(written);
         match &self.fence {
             Some(fence) => fence.check(&path),
             None => Ok(path),
