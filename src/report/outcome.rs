@@ -1,6 +1,6 @@
 //! What every human report says first: the gate's word, the score, the tally, and what stands beside the score.
 
-use crate::record::{BesideNoise, Liveness, ProbeRecord, RunRecord, Verdict};
+use crate::record::{BesideNoise, Liveness, ModuleLiveness, ProbeRecord, RunRecord, Verdict};
 
 use super::number;
 
@@ -88,13 +88,19 @@ pub(super) fn z(probe: &ProbeRecord) -> Option<f64> {
     }
 }
 
-/// How large the modules' updates are: `14 modules, ‖ΔW‖/‖W‖ median 0.021, largest 0.055, 1 exactly zero`.
-pub(super) fn modules(liveness: &Liveness) -> Option<String> {
-    let mut norms: Vec<f64> = liveness.modules.iter().map(|module| module.relative_norm).collect();
+/// Median and largest of the modules' relative norms. One that is no number counts as the largest, whatever its sign: it must show.
+pub(super) fn norms<'a>(modules: impl IntoIterator<Item = &'a ModuleLiveness>) -> Option<[f64; 2]> {
+    let norm = |module: &ModuleLiveness| if module.relative_norm.is_nan() { f64::NAN } else { module.relative_norm };
+    let mut norms: Vec<f64> = modules.into_iter().map(norm).collect();
     norms.sort_by(f64::total_cmp);
     let largest = *norms.last()?;
-    let median = f64::midpoint(norms[(norms.len() - 1) / 2], norms[norms.len() / 2]);
-    let modules = number::plural(norms.len() as u64, "module");
+    Some([f64::midpoint(norms[(norms.len() - 1) / 2], norms[norms.len() / 2]), largest])
+}
+
+/// How large the modules' updates are: `14 modules, ‖ΔW‖/‖W‖ median 0.021, largest 0.055, 1 exactly zero`.
+pub(super) fn modules(liveness: &Liveness) -> Option<String> {
+    let [median, largest] = norms(&liveness.modules)?;
+    let modules = number::plural(liveness.modules.len() as u64, "module");
     let zero = match liveness.zero_modules {
         0 => String::new(),
         n => format!(", {n} exactly zero"),

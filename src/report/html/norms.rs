@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use crate::record::{Liveness, ModuleLiveness};
 use crate::report::escape::Html;
-use crate::report::number;
+use crate::report::{number, outcome};
 
 const HEIGHT: f64 = 30.0;
 /// A bar's width with its gap, in pixels, while the row is not too long for that.
@@ -24,16 +24,14 @@ pub(super) fn write(out: &mut String, liveness: &Liveness) -> fmt::Result {
     )?;
     writeln!(out, "</tr></thead><tbody>")?;
     for (name, modules) in &rows {
-        let mut norms: Vec<f64> = modules.iter().map(|module| module.relative_norm).collect();
-        norms.sort_by(f64::total_cmp);
-        let median = f64::midpoint(norms[(norms.len() - 1) / 2], norms[norms.len() / 2]);
+        let Some([median, most]) = outcome::norms(modules.iter().copied()) else { continue };
         writeln!(out, r#"<tr><th scope="row"><code>{}</code></th><td>"#, Html(name))?;
         bars(out, modules, largest)?;
         writeln!(
             out,
             r#"</td><td class="n">{}</td><td class="n">{}</td></tr>"#,
             number::significant(median),
-            number::significant(norms.last().copied().unwrap_or(median)),
+            number::significant(most),
         )?;
     }
     writeln!(out, "</tbody></table></div>")

@@ -100,7 +100,8 @@ fn every_sample_is_read_back_as_it_was() {
 
 #[test]
 fn every_figure_may_be_other_than_a_number() {
-    for figure in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+    // What a processor makes of 0/0 has a sign, and JSON has none for it.
+    for figure in [f64::NAN, -f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         for (_, mut run) in sample::all() {
             for one in figures(&mut run) {
                 *one = figure;
@@ -108,6 +109,14 @@ fn every_figure_may_be_other_than_a_number() {
             check(&run);
         }
     }
+}
+
+#[test]
+fn a_norm_that_is_no_number_shows_whatever_its_sign() {
+    let mut run = sample::healthy();
+    run.liveness.as_mut().unwrap().modules[0].relative_norm = -f64::NAN;
+    check(&run);
+    assert!(terminal::render(&run, Style::default()).contains("largest NaN"));
 }
 
 #[test]
