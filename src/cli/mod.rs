@@ -9,6 +9,7 @@ mod exit;
 mod inspect;
 mod list_models;
 mod list_probes;
+mod log;
 mod output;
 mod progress;
 mod run;

@@ -1,25 +1,29 @@
 //! `sway serve`
 
-use std::io::Write;
 use std::sync::Arc;
+
+use anyhow::Context;
 
 use super::args::{LimitArgs, ServeArgs};
 use super::daemon::TOKEN_VARIABLE;
 use super::exit::{Exit, Failure, OrExit};
+use super::log::Log;
 use super::output::write_stdout;
-use crate::serve::{Address, Limits, Listen, Log, ServeError, Settings, Token, serve};
+use crate::serve::{Address, Limits, Listen, ServeError, Settings, Token, serve};
 
 pub fn run(args: &ServeArgs) -> Result<Exit, Failure> {
     let settings = settings(args)?;
-    let log: Log = if args.quiet { Arc::new(|_: &str| {}) } else { Arc::new(write_log) };
+    let log = Log::start().context("starting the log").or_exit(Exit::Internal)?;
+    let take = if args.quiet { Arc::new(|_: &str| {}) } else { log.taker() };
     let mut told = Ok(());
-    let served = serve(settings, log, |address| {
+    let served = serve(settings, take, |address| {
         let line = match address {
             Address::Url(url) => format!("listening on {url}\n"),
             Address::Socket(path) => format!("listening on unix:{}\n", path.display()),
         };
         told = write_stdout(line.as_bytes());
     });
+    log.flush();
     served.map_err(|error| {
         let exit = match &error {
             ServeError::Listen { .. } | ServeError::System(_) => Exit::Internal,
@@ -66,10 +70,4 @@ fn limits(args: &LimitArgs) -> Result<Limits, Failure> {
         stall_time: args.stall_time.map_or(limits.stall_time, |time| time.0),
         ..limits
     })
-}
-
-/// A line for whoever looks after the daemon. Where it can't be written (a full disk, a pipe that was closed), the daemon goes on.
-fn write_log(line: &str) {
-    let now = chrono::Local::now().format("%Y-%m-%dT%H:%M:%S%.3f%:z");
-    let _ = std::io::stderr().write_all(format!("{now} {line}\n").as_bytes());
 }

@@ -37,6 +37,21 @@ fn nor_is_one_that_nobody_reads_any_more() {
 }
 
 #[test]
+fn nor_one_that_stays_open_and_is_never_read() {
+    let mut command = Daemon::command::<&str>(&[]);
+    let (_reader, writer) = std::io::pipe().unwrap();
+    command.stderr(writer);
+    let daemon = Daemon::from(command);
+    let question = lines([0]).concat();
+    // More than a pipe holds, and more lines than wait.
+    let no_base = format!("base={}{HEALTHY}", "./".repeat(900));
+    for _ in 0..1100 {
+        assert_eq!(daemon.score(&no_base, &question).status, 422);
+    }
+    works(daemon);
+}
+
+#[test]
 fn nor_a_stderr_that_is_closed() {
     let mut command = Command::new("sh");
     let script = format!("exec \"{}\" serve --listen 127.0.0.1:0 --allow probes 2>&-", binary().display());
