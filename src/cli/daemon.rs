@@ -39,7 +39,10 @@ pub fn client_failure(error: ClientError, loading: String) -> Failure {
         ClientError::Address { .. } => Exit::Usage,
         ClientError::Refused { code, .. } if code == "bad_request" || code == "suite" => Exit::Usage,
         ClientError::Interrupted => Exit::Interrupted,
-        ClientError::Unreachable { .. } | ClientError::NoDaemon { .. } | ClientError::Refused { .. } => Exit::Input,
+        ClientError::Unreachable { .. }
+        | ClientError::NoDaemon { .. }
+        | ClientError::Refused { .. }
+        | ClientError::OtherModel => Exit::Input,
         ClientError::CutOff => Exit::Internal,
     };
     Failure::new(exit, error.into())

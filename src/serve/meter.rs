@@ -24,8 +24,11 @@ struct Route {
 /// What is known of one route.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RouteStats {
-    /// Answers that ended, by status.
+    /// Answers that ended, by status; among them those to requests that were turned away, which are in no time below.
     pub by_status: BTreeMap<u16, u64>,
+    /// How many were timed.
+    #[serde(skip)]
+    pub timed: u64,
     /// In progress.
     pub open: u64,
     pub p50_ms: f64,
@@ -58,6 +61,11 @@ impl Meter {
         }
     }
 
+    /// One was turned away before it had begun: counted, and not timed.
+    pub fn turned_away(&self, route: &'static str, status: u16) {
+        *self.routes().entry(route).or_default().by_status.entry(status).or_default() += 1;
+    }
+
     pub fn stats(&self) -> BTreeMap<&'static str, RouteStats> {
         self.routes().iter().map(|(name, route)| (*name, route.stats())).collect()
     }
@@ -74,6 +82,7 @@ impl Route {
         let total = self.times.as_ref().map_or(0.0, |times| times.mean() * times.len() as f64 / 1e6);
         RouteStats {
             by_status: self.by_status.clone(),
+            timed: self.times.as_ref().map_or(0, Histogram::len),
             open: self.open,
             p50_ms: of(|times| times.value_at_quantile(0.5)),
             p99_ms: of(|times| times.value_at_quantile(0.99)),
@@ -95,9 +104,10 @@ mod tests {
             meter.end("score", if milliseconds == 7 { 500 } else { 200 }, Duration::from_millis(milliseconds));
         }
         meter.begin("score");
+        meter.turned_away("score", 429);
         let stats = &meter.stats()["score"];
-        assert_eq!(stats.open, 1);
-        assert_eq!(stats.by_status, BTreeMap::from([(200, 199), (500, 1)]));
+        assert_eq!((stats.open, stats.timed), (1, 200));
+        assert_eq!(stats.by_status, BTreeMap::from([(200, 199), (429, 1), (500, 1)]));
         for (figure, want) in
             [(stats.p50_ms, 100.0), (stats.p99_ms, 198.0), (stats.max_ms, 200.0), (stats.total_s * 1e3, 20_100.0)]
         {

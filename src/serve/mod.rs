@@ -7,6 +7,7 @@
 mod bases;
 mod client;
 mod daemon;
+mod finds;
 mod flight;
 mod http;
 mod linger;
@@ -19,9 +20,13 @@ mod settings;
 #[cfg(unix)]
 mod socket;
 mod spellings;
+mod stamps;
 mod token;
 mod warm;
 mod worker;
+
+/// The key of the model that answers.
+const MODEL_HEADER: &str = "sway-model";
 
 pub use bases::SharedBases;
 pub use client::{Client, ClientError, Post};

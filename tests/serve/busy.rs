@@ -1,8 +1,10 @@
 //! More than the daemon takes at a time.
 
+use std::thread;
+
 use crate::daemon::{Daemon, healthy, until};
 use crate::questions::{in_process, lines};
-use crate::world::{HEALTHY, sway};
+use crate::world::{BASE, HEALTHY, sway, sway_reading};
 
 #[test]
 fn beyond_its_open_requests_a_daemon_tells_clients_to_come_again() {
@@ -51,6 +53,30 @@ fn a_body_that_is_sent_on_although_it_is_refused_gets_the_refusal() {
         let _ = connection.send(vec![b'\n'; 8 << 20]);
         assert_eq!(connection.response().map(|told| told.status).ok(), Some(429));
     }
+}
+
+#[test]
+fn a_command_that_is_told_to_come_again_does() {
+    let daemon = Daemon::start(&["--max-open", "1"]);
+    let questions = lines(0..3);
+    let expected = in_process(HEALTHY, &questions).concat();
+    let mut open = daemon.connect();
+    open.begin_chunked(&healthy());
+    open.chunk(questions[0].clone()).unwrap();
+    assert_eq!(open.response_head().unwrap().status, 200);
+    let url = daemon.url();
+    let args = ["score", "--server", &url, "--base", BASE, "--adapter", HEALTHY];
+    thread::scope(|scope| {
+        let command = scope.spawn(|| sway_reading(questions.concat(), &args));
+        until("it was told to come again", || {
+            let told = daemon.stats()["requests"]["/v1/score"]["by_status"]["429"].as_u64();
+            told.is_some_and(|told| told > 0)
+        });
+        open.chunk([]).unwrap();
+        assert!(open.response_rest().whole);
+        let told = command.join().unwrap();
+        assert_eq!((told.code, told.stdout, told.stderr.as_str()), (0, expected, ""));
+    });
 }
 
 #[test]

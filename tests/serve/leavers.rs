@@ -50,7 +50,7 @@ fn a_client_killed_in_the_middle_of_its_answer_is_nobodys_affair() {
 #[test]
 fn the_continuations_of_a_client_that_left_are_dropped() {
     let daemon = Daemon::start::<&str>(&[]);
-    // Noise, which goes on for long: a hundred thousand tokens and more.
+    // Noise, which goes on for long.
     let noise = |seed: usize| {
         json!({"op": "generate", "view": "ft", "prompt": "Nessa", "max_new_tokens": 480, "temperature": 50.0, "seed": seed})
             .to_string()
@@ -58,7 +58,7 @@ fn the_continuations_of_a_client_that_left_are_dropped() {
     };
     let mut connection = daemon.connect();
     connection.begin_chunked(&healthy());
-    connection.chunk((0..400).map(noise).collect::<String>()).unwrap();
+    connection.chunk((0..2000).map(noise).collect::<String>()).unwrap();
     assert_eq!(connection.response_head().unwrap().status, 200);
     // What the engine does is told while it does it.
     until("it is at them", || daemon.engine("batches_sent") > 3);
@@ -68,8 +68,8 @@ fn the_continuations_of_a_client_that_left_are_dropped() {
     let computed = daemon.engine("tokens_computed");
     let key = daemon.warm()[0]["key"].as_str().unwrap().to_owned();
     assert_eq!(daemon.delete(&format!("/v1/models/{key}")).status, 200);
-    // Of some 190,000, were none dropped; how far it came depends on the machine.
-    assert!(computed < 150_000, "{computed}");
+    // Of nearly a million, were none dropped.
+    assert!(computed < 300_000, "{computed}");
     assert!(daemon.is_healthy());
 }
 

@@ -1,12 +1,12 @@
 //! `sway score --server`: what it gives in process, to the last byte.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::process::Stdio;
 use std::thread;
 
 use crate::daemon::{Daemon, copy};
-use crate::questions::lines;
+use crate::questions::{in_process, lines};
 use crate::world::{BASE, HEALTHY, Told, World, process, sway, sway_reading};
 
 /// The same command in process, and with a daemon.
@@ -114,15 +114,42 @@ fn a_request_is_answered_while_the_pipe_stays_open() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let (mut stdin, mut stdout) = (child.stdin.take().unwrap(), std::io::BufReader::new(child.stdout.take().unwrap()));
+    let (mut stdin, mut stdout) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
     for (id, question) in lines(0..5).into_iter().enumerate() {
         stdin.write_all(question.as_bytes()).unwrap();
         let mut line = String::new();
-        std::io::BufRead::read_line(&mut stdout, &mut line).unwrap();
+        stdout.read_line(&mut line).unwrap();
         assert!(line.starts_with(&format!("{{\"id\":{id},\"op\":")), "{line}");
     }
     drop(stdin);
     assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn answers_of_two_trainings_are_not_mixed() {
+    let world = World::new();
+    let adapter = copy(&world, HEALTHY, "adapter");
+    let daemon = Daemon::beside::<&str>(&world, &[]);
+    let mut child = process(&["score", "--server", &daemon.url(), "--base", BASE, "--adapter", &adapter])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut stdin, mut stdout) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
+    let mut answer = String::new();
+    stdin.write_all(lines([0]).concat().as_bytes()).unwrap();
+    stdout.read_line(&mut answer).unwrap();
+    assert_eq!(answer, in_process(HEALTHY, &lines([0])).concat());
+    copy(&world, "probes/demo/memorised", "adapter");
+    stdin.write_all(lines([1]).concat().as_bytes()).unwrap();
+    drop(stdin);
+    let ended = child.wait_with_output().unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(4), "{said}");
+    assert!(said.contains("the model's files changed between two requests"), "{said}");
+    answer.clear();
+    assert_eq!(stdout.read_line(&mut answer).unwrap(), 0, "{answer}");
 }
 
 /// Something that listens, and answers every request with these bytes.

@@ -25,10 +25,10 @@ pub fn run(args: &RunArgs, server: &str, loading: String) -> Result<Exit, Failur
     let mut reports = Reports::create(args)?;
     let client = client(server, &args.daemon, interrupt_flag()?)?;
     let mut bars = Bars::new(&args.suite.display().to_string(), args.quiet);
-    let body = suite.text().as_bytes().to_vec();
-    let post = Post { path: "/v1/run", query: query(args)?, content_type: "application/toml", body };
+    let body = suite.text().as_bytes().to_vec().into();
+    let post = Post { path: "/v1/run", query: query(args)?, content_type: "application/toml", body, model: None };
     let mut heard = Heard { lines: Lines::default(), end: None };
-    let asked = client.ask(post, &mut |piece| {
+    let asked = client.ask(&post, &mut |piece| {
         heard.take(piece, &mut |event| {
             if let Some(event) = event.event() {
                 bars.loaded();
@@ -41,13 +41,13 @@ pub fn run(args: &RunArgs, server: &str, loading: String) -> Result<Exit, Failur
     match (asked, heard.end) {
         (Err(ClientError::Interrupted), _) => Ok(Exit::Interrupted),
         (Err(error), _) => Err(client_failure(error, loading)),
-        (Ok(()), Some(Ok(End::Record(record)))) => reports.write(&record),
-        (Ok(()), Some(Ok(End::Error(ended)))) => {
+        (Ok(_), Some(Ok(End::Record(record)))) => reports.write(&record),
+        (Ok(_), Some(Ok(End::Error(ended)))) => {
             let exit = if ended.exit == Some(Exit::Input.code()) { Exit::Input } else { Exit::Internal };
             Err(Failure::new(exit, anyhow::anyhow!(ended.error.message)))
         }
-        (Ok(()), Some(Err(error))) => Err(error).context("can't read what the daemon answers").or_exit(Exit::Internal),
-        (Ok(()), None) => Err(Failure::new(Exit::Internal, ClientError::CutOff.into())),
+        (Ok(_), Some(Err(error))) => Err(error).context("can't read what the daemon answers").or_exit(Exit::Internal),
+        (Ok(_), None) => Err(Failure::new(Exit::Internal, ClientError::CutOff.into())),
     }
 }
 

@@ -22,7 +22,7 @@ pub fn score(args: &ScoreArgs, server: &str, input: Box<dyn BufRead + Send>) -> 
         return Err(Failure::new(Exit::Usage, anyhow::anyhow!(message)));
     }
     let interrupted = interrupt_flag()?;
-    let daemon = Daemon { client: client(server, &args.daemon, Arc::clone(&interrupted))?, query: query(args)? };
+    let mut daemon = Daemon { client: client(server, &args.daemon, Arc::clone(&interrupted))?, query: query(args)?, model: None };
     let lines = read_in_background(input);
     let mut answers = Answers { out: Box::new(io::stdout().lock()), lines: Lines::default(), complete: true, written: Ok(()) };
     loop {
@@ -61,11 +61,13 @@ fn query(args: &ScoreArgs) -> Result<Vec<(&'static str, String)>, Failure> {
 struct Daemon {
     client: Client,
     query: Vec<(&'static str, String)>,
+    /// The one that answers, once it has.
+    model: Option<String>,
 }
 
 impl Daemon {
     /// Answers a window, each line as soon as it comes.
-    fn answer(&self, window: &[Input], answers: &mut Answers<'_>) -> Result<(), ClientError> {
+    fn answer(&mut self, window: &[Input], answers: &mut Answers<'_>) -> Result<(), ClientError> {
         let mut body = Vec::new();
         for line in window {
             match line {
@@ -87,15 +89,22 @@ impl Daemon {
         self.send(body, answers)
     }
 
-    fn send(&self, body: Vec<u8>, answers: &mut Answers<'_>) -> Result<(), ClientError> {
+    fn send(&mut self, body: Vec<u8>, answers: &mut Answers<'_>) -> Result<(), ClientError> {
         if body.iter().all(u8::is_ascii_whitespace) {
             return Ok(());
         }
-        let post = Post { path: "/v1/score", query: self.query.clone(), content_type: "application/x-ndjson", body };
-        self.client.ask(post, &mut |piece| {
+        let post = Post {
+            path: "/v1/score",
+            query: self.query.clone(),
+            content_type: "application/x-ndjson",
+            body: body.into(),
+            model: self.model.take(),
+        };
+        self.model = self.client.ask(&post, &mut |piece| {
             answers.take(piece);
             answers.written.is_ok()
-        })
+        })?;
+        Ok(())
     }
 }
 

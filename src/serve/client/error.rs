@@ -16,6 +16,10 @@ pub enum ClientError {
     Refused { code: String, message: String },
     #[error("what answers there (with status {status}) is no sway daemon")]
     NoDaemon { status: u16 },
+    #[error(
+        "the model's files changed between two requests: answers up to here are of the model before\nhint: ask again once they are written"
+    )]
+    OtherModel,
     #[error("the daemon's answer was cut off")]
     CutOff,
     #[error("interrupted")]

@@ -5,10 +5,14 @@ mod error;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use reqwest::{Method, RequestBuilder, Response, Url};
+use axum::body::Bytes;
+use reqwest::header::RETRY_AFTER;
+use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use tokio::runtime::Runtime;
+
+use super::MODEL_HEADER;
 
 pub use error::ClientError;
 
@@ -17,6 +21,12 @@ const GLANCE: Duration = Duration::from_millis(50);
 
 /// For a connection to come about.
 const CONNECT_TIME: Duration = Duration::from_secs(10);
+
+/// How long a daemon that has too much to do is asked again.
+const BUSY_TIME: Duration = Duration::from_mins(10);
+
+/// Between two such questions, where the daemon does not say.
+const BUSY_PAUSE: Duration = Duration::from_secs(1);
 
 /// A connection to a daemon.
 pub struct Client {
@@ -33,7 +43,9 @@ pub struct Post {
     pub path: &'static str,
     pub query: Vec<(&'static str, String)>,
     pub content_type: &'static str,
-    pub body: Vec<u8>,
+    pub body: Bytes,
+    /// The model that must answer, as an earlier answer named it.
+    pub model: Option<String>,
 }
 
 impl Client {
@@ -61,32 +73,51 @@ impl Client {
         Ok(Self { http, address, token, runtime, interrupted })
     }
 
-    /// Sends a question; `take` hears of the answer piece by piece, and may end it.
+    /// Sends a question, again while the daemon has too much to do; `take` hears of the answer piece by piece, and may end it. Gives the
+    /// model that answered, where one did.
     ///
     /// # Errors
-    /// What the daemon has against it, that it can't be reached, or that its answer was cut off.
-    pub fn ask(&self, post: Post, take: &mut dyn FnMut(&[u8]) -> bool) -> Result<(), ClientError> {
+    /// What the daemon has against it, that it can't be reached, that another model answers, or that the answer was cut off.
+    pub fn ask(&self, post: &Post, take: &mut dyn FnMut(&[u8]) -> bool) -> Result<Option<String>, ClientError> {
         self.runtime.block_on(async {
-            let sent = self.or_interrupted(self.request(post).send()).await?;
-            let mut response = sent.map_err(|error| ClientError::reach(&self.address, &error))?;
-            if !response.status().is_success() {
-                return Err(refusal(response).await);
+            let mut response = self.accepted(post).await?;
+            let model = response.headers().get(MODEL_HEADER).and_then(|model| model.to_str().ok()).map(str::to_owned);
+            if post.model.is_some() && post.model != model {
+                return Err(ClientError::OtherModel);
             }
             loop {
                 match self.or_interrupted(response.chunk()).await? {
                     Ok(Some(piece)) if take(&piece) => {}
-                    Ok(_) => return Ok(()),
+                    Ok(_) => return Ok(model),
                     Err(_) => return Err(ClientError::CutOff),
                 }
             }
         })
     }
 
-    fn request(&self, post: Post) -> RequestBuilder {
+    /// The beginning of an answer.
+    async fn accepted(&self, post: &Post) -> Result<Response, ClientError> {
+        let first = Instant::now();
+        loop {
+            let sent = self.or_interrupted(self.request(post).send()).await?;
+            let response = sent.map_err(|error| ClientError::reach(&self.address, &error))?;
+            if response.status().is_success() {
+                return Ok(response);
+            }
+            let said = response.headers().get(RETRY_AFTER).and_then(|seconds| seconds.to_str().ok()?.parse().ok());
+            let pause = said.map_or(BUSY_PAUSE, Duration::from_secs);
+            if response.status() != StatusCode::TOO_MANY_REQUESTS || first.elapsed() + pause > BUSY_TIME {
+                return Err(refusal(response).await);
+            }
+            self.or_interrupted(tokio::time::sleep(pause)).await?;
+        }
+    }
+
+    fn request(&self, post: &Post) -> RequestBuilder {
         let mut url = self.address.clone();
         url.set_path(post.path);
-        url.query_pairs_mut().extend_pairs(post.query);
-        let request = self.http.request(Method::POST, url).header("content-type", post.content_type).body(post.body);
+        url.query_pairs_mut().extend_pairs(&post.query);
+        let request = self.http.request(Method::POST, url).header("content-type", post.content_type).body(post.body.clone());
         match &self.token {
             Some(token) => request.bearer_auth(token),
             None => request,

@@ -53,7 +53,7 @@ impl Daemon {
                 page.sample("", &[("route", route), ("quantile", quantile)], milliseconds / 1e3);
             }
             page.sample("_sum", &[("route", route)], stats.total_s);
-            page.sample("_count", &[("route", route)], stats.by_status.values().sum::<u64>());
+            page.sample("_count", &[("route", route)], stats.timed);
         }
     }
 

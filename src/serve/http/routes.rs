@@ -64,15 +64,19 @@ async fn enter(State(daemon): State<Arc<Daemon>>, path: MatchedPath, request: Re
         Some(route) => route,
         None => "other",
     };
+    let turn_away = |refusal: Refusal| {
+        daemon.meter.turned_away(route, refusal.status.as_u16());
+        refusal.into_response()
+    };
     let permit = if FREE.contains(&route) {
         None
     } else if daemon.stopping.load(Ordering::Relaxed) {
         let stopping = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", "the daemon was told to stop");
-        return Refusal { retry_after: Some(1), ..stopping }.into_response();
+        return turn_away(Refusal { retry_after: Some(1), ..stopping });
     } else {
         let Ok(permit) = Arc::clone(&daemon.open).try_acquire_owned() else {
             let most = daemon.limits.open_requests;
-            return Refusal::busy(format!("{most} requests are in progress, and no more are begun")).into_response();
+            return turn_away(Refusal::busy(format!("{most} requests are in progress, and no more are begun")));
         };
         Some(permit)
     };

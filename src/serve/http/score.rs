@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::header;
+use axum::http::{HeaderName, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -18,9 +18,9 @@ use super::state::Daemon;
 use super::which::Which;
 use crate::request::ErrorBody;
 use crate::score::{Line, Lines, answer_line, error_line};
-use crate::serve::Lease;
 use crate::serve::models::Served;
 use crate::serve::worker::{Ask, Told};
+use crate::serve::{Lease, MODEL_HEADER};
 
 /// Lines that are not answered; beyond, no more of the body is read.
 const MOST_WAITING: usize = 2048;
@@ -39,6 +39,7 @@ pub async fn score(State(daemon): State<Arc<Daemon>>, Params(which): Params<Whic
     let (model, _) = daemon.lease(sources.clone()).await?;
     // What can't be loaded is no name that a client may use.
     daemon.names.remember(&sources, false);
+    let key = Lease::key(&model).to_string();
     let (outlet, answers) = outlet(daemon.limits.stall_time);
     tokio::spawn(async move {
         let mut scoring = Scoring::new(model, &outlet);
@@ -46,7 +47,8 @@ pub async fn score(State(daemon): State<Arc<Daemon>>, Params(which): Params<Whic
             outlet.end().await;
         }
     });
-    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], answers).into_response())
+    let head = [(header::CONTENT_TYPE, "application/x-ndjson".to_owned()), (HeaderName::from_static(MODEL_HEADER), key)];
+    Ok((head, answers).into_response())
 }
 
 /// A line on its way.
