@@ -73,8 +73,11 @@ impl ResponseCache {
     }
 }
 
+/// Links to its neighbours, and its place in the table.
+const LINKS: usize = 64;
+
 fn size_of_entry(cached: &Cached) -> usize {
-    size_of::<Key>() + size_of::<u64>() + cached.answer.bytes()
+    size_of::<Key>() + size_of::<u64>() + LINKS + cached.answer.bytes()
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use super::crew::threads;
+
 /// Work done, added up over threads.
 #[derive(Debug, Default)]
 pub struct Clock {
@@ -59,7 +61,7 @@ impl Clock {
         Busy {
             products: of(&self.products_ns),
             attention: of(&self.attention_ns),
-            total: wall * rayon::current_num_threads() as u32,
+            total: wall * threads() as u32,
             product_flops: self.product_flops.load(Ordering::Relaxed),
         }
     }

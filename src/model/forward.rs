@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use rayon::prelude::*;
 
 use super::busy::Clock;
+use super::crew::{least, threads};
 use super::decoder::{Decoder, Layer, Norm};
 use super::group::{Group, Grouping};
 use super::kernel::LANES;
@@ -83,7 +84,11 @@ impl Forward<'_> {
             Angles::new(&frequencies.inverse, frequencies.factor, &positions)
         };
         let of_rope = |rope| {
-            (0..picked.panels()).into_par_iter().with_min_len(PANELS_OF_A_THREAD).map(|panel| of_panel(rope, panel)).collect()
+            (0..picked.panels())
+                .into_par_iter()
+                .with_min_len(least(PANELS_OF_A_THREAD))
+                .map(|panel| of_panel(rope, panel))
+                .collect()
         };
         let angles = self.decoder.frequencies.iter().map(of_rope).collect();
         Placed { angles, grouping: Grouping::new(&picked, self.decoder.shape.hidden.pow(2)), picked }
@@ -122,7 +127,7 @@ impl Forward<'_> {
         let stride = hidden.stride();
         let panels = hidden.values_mut().par_chunks_mut(stride);
         let places = rows.tokens.par_chunks(LANES).zip(rows.positions.par_chunks(LANES)).enumerate();
-        panels.zip(places).with_min_len(PANELS_OF_A_THREAD).for_each(|(panel, (index, (tokens, at)))| {
+        panels.zip(places).with_min_len(least(PANELS_OF_A_THREAD)).for_each(|(panel, (index, (tokens, at)))| {
             let changes = changes_of(index);
             let features = panel.as_chunks_mut::<LANES>().0;
             for (lane, (&token, &position)) in tokens.iter().zip(at).enumerate() {
@@ -429,12 +434,13 @@ fn split<'p>(panels: &'p mut Panels, placed: &Placed) -> Vec<&'p mut [f32]> {
 
 /// Does something with each group in turn, on every thread that is free.
 fn each<T: Send>(work: Vec<T>, with: impl Fn(T) + Sync) {
-    if work.len() == 1 {
+    let threads = threads().min(work.len());
+    if threads <= 1 {
         return work.into_iter().for_each(with);
     }
     let queue = Mutex::new(work.into_iter());
     let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
-    (0..rayon::current_num_threads()).into_par_iter().with_max_len(1).for_each(|_| std::iter::from_fn(next).for_each(&with));
+    (0..threads).into_par_iter().with_max_len(1).for_each(|_| std::iter::from_fn(next).for_each(&with));
 }
 
 /// Hands out the panels of each unit with its view.

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::crew::threads;
 use super::kernel::LANES;
 use super::kernel::product::MOST_PANELS;
 use super::rows::Picked;
@@ -48,7 +49,7 @@ impl Grouping {
     /// small ones last, so that nobody waits long for the others. `weights` are those of the matrices that the panels are multiplied
     /// with, of each more or less: few panels of a small model are best taken through by one thread.
     pub fn new(picked: &Picked, weights: usize) -> Self {
-        let threads = rayon::current_num_threads();
+        let threads = threads();
         let panels = picked.panels();
         let divided = threads > 1 && panels < 2 * threads * MOST_PANELS && is_worth_dividing(panels, weights);
         let mut groups = Vec::new();

@@ -7,6 +7,7 @@ use rayon::prelude::*;
 
 use super::adapter::Change;
 use super::busy::Clock;
+use super::crew::threads;
 use super::group::{Group, Unit};
 use super::kernel::activation::{Activation, activate, gated};
 use super::kernel::add::{add, scale};
@@ -218,7 +219,7 @@ impl Products<'_> {
 
     /// Divides outputs among threads.
     fn divide<T: Send>(&self, outputs: usize, work: impl Fn(Range<usize>, &mut Scratch) -> T + Sync) -> Vec<T> {
-        let size = outputs.div_ceil(rayon::current_num_threads()).next_multiple_of(TILE);
+        let size = outputs.div_ceil(threads()).next_multiple_of(TILE);
         let starts: Vec<usize> = (0..outputs).step_by(size).collect();
         let part = |&first: &usize| self.pool.with(|scratch| work(first..outputs.min(first + size), scratch));
         starts.par_iter().map(part).collect()

@@ -18,6 +18,7 @@ mod busy;
 mod chat;
 mod config;
 mod continuation;
+mod crew;
 mod decoder;
 mod device;
 mod error;
@@ -83,6 +84,7 @@ use lru::LruCache;
 use adapter::{Adapter, Changes};
 use busy::Clock;
 use chat::ChatTemplates;
+use crew::Computing;
 use decoder::Decoder;
 use device::Accelerator;
 use forward::Forward;
@@ -295,6 +297,7 @@ impl Model {
     /// # Errors
     /// What a device tells of; on the CPU there is none.
     pub fn compute(&self, jobs: &[Job], tell: &mut Tell<'_>) -> Result<(), ModelError> {
+        let _computing = self.accelerator.is_none().then(Computing::begin);
         if self.answer_at_once(jobs, tell)?.is_break() {
             return Ok(());
         }

@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use super::crew::{least, threads};
 use super::forward::Forward;
 use super::group::{Grouping, is_worth_dividing};
 use super::kernel::add::scale;
@@ -119,7 +120,7 @@ impl Forward<'_> {
         // A task is a group's fold, so that a few rows are divided among threads by tokens and many by rows.
         let parts: Vec<(Vec<Fold>, Vec<Found>)> = tasks
             .par_iter()
-            .with_min_len(if is_worth_dividing(states.picked.panels(), head.size()) { 1 } else { tasks.len() })
+            .with_min_len(if is_worth_dividing(states.picked.panels(), head.size()) { least(1) } else { usize::MAX })
             .map(|&(group, fold)| {
                 let (group, input, lows) = &work[group];
                 let mut parts = vec![Fold::default(); group.panels.len()];
@@ -150,7 +151,7 @@ impl Forward<'_> {
     pub fn logits(&self, states: &States<'_>) -> Panels {
         let head = &self.decoder.head;
         let grouping = Grouping::new(states.picked, head.size());
-        let products = self.products(states.updates, is_worth_dividing(states.picked.panels(), head.size()));
+        let products = self.products(states.updates, threads() > 1 && is_worth_dividing(states.picked.panels(), head.size()));
         let mut logits = Panels::new(states.picked.panels(), head.weight.rows);
         let (stride, out) = (states.panels.stride(), logits.stride());
         for group in &grouping.groups {

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 
 use super::batch::{Batch, Done, Tell};
 use super::busy::{Busy, Clock};
+use super::crew::least;
 use super::forward::{Forward, Hidden};
 use super::job::{Job, Work};
 use super::pages::Pages;
@@ -286,7 +287,7 @@ fn distributions(model: &Model, forward: &Forward<'_>, jobs: &[&Scoring<'_>]) ->
         let versus = row(*versus);
         scoring.done(next_answer(scoring.job, top_k, &row(*own).unwrap_or_default(), view.zip(versus.as_deref())))
     };
-    jobs.par_iter().zip(&rows).with_min_len(LOGITS_OF_A_THREAD / model.decoder.shape.vocab).map(answer).collect()
+    jobs.par_iter().zip(&rows).with_min_len(least(LOGITS_OF_A_THREAD / model.decoder.shape.vocab)).map(answer).collect()
 }
 
 impl Scoring<'_> {

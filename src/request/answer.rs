@@ -13,6 +13,9 @@ pub enum Answer {
     Embedding(Embedding),
 }
 
+/// What an allocator takes for a block beside its bytes, more or less: answers are made of many small ones.
+const BLOCK: usize = 24;
+
 impl Answer {
     /// Bytes that the answer holds, for the cache's bound.
     #[must_use]
@@ -25,7 +28,7 @@ impl Answer {
             Self::Generate(generation) => (generation.token_ids.len() + generation.text.len()) * 8,
             Self::Embedding(embedding) => embedding.embedding.len() * 8,
         };
-        size_of::<Self>() + held
+        size_of::<Self>() + 2 * BLOCK + held
     }
 }
 
@@ -129,10 +132,11 @@ pub struct TokenLogprobs {
 impl TokenLogprobs {
     fn bytes(&self) -> usize {
         let alternatives = self.top_logprobs.iter().flatten().flatten();
-        let listed: usize = alternatives.map(|one| size_of::<Alternative>() + one.token.len()).sum();
-        let texts: usize = self.tokens.iter().map(|text| size_of::<String>() + text.len()).sum();
+        let listed: usize = alternatives.map(|one| size_of::<Alternative>() + BLOCK + one.token.len()).sum();
+        let texts: usize = self.tokens.iter().map(|text| size_of::<String>() + BLOCK + text.len()).sum();
         let of_token = size_of::<u32>() + size_of::<usize>() + size_of::<Option<f32>>();
-        self.token_ids.len() * of_token + texts + self.top_logprobs.len() * size_of::<Option<Vec<Alternative>>>() + listed
+        let of_list = size_of::<Option<Vec<Alternative>>>() + BLOCK;
+        self.token_ids.len() * of_token + texts + self.top_logprobs.len() * of_list + listed
     }
 }
 
@@ -194,6 +198,6 @@ mod tests {
             .bytes()
         };
         assert_eq!(of("1234567", 3) - of("", 3), 4 * 7);
-        assert_eq!(of("1234567", 4) - of("1234567", 3), size_of::<Alternative>() + 7);
+        assert_eq!(of("1234567", 4) - of("1234567", 3), size_of::<Alternative>() + BLOCK + 7);
     }
 }

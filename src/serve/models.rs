@@ -15,7 +15,7 @@ use crate::engine::{
 use crate::request::{Request, RequestError};
 
 /// Bytes of answers that a warm model keeps beside its weights.
-const ANSWER_BYTES: usize = 32 << 20;
+const ANSWER_BYTES: usize = 16 << 20;
 
 /// How long a revision on the hub stays the commit that it was.
 const HUB_TIME: Duration = Duration::from_mins(1);
