@@ -65,16 +65,19 @@ impl Names {
         }
     }
 
-    /// The only model there is.
+    /// The only model that was preloaded, or else the only one there is: what a client names takes nothing from the others.
     ///
     /// # Errors
     /// Where there is none, or a choice.
     pub fn only(&self) -> Result<Sources, String> {
         let names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match names.as_slice() {
+        let preloaded: Vec<&Named> = names.iter().filter(|known| known.preloaded).collect();
+        let known = names.iter().collect();
+        let meant: Vec<&Named> = if preloaded.len() == 1 { preloaded } else { known };
+        match meant.as_slice() {
             [only] => Ok(only.sources.clone()),
             [] => Err("no model is known yet\nhint: name one with `base` (and `adapter`) in the query, or start the daemon with --preload SUITE".to_owned()),
-            _ => Err(format!("several models are known: {}\nhint: name one with `base` and `adapter` in the query", all(&names))),
+            _ => Err(format!("several models are known: {}\nhint: name one with `base` and `adapter` in the query, each a folder or a hub id", all(&names))),
         }
     }
 
@@ -116,13 +119,24 @@ enum Meant<'a> {
     Several,
 }
 
+/// Where a name leaves a choice, what was preloaded goes before what clients named.
 fn meant<'a>(names: &'a [Named], name: &str) -> Meant<'a> {
+    match meant_among(&names.iter().collect::<Vec<_>>(), name) {
+        Meant::Several => match meant_among(&names.iter().filter(|known| known.preloaded).collect::<Vec<_>>(), name) {
+            Meant::None => Meant::Several,
+            meant => meant,
+        },
+        meant => meant,
+    }
+}
+
+fn meant_among<'a>(names: &[&'a Named], name: &str) -> Meant<'a> {
     let of_adapter =
         |known: &&Named| known.adapter.as_deref().is_some_and(|adapter| name == "ft" || is_named(name, adapter, known));
-    let adapters: Vec<&Named> = names.iter().filter(of_adapter).collect();
+    let adapters: Vec<&Named> = names.iter().copied().filter(of_adapter).collect();
     let of_base =
         |known: &&Named| name == "base" || name == known.base || name == known.sources.base.name || name == known.base_place;
-    let bases: Vec<&Named> = names.iter().filter(of_base).collect();
+    let bases: Vec<&Named> = names.iter().copied().filter(of_base).collect();
     match (adapters.as_slice(), bases.as_slice()) {
         ([], []) => Meant::None,
         ([one], []) => Meant::One(one, View::Ft),
@@ -132,18 +146,23 @@ fn meant<'a>(names: &'a [Named], name: &str) -> Meant<'a> {
     }
 }
 
-/// A short name, or where that leaves a choice what was written, which may leave none.
-fn clear<'a>(names: &[Named], short: &'a str, source: &'a Source) -> &'a str {
-    if matches!(meant(names, short), Meant::One(..)) { short } else { &source.name }
+/// A short name, or where that leaves a choice or means another what was written, which may leave none.
+fn clear<'a>(names: &[Named], known: &Named, short: &'a str, source: &'a Source) -> &'a str {
+    let is_known = match meant(names, short) {
+        Meant::One(one, View::Base) => same_base(one, known),
+        Meant::One(one, _) => same_base(one, known) && one.adapter_place == known.adapter_place,
+        Meant::None | Meant::Several => false,
+    };
+    if is_known { short } else { &source.name }
 }
 
 /// The names that stand for one model.
 fn listed(names: &[Named]) -> Vec<Listed> {
     let mut ids = vec!["base", "ft"];
     for known in names {
-        ids.push(clear(names, &known.base, &known.sources.base));
+        ids.push(clear(names, known, &known.base, &known.sources.base));
         if let (Some(short), Some(source)) = (&known.adapter, &known.sources.adapter) {
-            ids.push(clear(names, short, source));
+            ids.push(clear(names, known, short, source));
         }
     }
     ids.sort_unstable();
@@ -245,6 +264,22 @@ mod tests {
         names.remember(&sources(&world.path().join("models"), "base", Some("../models/one")), false);
         assert_eq!(view(&names, "ft"), Ok(View::Ft));
         assert!(names.only().is_ok());
+    }
+
+    #[test]
+    fn what_was_preloaded_keeps_its_names_whatever_clients_name() {
+        let (world, names) = (world(), Names::default());
+        std::fs::create_dir_all(world.path().join("other/one")).unwrap();
+        names.remember(&sources(world.path(), "models/base", Some("models/one")), true);
+        names.remember(&sources(world.path(), "models/base", Some("models/two")), false);
+        names.remember(&sources(world.path(), "models/base", Some("other/one")), false);
+        let of = |name: &str| names.find(name).map(|(sources, _)| sources.adapter.unwrap().name);
+        assert_eq!(names.only().map(|sources| sources.adapter.unwrap().name), Ok("models/one".to_owned()));
+        for (name, adapter) in [("ft", "models/one"), ("one", "models/one"), ("two", "models/two"), ("other/one", "other/one")] {
+            assert_eq!(of(name), Ok(adapter.to_owned()), "{name}");
+        }
+        let listed: Vec<String> = names.list().into_iter().map(|one| one.id).collect();
+        assert_eq!(listed, ["base", "ft", "one", "other/one", "two"]);
     }
 
     #[test]
