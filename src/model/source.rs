@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::ModelError;
-use super::hub::{self, HubSettings, Progress, Wanted};
+use super::hub::{self, HubSettings, Network, Progress, Wanted};
 use crate::workspace::Workspace;
 
 /// Where a user says that a model is: a folder, or an id on the hub with a revision.
@@ -60,7 +60,12 @@ impl Source {
 
     fn fetch(&self, wanted: Wanted, progress: &Arc<dyn Progress>) -> Result<Located, ModelError> {
         let source = hub::Source { repo: &self.name, revision: self.revision.as_deref(), wanted };
-        let snapshot = hub::fetch(&HubSettings::from_env(), source, progress)?;
+        let mut settings = HubSettings::from_env();
+        if self.workspace.is_fenced() {
+            // Who may read what is here may not have this machine download whatever there is.
+            settings.network = Network::Offline;
+        }
+        let snapshot = hub::fetch(&settings, source, progress)?;
         Ok(Located { shown: snapshot.dir.clone(), dir: snapshot.dir, commit: Some(snapshot.commit) })
     }
 }

@@ -156,7 +156,7 @@ mod tests {
         let (link, folder, up) = ("link.txt", "folder/prompts.txt", "../../secret/prompts.txt");
         for file in [link, folder, up, absolute.to_str().unwrap(), "../../secret/nothing.txt"] {
             let shown = Path::new("suites").join(file);
-            let outside = "it lies under no folder that the daemon may read\nhint: start it with --allow DIR";
+            let outside = "it lies under no folder that the daemon may read\nhint: start it with --allow DIR; a relative path starts where `path` or `folder` says, or else at the daemon's working folder";
             let expected = format!("probe `moved`: can't read {}: {outside}", shown.display());
             assert_eq!(refused(&world, &prompts(file)), expected);
         }

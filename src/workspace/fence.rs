@@ -21,7 +21,9 @@ pub struct Fence {
 
 /// A path that leads out of the fence.
 #[derive(Debug, thiserror::Error)]
-#[error("{what} lies under no folder that the daemon may read\nhint: start it with --allow DIR")]
+#[error(
+    "{what} lies under no folder that the daemon may read\nhint: start it with --allow DIR; a relative path starts where `path` or `folder` says, or else at the daemon's working folder"
+)]
 struct Outside {
     what: String,
 }
@@ -205,7 +207,7 @@ mod tests {
         }
 
         fn is_outside(&self, path: &str) -> bool {
-            let outside = "it lies under no folder that the daemon may read\nhint: start it with --allow DIR";
+            let outside = "it lies under no folder that the daemon may read\nhint: start it with --allow DIR; a relative path starts where `path` or `folder` says, or else at the daemon's working folder";
             self.check(path) == Err(outside.to_owned())
         }
     }

@@ -79,6 +79,10 @@ impl Workspace {
         }
     }
 
+    pub fn is_fenced(&self) -> bool {
+        self.fence.is_some()
+    }
+
     /// The path of what was written, whatever the fence says of it.
     pub fn path_of(&self, written: &Path) -> PathBuf {
         self.folder.join(written)

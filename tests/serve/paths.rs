@@ -1,12 +1,29 @@
 //! Paths that lead out of the folders which a daemon may read: refused alike, whether something is there or not.
 
 use std::fs;
+use std::io::ErrorKind;
+use std::net::TcpListener;
 use std::os::unix::fs::symlink;
 
 use crate::beside::Bystander;
 use crate::daemon::{Daemon, copy, on};
 use crate::questions::lines;
 use crate::world::{BASE, HEALTHY, ROOT, World};
+
+#[test]
+fn nothing_is_downloaded_for_a_request() {
+    let hub = TcpListener::bind("127.0.0.1:0").unwrap();
+    hub.set_nonblocking(true).unwrap();
+    let world = World::new();
+    let mut command = Daemon::command::<&str>(&[]);
+    command.env_remove("HF_HUB_OFFLINE").env("HF_HUB_CACHE", world.path("cache"));
+    command.env("HF_ENDPOINT", format!("http://{}", hub.local_addr().unwrap()));
+    let daemon = Daemon::from(command);
+    let told = daemon.score("base=org/name", lines([0]).concat());
+    assert_eq!((told.status, told.code().as_str()), (422, "model"));
+    assert!(told.message().contains("fetching `org/name` offline"), "{}", told.message());
+    assert_eq!(hub.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "nobody was asked");
+}
 
 #[test]
 fn what_lies_outside_is_refused_in_the_same_words_whether_it_is_there_or_not() {

@@ -86,10 +86,10 @@ pub enum HubError {
     #[error("reading `{file}` of `{repo}`: {cause}")]
     Index { repo: String, file: String, cause: String },
 
-    #[error("fetching `{repo}` offline: revision `{revision}` is not in the cache at {}\nhint: unset HF_HUB_OFFLINE to download it, or set HF_HUB_CACHE to the cache that has it", cache_dir.display())]
+    #[error("fetching `{repo}` offline: revision `{revision}` is not in the cache at {}\nhint: download it first, with HF_HUB_OFFLINE unset, or set HF_HUB_CACHE to the cache that has it", cache_dir.display())]
     RevisionNotCached { repo: String, revision: String, cache_dir: PathBuf },
 
-    #[error("fetching `{repo}` offline: not in the cache at {}, of revision `{revision}`: {files}\nhint: unset HF_HUB_OFFLINE to download what is missing", cache_dir.display())]
+    #[error("fetching `{repo}` offline: not in the cache at {}, of revision `{revision}`: {files}\nhint: download what is missing first, with HF_HUB_OFFLINE unset", cache_dir.display())]
     FilesNotCached { repo: String, revision: String, files: Names, cache_dir: PathBuf },
 
     #[error(
