@@ -1,5 +1,6 @@
 //! A daemon as the other commands speak to it.
 
+use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -21,7 +22,11 @@ pub fn client(server: &str, args: &DaemonArgs, interrupted: Arc<AtomicBool>) -> 
         None => std::env::var(TOKEN_VARIABLE).ok(),
     };
     let token = token.map(|token| token.trim().to_owned()).filter(|token| !token.is_empty());
-    Client::new(server, token, interrupted).or_exit(Exit::Usage)
+    let busy = || {
+        // Where stderr is gone, nobody wants to know.
+        let _ = writeln!(anstream::stderr(), "the daemon has too much to do: waiting until it can take more");
+    };
+    Client::new(server, token, interrupted, busy).or_exit(Exit::Usage)
 }
 
 /// What relative paths start at, for a daemon that was started elsewhere.
@@ -42,8 +47,8 @@ pub fn client_failure(error: ClientError, loading: String) -> Failure {
         ClientError::Unreachable { .. }
         | ClientError::NoDaemon { .. }
         | ClientError::Refused { .. }
+        | ClientError::CutOff
         | ClientError::OtherModel => Exit::Input,
-        ClientError::CutOff => Exit::Internal,
     };
     Failure::new(exit, error.into())
 }

@@ -26,6 +26,7 @@ pub struct Served {
     pub worker: Worker,
     base: Arc<SharedBase>,
     pub about: About,
+    log: Log,
 }
 
 /// What is told of a warm model.
@@ -91,6 +92,7 @@ impl Resident for Served {
     }
 
     fn close(&self) -> Result<(), String> {
+        (self.log)(&format!("unloaded {}", self.about));
         self.worker.stop()
     }
 }
@@ -250,7 +252,7 @@ impl Models {
             Engine::new(Box::new(engines.clone()), limits, load).map_err(|error| error.to_string())
         });
         let worker = Worker::start(make).map_err(ModelsError::Engine)?;
-        Ok((Key::new(model.identity()), Served { model, worker, base, about }))
+        Ok((Key::new(model.identity()), Served { model, worker, base, about, log: Arc::clone(&self.log) }))
     }
 }
 

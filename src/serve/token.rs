@@ -16,6 +16,10 @@ pub enum TokenError {
     Short(usize),
     #[error("the token holds a character that no HTTP header may hold")]
     Character,
+    #[error("the token has more than one line")]
+    Lines,
+    #[error("{path}: {error}")]
+    File { path: String, error: Box<TokenError> },
     #[error("can't read {path}: {source}")]
     Read { path: String, source: std::io::Error },
 }
@@ -33,6 +37,7 @@ impl Token {
         match text.chars().count() {
             0 => Err(TokenError::Empty),
             short if short < LEAST => Err(TokenError::Short(short)),
+            _ if text.contains('\n') => Err(TokenError::Lines),
             _ if !text.bytes().all(|byte| byte.is_ascii_graphic()) => Err(TokenError::Character),
             _ => Ok(Self(blake3::hash(text.as_bytes()))),
         }
@@ -41,10 +46,13 @@ impl Token {
     /// The content of a file.
     ///
     /// # Errors
-    /// As [`Self::new`], and where the file can't be read.
+    /// As [`Self::new`], with the file's name, and where it can't be read.
     pub fn read(path: &Path) -> Result<Self, TokenError> {
-        let read = std::fs::read_to_string(path);
-        Self::new(&read.map_err(|source| TokenError::Read { path: path.display().to_string(), source })?)
+        let (read, path) = (std::fs::read_to_string(path), path.display().to_string());
+        match read {
+            Ok(text) => Self::new(&text).map_err(|error| TokenError::File { path, error: Box::new(error) }),
+            Err(source) => Err(TokenError::Read { path, source }),
+        }
     }
 
     /// Whether somebody shows this token. Digests are compared in constant time.

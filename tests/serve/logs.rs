@@ -79,10 +79,13 @@ fn what_is_loaded_refused_and_unloaded_is_logged_a_line_each() {
     let daemon = Daemon::start::<&str>(&[]);
     daemon.score(&on(HEALTHY), lines([0]).concat());
     daemon.score(&format!("base={HEALTHY}"), lines([0]).concat());
-    until("both are logged", || daemon.log().lines().count() >= 2);
+    let key = daemon.warm()[0]["key"].as_str().unwrap().to_owned();
+    assert_eq!(daemon.delete(&format!("/v1/models/{key}")).status, 200);
+    until("all are logged", || daemon.log().lines().count() >= 3);
     let log = daemon.log();
     let lines: Vec<&str> = log.lines().collect();
-    assert_eq!(lines.len(), 2, "{log}");
+    assert_eq!(lines.len(), 3, "{log}");
+    assert!(lines[2].ends_with(&format!("unloaded {BASE} with {HEALTHY}")), "{log}");
     assert!(lines[0].contains(&format!("loaded {BASE} with {HEALTHY} in ")), "{log}");
     assert!(lines[1].contains(&format!("can't load {HEALTHY}")), "{log}");
 }

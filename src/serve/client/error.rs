@@ -2,8 +2,6 @@
 
 use std::error::Error;
 
-use reqwest::Url;
-
 /// Why a daemon gave no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
@@ -27,13 +25,13 @@ pub enum ClientError {
 }
 
 impl ClientError {
-    pub(super) fn reach(address: &Url, error: &reqwest::Error) -> Self {
+    pub(super) fn reach(server: &str, error: &reqwest::Error) -> Self {
         // The innermost cause says it: the others repeat the address.
         let mut cause: &dyn Error = error;
         while let Some(inner) = cause.source() {
             cause = inner;
         }
-        Self::Unreachable { address: address.to_string(), why: cause.to_string() }
+        Self::Unreachable { address: server.to_owned(), why: cause.to_string() }
     }
 
     /// Whether a model or a file was refused, as a run in process would refuse it.

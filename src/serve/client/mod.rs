@@ -32,9 +32,13 @@ const BUSY_PAUSE: Duration = Duration::from_secs(1);
 pub struct Client {
     http: reqwest::Client,
     address: Url,
+    /// As the user wrote it.
+    server: String,
     token: Option<String>,
     runtime: Runtime,
     interrupted: Arc<AtomicBool>,
+    /// Hears once for a question that the daemon has too much to do.
+    busy: Box<dyn Fn()>,
 }
 
 /// A question to a daemon: where it goes, in what words, and what is sent.
@@ -53,8 +57,14 @@ impl Client {
     ///
     /// # Errors
     /// What is no such address.
-    pub fn new(server: &str, token: Option<String>, interrupted: Arc<AtomicBool>) -> Result<Self, ClientError> {
-        let mut http = reqwest::Client::builder().connect_timeout(CONNECT_TIME).no_proxy();
+    pub fn new(
+        server: &str,
+        token: Option<String>,
+        interrupted: Arc<AtomicBool>,
+        busy: impl Fn() + 'static,
+    ) -> Result<Self, ClientError> {
+        // A connection that is kept may be closed by the daemon just when it is used again, and a question is not asked twice.
+        let mut http = reqwest::Client::builder().connect_timeout(CONNECT_TIME).pool_max_idle_per_host(0).no_proxy();
         let address = match server.strip_prefix("unix:") {
             Some(path) => {
                 http = through_socket(http, PathBuf::from(path))?;
@@ -70,7 +80,7 @@ impl Client {
         let http = http.build().map_err(|error| wrong(error.to_string()))?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| wrong(error.to_string()))?;
-        Ok(Self { http, address, token, runtime, interrupted })
+        Ok(Self { http, address, server: server.to_owned(), token, runtime, interrupted, busy: Box::new(busy) })
     }
 
     /// Sends a question, again while the daemon has too much to do; `take` hears of the answer piece by piece, and may end it. Gives the
@@ -98,9 +108,10 @@ impl Client {
     /// The beginning of an answer.
     async fn accepted(&self, post: &Post) -> Result<Response, ClientError> {
         let first = Instant::now();
+        let mut busy = Some(&self.busy);
         loop {
             let sent = self.or_interrupted(self.request(post).send()).await?;
-            let response = sent.map_err(|error| ClientError::reach(&self.address, &error))?;
+            let response = sent.map_err(|error| ClientError::reach(&self.server, &error))?;
             if response.status().is_success() {
                 return Ok(response);
             }
@@ -108,6 +119,9 @@ impl Client {
             let pause = said.map_or(BUSY_PAUSE, Duration::from_secs);
             if response.status() != StatusCode::TOO_MANY_REQUESTS || first.elapsed() + pause > BUSY_TIME {
                 return Err(refusal(response).await);
+            }
+            if let Some(tell) = busy.take() {
+                tell();
             }
             self.or_interrupted(tokio::time::sleep(pause)).await?;
         }
@@ -150,7 +164,12 @@ async fn refusal(response: Response) -> ClientError {
     let status = response.status();
     let body = response.bytes().await.unwrap_or_default();
     match serde_json::from_slice::<Body>(&body) {
-        Ok(Body { error: Told { code, message } }) => ClientError::Refused { code, message },
+        Ok(Body { error: Told { code, mut message } }) => {
+            if code == "unauthorized" {
+                message.push_str("\nhint: give it as --token-file FILE, or in SWAY_TOKEN");
+            }
+            ClientError::Refused { code, message }
+        }
         Err(_) => ClientError::NoDaemon { status: status.as_u16() },
     }
 }

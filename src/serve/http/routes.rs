@@ -76,7 +76,8 @@ async fn enter(State(daemon): State<Arc<Daemon>>, path: MatchedPath, request: Re
     } else {
         let Ok(permit) = Arc::clone(&daemon.open).try_acquire_owned() else {
             let most = daemon.limits.open_requests;
-            return turn_away(Refusal::busy(format!("{most} requests are in progress, and no more are begun")));
+            let requests = if most == 1 { "1 request is".to_owned() } else { format!("{most} requests are") };
+            return turn_away(Refusal::busy(format!("{requests} in progress, and no more are begun")));
         };
         Some(permit)
     };
