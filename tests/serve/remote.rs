@@ -198,6 +198,9 @@ fn where_there_is_no_daemon_it_is_said_what_there_is() {
     let web = answering(b"HTTP/1.1 404 Not Found\r\ncontent-length: 5\r\nconnection: close\r\n\r\nno...");
     let cut = answering(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\n{\"id\"\r\n");
     let other = answering(b"220 mail.example ESMTP\r\n");
+    let busy = answering(
+        b"HTTP/1.1 429 Busy\r\nretry-after: 18446744073709551615\r\ncontent-length: 48\r\nconnection: close\r\n\r\n{\"error\":{\"code\":\"busy\",\"message\":\"come never\"}}",
+    );
     let socket = format!("unix:{}", world.path("none.sock"));
     let cases = [
         ("not an address", 2, "is no daemon's address"),
@@ -207,6 +210,7 @@ fn where_there_is_no_daemon_it_is_said_what_there_is() {
         (&socket, 4, "can't reach the daemon at"),
         (&web, 4, "is no sway daemon"),
         (&other, 4, "can't reach the daemon at"),
+        (&busy, 4, "come never"),
         (&cut, 4, "the daemon's answer was cut off"),
     ];
     for (server, code, why) in cases {

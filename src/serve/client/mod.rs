@@ -25,7 +25,7 @@ const CONNECT_TIME: Duration = Duration::from_secs(10);
 /// How long a daemon that has too much to do is asked again.
 const BUSY_TIME: Duration = Duration::from_mins(10);
 
-/// Between two such questions, where the daemon does not say.
+/// Between two such questions, where the daemon says no more.
 const BUSY_PAUSE: Duration = Duration::from_secs(1);
 
 /// A connection to a daemon.
@@ -116,8 +116,8 @@ impl Client {
                 return Ok(response);
             }
             let said = response.headers().get(RETRY_AFTER).and_then(|seconds| seconds.to_str().ok()?.parse().ok());
-            let pause = said.map_or(BUSY_PAUSE, Duration::from_secs);
-            if response.status() != StatusCode::TOO_MANY_REQUESTS || first.elapsed() + pause > BUSY_TIME {
+            let pause = said.map_or(BUSY_PAUSE, Duration::from_secs).max(BUSY_PAUSE);
+            if response.status() != StatusCode::TOO_MANY_REQUESTS || first.elapsed().saturating_add(pause) > BUSY_TIME {
                 return Err(refusal(response).await);
             }
             if let Some(tell) = busy.take() {
