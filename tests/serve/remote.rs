@@ -3,8 +3,8 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::process::Stdio;
+use std::sync::mpsc::channel;
 use std::thread;
-use std::time::Duration;
 
 use crate::daemon::{Daemon, copy};
 use crate::questions::{in_process, lines};
@@ -153,27 +153,6 @@ fn answers_of_two_trainings_are_not_mixed() {
     assert_eq!(stdout.read_line(&mut answer).unwrap(), 0, "{answer}");
 }
 
-#[test]
-fn a_pause_between_two_requests_may_be_longer_than_the_daemon_waits_for_one() {
-    let daemon = Daemon::start(&["--head-time", "1s"]);
-    let mut child = process(&["score", "--server", &daemon.url(), "--base", BASE, "--adapter", HEALTHY])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    let mut stdout = BufReader::new(child.stdout.take().unwrap());
-    let mut answers = String::new();
-    for question in lines(0..2) {
-        stdin.write_all(question.as_bytes()).unwrap();
-        stdout.read_line(&mut answers).unwrap();
-        // Whatever was kept open is closed by now.
-        thread::sleep(Duration::from_millis(1500));
-    }
-    drop(stdin);
-    assert_eq!((child.wait().unwrap().code(), answers), (Some(0), in_process(HEALTHY, &lines(0..2)).concat()));
-}
-
 /// Something that listens, and answers every request with these bytes.
 fn answering(bytes: &'static [u8]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -186,6 +165,42 @@ fn answering(bytes: &'static [u8]) -> String {
         }
     });
     address
+}
+
+#[test]
+fn a_connection_that_was_closed_since_is_not_asked_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = format!("http://{}", listener.local_addr().unwrap());
+    let (close, told_to_close) = channel::<()>();
+    let (closed, is_closed) = channel();
+    // It keeps each connection until it is told, as a daemon does for some seconds.
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _some_of_it = stream.read(&mut vec![0; 1 << 16]).unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{\"id\":0}\n").unwrap();
+            told_to_close.recv().unwrap();
+            drop(stream);
+            closed.send(()).unwrap();
+        }
+    });
+    let mut child = process(&["score", "--server", &server, "--base", BASE, "--adapter", HEALTHY])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    for question in lines(0..10) {
+        stdin.write_all(question.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stdout.read_line(&mut answer).unwrap();
+        assert_eq!(answer, "{\"id\":0}\n");
+        close.send(()).unwrap();
+        is_closed.recv().unwrap();
+    }
+    drop(stdin);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
 #[test]
