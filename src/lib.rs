@@ -19,6 +19,7 @@
 //! | [`serve`] | the daemon: models that stay warm for many clients |
 //! | [`stream`] | where items come from: the rows of files |
 //! | [`workspace`] | what a user's paths start from, and the fence around what may be read for somebody else |
+//! | [`template`] | Jinja with bounds: a template is somebody's program |
 //! | [`request`], [`record`], [`math`] | leaves: the words of a question, of a finding, and formulas |
 
 pub mod cli;
@@ -35,4 +36,5 @@ pub mod score;
 pub mod serve;
 pub mod stream;
 pub mod suite;
+pub mod template;
 pub mod workspace;

@@ -13,12 +13,7 @@ use minijinja::{Environment, Error, ErrorKind, State, Value};
 use minijinja_contrib::pycompat;
 
 use super::json::{Style, dumps};
-
-/// The longest template that is read, in bytes; those of the hub have a few thousand.
-const LONGEST: usize = 1 << 20;
-
-/// Steps that a template may take. The longest of those in use take some hundred for each message.
-const FUEL: u64 = 5_000_000;
+use crate::template::FUEL;
 
 /// The time that templates are told: one and the same through a run, so that a prompt keeps its text over midnight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,13 +64,6 @@ pub fn new(clock: Clock) -> Environment<'static> {
     });
     environment.add_function("strftime_now", move |format: &str| clock.format(format));
     environment
-}
-
-pub fn check_size(template: &str) -> Result<(), String> {
-    if template.len() <= LONGEST {
-        return Ok(());
-    }
-    Err(format!("it has {} bytes, and at most {LONGEST} are read", template.len()))
 }
 
 /// `{% generation %}` marks what a trainer takes the loss of; what is rendered does not depend on it. Names that are set inside are

@@ -1,15 +1,13 @@
 //! Chat templates: from a conversation to the text that the model was trained on.
 //!
 //! Found and rendered as `transformers`' `apply_chat_template` does it, except that a template is a program that came with a
-//! download: it gets bounded steps, memory and time (`sandbox`, `budget`).
+//! download: it gets bounded steps, memory and time ([`crate::template`]).
 //!
 //! - `source`: where a tokenizer keeps its templates and the special tokens that they name.
 //! - `environment`: the filters, functions and methods that templates of the hub call; `json`: theirs of Python's `json.dumps`.
 
-mod budget;
 mod environment;
 mod json;
-mod sandbox;
 mod source;
 
 use std::collections::BTreeMap;
@@ -20,11 +18,11 @@ use minijinja::value::Serde;
 use serde_json::{Map, Value, json};
 
 pub use environment::Clock;
-use sandbox::Sandbox;
 pub use source::{Found, find};
 
 use super::error::ModelError;
 use crate::request::{Conversation, Message};
+use crate::template::{self, Sandbox, check_size, in_words};
 
 /// A tokenizer's chat templates, ready to render.
 pub struct ChatTemplates {
@@ -59,7 +57,7 @@ impl ChatTemplates {
         let digest = digest(&templates, &specials, clock);
         let known: Vec<String> = templates.keys().cloned().collect();
         // The engine computes what is constant in a template while it reads it: that needs bounds too.
-        let (environment, names) = sandbox::run(move || read(templates, clock)).unwrap_or_else(|why| {
+        let (environment, names) = template::run(move || read(templates, clock)).unwrap_or_else(|why| {
             let wrong = known.into_iter().map(|name| (name, Some(why.clone()))).collect();
             (environment::new(clock), wrong)
         });
@@ -107,7 +105,7 @@ fn read(templates: BTreeMap<String, String>, clock: Clock) -> (Environment<'stat
     let mut environment = environment::new(clock);
     let mut names = BTreeMap::new();
     for (name, text) in templates {
-        let wrong = environment::check_size(&text).err().or_else(|| {
+        let wrong = check_size(&text).err().or_else(|| {
             let text = environment::without_generation_marks(&text);
             environment.add_template_owned(name.clone(), text).err().as_ref().map(in_words)
         });
@@ -132,15 +130,6 @@ fn digest(templates: &BTreeMap<String, String>, specials: &Map<String, Value>, c
     // Only a template that asks for the date depends on it.
     let date = templates.values().any(|text| text.contains("strftime_now")).then(|| clock.to_string());
     blake3::hash(json!([templates, specials, date]).to_string().as_bytes()).to_hex().to_string()
-}
-
-/// An error with the line that it stands in; what it names is the template's business, not the engine's.
-fn in_words(error: &minijinja::Error) -> String {
-    let detail = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
-    match error.line() {
-        Some(line) => format!("{detail} (line {line})"),
-        None => detail,
-    }
 }
 
 #[cfg(test)]

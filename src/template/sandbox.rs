@@ -39,7 +39,7 @@ pub fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Resu
         // Nobody waits any more where the time is over.
         let _ = send.send(result);
     };
-    let spawned = thread::Builder::new().name("chat template".to_owned()).stack_size(STACK).spawn(work);
+    let spawned = thread::Builder::new().name("template".to_owned()).stack_size(STACK).spawn(work);
     spawned.map_err(|error| format!("no thread could be started for it: {error}"))?;
     let start = Instant::now();
     loop {
