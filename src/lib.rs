@@ -11,6 +11,7 @@
 //! | [`runner`] | from a suite to a record: plan, liveness, the run, the gate |
 //! | [`suite`] | TOML to a suite, every error at once, each with its place |
 //! | [`probe`] | what each kind asks of an item, and what the answers mean; pure |
+//! | [`pipeline`] | what models write, stage by stage, and what it is worth: templates, stages, scorers |
 //! | [`engine`] | request → answer: cache, batches, statistics, trace |
 //! | [`model`] | weights, tokenizer, architectures, LoRA, kernels, the hub: the only room that names tokenizers and `hf_hub` |
 //! | [`report`] | folds from a record to bytes: terminal, JSON, JSONL, Markdown, `JUnit`, HTML, and the trace's summary |
@@ -18,6 +19,7 @@
 //! | [`score`] | requests and answers as lines of JSON |
 //! | [`serve`] | the daemon: models that stay warm for many clients |
 //! | [`stream`] | where items come from: the rows of files |
+//! | [`store`] | what outlives a process: answers, and runs with all they found; the only SQL |
 //! | [`workspace`] | what a user's paths start from, and the fence around what may be read for somebody else |
 //! | [`template`] | Jinja with bounds: a template is somebody's program |
 //! | [`request`], [`record`], [`math`] | leaves: the words of a question, of a finding, and formulas |
@@ -27,6 +29,7 @@ pub mod doctor;
 pub mod engine;
 pub mod math;
 pub mod model;
+pub mod pipeline;
 pub mod probe;
 pub mod record;
 pub mod report;
@@ -34,6 +37,7 @@ pub mod request;
 pub mod runner;
 pub mod score;
 pub mod serve;
+pub mod store;
 pub mod stream;
 pub mod suite;
 pub mod template;

@@ -34,6 +34,12 @@ pub enum Command {
     Score(ScoreArgs),
     /// Keep models warm, and answer over HTTP
     Serve(ServeArgs),
+    /// List the runs that were recorded
+    History(HistoryArgs),
+    /// Show a run that was recorded, or what was written for one of its cases
+    Show(ShowArgs),
+    /// Look after the answers that are kept from run to run
+    Cache(CacheArgs),
     /// Summarise a trace that `--trace` wrote
     Trace(TraceArgs),
     /// Tell what an adapter holds, or changes of its base, module by module, without a forward pass
@@ -52,9 +58,9 @@ pub enum Command {
 
 #[derive(Debug, ClapArgs)]
 pub struct RunArgs {
-    /// The suite, a TOML file
-    #[arg(value_name = "SUITE")]
-    pub suite: PathBuf,
+    /// The suite, a TOML file; with --resume it may be left out
+    #[arg(value_name = "SUITE", required_unless_present = "resume")]
+    pub suite: Option<PathBuf>,
     /// Probe this base instead of the suite's: a folder, or a hub id
     #[arg(long, value_name = "DIR_OR_ID")]
     pub base: Option<String>,
@@ -90,6 +96,30 @@ pub struct RunArgs {
     /// Write what the engine did, as JSON
     #[arg(long, value_name = "FILE")]
     pub stats: Option<PathBuf>,
+    /// Tell of the run while it goes on, a JSON line an event: a file, `-` for stdout, or `redis://HOST/?channel=NAME` (may be given
+    /// several times)
+    #[arg(long, value_name = "TARGET")]
+    pub events: Vec<String>,
+    #[command(flatten)]
+    pub store: StoreArgs,
+    /// Record nothing, and keep no answer
+    #[arg(long, conflicts_with = "store")]
+    pub no_store: bool,
+    /// Have everything computed anew, and keep no answer for other runs
+    #[arg(long, conflicts_with = "no_store")]
+    pub no_cache: bool,
+    /// Have everything computed anew, and keep the answers in the place of those of before
+    #[arg(long, conflicts_with_all = ["no_store", "no_cache"])]
+    pub refresh: bool,
+    /// Go on with a run that failed or was interrupted: the last one (of SUITE), or this one. What is complete is not computed again
+    #[arg(
+        long,
+        value_name = "RUN",
+        num_args = 0..=1,
+        require_equals = true,
+        conflicts_with_all = ["no_store", "no_cache", "refresh", "base", "adapter", "revision", "adapter_revision", "device", "filter", "server", "dry_run"]
+    )]
+    pub resume: Option<Option<i64>>,
     #[command(flatten)]
     pub daemon: DaemonArgs,
     /// List what would run, without touching a model
@@ -104,6 +134,78 @@ pub struct RunArgs {
     /// Show no progress and no report
     #[arg(long, short)]
     pub quiet: bool,
+}
+
+/// Where runs are recorded and answers kept.
+#[derive(Clone, Debug, ClapArgs)]
+pub struct StoreArgs {
+    /// Record the run, and keep answers, in this file; `SWAY_STORE`, or one in the user's data folder, where it is left out
+    #[arg(long, value_name = "FILE")]
+    pub store: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct HistoryArgs {
+    /// How many runs to list, the last ones first
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub limit: u32,
+    #[command(flatten)]
+    pub store: StoreArgs,
+    /// How to list them
+    #[arg(long, value_enum, default_value_t = ListFormat::Human)]
+    pub format: ListFormat,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct ShowArgs {
+    /// The run's number, as `sway history` tells it
+    #[arg(value_name = "RUN")]
+    pub run: i64,
+    /// Show what was written for this case, counted from 1, and its scores
+    #[arg(long, value_name = "N")]
+    pub case: Option<u32>,
+    /// Only of this probe
+    #[arg(long, value_name = "NAME")]
+    pub probe: Option<String>,
+    #[command(flatten)]
+    pub store: StoreArgs,
+    /// How to show it
+    #[arg(long, value_enum, default_value_t = ListFormat::Human)]
+    pub format: ListFormat,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct CacheArgs {
+    #[command(subcommand)]
+    pub command: CacheCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum CacheCommand {
+    /// Tell what is kept
+    Stats {
+        #[command(flatten)]
+        store: StoreArgs,
+        /// How to tell it
+        #[arg(long, value_enum, default_value_t = ListFormat::Human)]
+        format: ListFormat,
+    },
+    /// Let go of answers that are old, or beyond what they may take, and give their space back
+    Prune {
+        /// Answers that were made longer ago [default: 90 days]
+        #[arg(long, value_name = "TIME")]
+        older_than: Option<Time>,
+        /// Beyond so many bytes, those that were used least lately [default: 2GiB]
+        #[arg(long, value_name = "BYTES")]
+        max_bytes: Option<Bytes>,
+        #[command(flatten)]
+        store: StoreArgs,
+    },
+    /// Let go of all answers; runs stay
+    Clear {
+        #[command(flatten)]
+        store: StoreArgs,
+    },
 }
 
 /// Which versions of models on the hub are meant: a branch, a tag, or a commit.

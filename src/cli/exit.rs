@@ -26,6 +26,19 @@ impl Exit {
     pub fn code(self) -> u8 {
         self as u8
     }
+
+    /// In a word, for scripts.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Failed => "failed",
+            Self::Usage => "usage",
+            Self::Inconclusive => "inconclusive",
+            Self::Input => "input",
+            Self::Internal => "internal",
+            Self::Interrupted => "interrupted",
+        }
+    }
 }
 
 impl From<Exit> for ExitCode {
@@ -50,6 +63,12 @@ impl Failure {
 
     pub fn rendered(exit: Exit, text: String) -> Self {
         Self { exit, error: anyhow::anyhow!("already told"), rendered: Some(text) }
+    }
+
+    /// As [`Self::render`], for others than people: without colours, and without what introduces it.
+    pub fn plain(&self) -> String {
+        let text = anstream::adapter::strip_str(&self.render()).to_string();
+        text.strip_prefix("error: ").unwrap_or(&text).trim_end().to_owned()
     }
 
     /// What was being done, the cause, and a hint where there is one.

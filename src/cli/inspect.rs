@@ -57,8 +57,8 @@ fn beside(args: &InspectArgs, base: &str) -> Result<Exit, Failure> {
     };
     let downloads: Arc<dyn Progress> = Arc::new(Downloads::new());
     let told = || format!("can't load {base} with {}", args.adapter);
-    let loaded = engine::load(&sources, &downloads).with_context(told).or_exit(Exit::Input)?;
-    let modules = loaded.modules();
+    let mut loaded = engine::load(&sources, &downloads).with_context(told).or_exit(Exit::Input)?;
+    let modules = loaded.engine.modules().with_context(told).or_exit(Exit::Input)?;
     let zero = modules.iter().filter(|module| module.relative_norm == 0.0).count();
     let text = match args.format {
         ListFormat::Human => human(&loaded, &modules, zero),

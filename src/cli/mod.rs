@@ -2,10 +2,13 @@
 
 mod amount;
 mod args;
+mod cache;
 mod completions;
 mod daemon;
 mod doctor;
+mod events;
 mod exit;
+mod history;
 mod inspect;
 mod list_models;
 mod list_probes;
@@ -15,7 +18,9 @@ mod progress;
 mod run;
 mod score;
 mod serve;
+mod show;
 mod source;
+mod store;
 mod trace;
 mod verify_merge;
 
@@ -52,9 +57,12 @@ fn dispatch(args: Args) -> Result<Exit, Failure> {
             .map_err(|e| Failure::new(Exit::Internal, anyhow::anyhow!("starting {threads} threads: {e}")))?;
     }
     match args.command {
-        Command::Run(args) => run::run(&args),
+        Command::Run(args) => run::run(args),
         Command::Score(args) => score::score(&args),
         Command::Serve(args) => serve::run(&args),
+        Command::History(args) => history::list(&args),
+        Command::Show(args) => show::show(&args),
+        Command::Cache(args) => cache::cache(&args),
         Command::Trace(args) => trace::trace(&args),
         Command::Inspect(args) => inspect::inspect(&args),
         Command::Doctor(args) => doctor::doctor(&args),

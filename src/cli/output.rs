@@ -99,6 +99,18 @@ pub fn write_stdout(bytes: &[u8]) -> Result<(), Failure> {
     }
 }
 
+/// Opens a file that lines are added to as they come; what was there before is gone.
+pub fn open_for_lines(path: &Path) -> Result<File, Failure> {
+    let open = || {
+        if let Ok(there) = path.metadata() {
+            check_writable(&there)?;
+        }
+        check_folder(folder_of(path))?;
+        OpenOptions::new().write(true).create(true).truncate(true).open(path)
+    };
+    open().with_context(|| format!("can't write {}", path.display())).or_exit(Exit::Internal)
+}
+
 fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

@@ -44,6 +44,11 @@ impl Bars {
         Downloads { all: self.all.clone(), bar: Mutex::new(None) }
     }
 
+    /// What shows that models are loaded, to be ended by whoever knows first that they are.
+    pub fn loading(&self) -> ProgressBar {
+        self.loading.clone()
+    }
+
     /// The models are there.
     pub fn loaded(&self) {
         self.loading.finish_and_clear();
@@ -64,8 +69,8 @@ impl Bars {
                     self.requests.set_message(format!("{:.0} tokens/s", self.tokens as f64 / seconds));
                 }
             }
-            Event::Finished(_) => self.requests.finish_and_clear(),
-            Event::Liveness(_) | Event::Probe(_) => {}
+            Event::Finished(_) | Event::Failed { .. } => self.requests.finish_and_clear(),
+            Event::Liveness(_) | Event::ProbeStarted { .. } | Event::Stage(_) | Event::Scores(_) | Event::Probe(_) => {}
         }
     }
 }

@@ -1,5 +1,6 @@
 //! `sway run SUITE`
 
+mod recorded;
 mod remote;
 
 use std::error::Error;
@@ -11,16 +12,19 @@ use std::sync::Arc;
 use anyhow::Context;
 
 use super::args::{Format, Revisions, RunArgs};
+use super::events::{Listener, Listeners, Publisher, run_id, warn};
 use super::exit::{Exit, Failure, OrExit};
 use super::interrupt_flag;
 use super::output::{Output, TraceOutput, spelling, stdout_style, width, write_stdout};
 use super::progress::Bars;
 use super::source::check_device;
-use crate::engine::{self, EngineError, Loaded, Sources};
+use crate::engine::{self, EngineError, Loaded, Places, Sources};
 use crate::model::hub::Progress;
 use crate::record::{Event, RunRecord, Verdict};
+use crate::report::published::Subject;
 use crate::report::{html, json, jsonl, junit, markdown, terminal};
-use crate::runner::{self, Plan, PlanError, Replacements, RunError};
+use crate::runner::{self, Aids, Keeper, Outsiders, Plan, PlanError, Replacements, RunError};
+use recorded::Recorded;
 
 /// A report as a fold over the record.
 type Render = fn(&RunRecord) -> serde_json::Result<String>;
@@ -31,7 +35,9 @@ struct Wanted {
     render: Render,
 }
 
-pub fn run(args: &RunArgs) -> Result<Exit, Failure> {
+pub fn run(mut args: RunArgs) -> Result<Exit, Failure> {
+    let recorded = Recorded::open(&mut args)?;
+    let args = &args;
     if let (Some(device), None) = (args.device, &args.daemon.server) {
         check_device(device)?;
     }
@@ -47,35 +53,144 @@ pub fn run(args: &RunArgs) -> Result<Exit, Failure> {
             Err(PlanError::Data { .. }) => "can't load the suite's models".to_owned(),
             Err(error) => return Err(plan_failure(error)),
         };
-        return remote::run(args, server, loading);
+        return remote::run(args, server, loading, recorded);
     }
     let plan = plan.map_err(plan_failure)?;
     let mut reports = Reports::create(args)?;
+    let mut publishers = publishers(args)?;
     let trace = args.trace.as_deref().map(TraceOutput::create).transpose()?;
     let interrupted = interrupt_flag()?;
+    let outsiders = Outsiders::of(&plan, Arc::clone(&interrupted)).or_exit(Exit::Usage)?;
+    let mut keeper = recorded.begin(args, &plan.suite, &plan.digest)?;
+    begin(&mut publishers, subject(&plan, keeper.as_ref()));
 
     let mut bars = Bars::new(&plan.sources.base.name, args.quiet);
     let downloads: Arc<dyn Progress> = Arc::new(bars.downloads());
-    let mut loaded = load(&plan, &downloads)?;
+    let prepared = prepare(&plan, outsiders, keeper.as_mut(), &downloads);
     bars.loaded();
-    loaded.engine.set_interrupt(interrupted);
-    if let Some(trace) = trace {
-        loaded.engine.set_trace(trace.start()?);
-    }
-    let record = runner::run(&plan, &mut loaded, &mut |event| {
-        bars.see(event);
-        reports.see(event);
+    let ran = prepared.and_then(|Prepared { mut loaded, aids, liveness_key }| {
+        loaded.engine.set_interrupt(interrupted);
+        if let Some(trace) = trace {
+            loaded.engine.set_trace(trace.start()?);
+        }
+        let mut listeners = listeners(&mut bars, &mut reports, keeper.as_mut(), &mut publishers);
+        let record = runner::run(&plan, &mut loaded, aids, &mut |event| listeners.tell(event)).map_err(run_failure)?;
+        if let (Some(keeper), Some(liveness)) = (&keeper, &record.liveness) {
+            keeper.keep_liveness(liveness_key, liveness);
+        }
+        Ok(record)
     });
-    let record = record.map_err(run_failure)?;
     drop(bars);
-    reports.write(&record)
+    end(ran, keeper, &mut publishers, reports)
+}
+
+/// Writes what a run left behind, or that it failed.
+fn end(
+    ran: Result<RunRecord, Failure>,
+    keeper: Option<Keeper>,
+    publishers: &mut [Publisher],
+    reports: Reports<'_>,
+) -> Result<Exit, Failure> {
+    match ran {
+        Ok(record) => {
+            if let Some(mut keeper) = keeper {
+                keeper.finish(&record, json::render(&record).or_exit(Exit::Internal)?);
+            }
+            reports.write(&record)
+        }
+        Err(failure) => {
+            let message = failure.plain();
+            let mut listeners = Listeners::default();
+            publishers.iter_mut().for_each(|publisher| listeners.add(publisher));
+            listeners.tell(&Event::Failed { code: failure.exit.name(), message: &message });
+            if let Some(mut keeper) = keeper {
+                keeper.fail(message);
+            }
+            Err(failure)
+        }
+    }
+}
+
+fn publishers(args: &RunArgs) -> Result<Vec<Publisher>, Failure> {
+    args.events.iter().map(|target| Publisher::open(target)).collect()
+}
+
+fn subject(plan: &Plan, keeper: Option<&Keeper>) -> Subject {
+    Subject {
+        run: run_id(),
+        suite: plan.suite.clone(),
+        base: Some(plan.sources.base.name.clone()),
+        adapter: plan.sources.adapter.as_ref().map(|adapter| adapter.name.clone()),
+        stored_as: keeper.and_then(Keeper::id),
+    }
+}
+
+/// Tells who listens from outside that the run begins.
+fn begin(publishers: &mut Vec<Publisher>, subject: Subject) {
+    publishers.retain_mut(|publisher| match publisher.begin(subject.clone()) {
+        Ok(()) => true,
+        Err(error) => {
+            warn(&format!("{} hears nothing of this run: {error:#}", publisher.name()));
+            false
+        }
+    });
+}
+
+fn listeners<'a, 'r: 'a>(
+    bars: &'a mut Bars,
+    reports: &'a mut Reports<'r>,
+    keeper: Option<&'a mut Keeper>,
+    publishers: &'a mut [Publisher],
+) -> Listeners<'a> {
+    let mut listeners = Listeners::default();
+    listeners.add(bars);
+    listeners.add(reports);
+    if let Some(keeper) = keeper {
+        listeners.add(keeper);
+    }
+    publishers.iter_mut().for_each(|publisher| listeners.add(publisher));
+    listeners
+}
+
+/// Models, and what a run has beside them.
+struct Prepared {
+    loaded: Loaded,
+    aids: Aids,
+    /// Of the finding that the adapter is live.
+    liveness_key: [u8; 32],
+}
+
+fn prepare(
+    plan: &Plan,
+    mut outsiders: Option<Outsiders>,
+    mut keeper: Option<&mut Keeper>,
+    progress: &Arc<dyn Progress>,
+) -> Result<Prepared, Failure> {
+    let loaded = load(plan, keeper.as_deref(), progress)?;
+    let liveness_key = runner::liveness_key(plan, &loaded);
+    let mut aids = Aids::default();
+    if let Some(keeper) = keeper.as_deref_mut() {
+        keeper.start(&loaded).or_exit(Exit::Usage)?;
+        if let Some(outsiders) = &mut outsiders {
+            outsiders.set_shelves(keeper.shelf(), keeper.own_shelf());
+        }
+        aids.shelf = keeper.shelf();
+        aids.liveness = keeper.liveness(liveness_key);
+    }
+    aids.outsiders = outsiders;
+    Ok(Prepared { loaded, aids, liveness_key })
 }
 
 /// The suite, with the models that take the place of its own.
 fn plan(args: &RunArgs) -> Result<Plan, PlanError> {
-    let mut plan = Plan::read(&args.suite, args.filter.as_deref())?;
+    let mut plan = Plan::read(suite_path(args), args.filter.as_deref())?;
     plan.replace_models(&replacements(args))?;
     Ok(plan)
+}
+
+/// clap asks for one, unless the run is resumed, which has one.
+fn suite_path(args: &RunArgs) -> &Path {
+    args.suite.as_deref().unwrap_or(Path::new(""))
 }
 
 /// `--base`, `--adapter`, their revisions and `--device`.
@@ -86,7 +201,7 @@ fn replacements(args: &RunArgs) -> Replacements {
 }
 
 /// What a run leaves behind.
-struct Reports<'a> {
+pub struct Reports<'a> {
     args: &'a RunArgs,
     files: Vec<Wanted>,
     /// One of the files is stdout, which then holds nothing else.
@@ -102,7 +217,7 @@ impl<'a> Reports<'a> {
     }
 
     /// JSON lines go to stdout as their probes are judged.
-    fn see(&mut self, event: &Event<'_>) {
+    pub fn see(&mut self, event: &Event<'_>) {
         if self.args.format == Format::Jsonl && !self.args.quiet && !self.to_stdout && self.streamed.is_ok() {
             self.streamed = stream_event(event);
         }
@@ -148,8 +263,24 @@ fn loading(sources: &Sources) -> String {
     }
 }
 
-fn load(plan: &Plan, progress: &Arc<dyn Progress>) -> Result<Loaded, Failure> {
-    engine::load(&plan.sources, progress).with_context(|| loading(&plan.sources)).or_exit(Exit::Input)
+/// Loads the models; of models that were loaded before, and have not changed, only what is known of them.
+fn load(plan: &Plan, keeper: Option<&Keeper>, progress: &Arc<dyn Progress>) -> Result<Loaded, Failure> {
+    let load = || {
+        let places = Places::find(&plan.sources, progress)?;
+        let Some(keeper) = keeper else { return engine::load_at(&plan.sources, places, progress) };
+        let stamp = engine::stamp_of(&plan.sources, &places);
+        if let Some(facts) = stamp.and_then(|stamp| keeper.facts(stamp)) {
+            return Loaded::of(facts, &plan.sources, places, progress);
+        }
+        let loaded = engine::load_at(&plan.sources, places.clone(), progress)?;
+        if let (Some(stamp), Some(facts)) = (stamp, loaded.facts())
+            && engine::stamp_of(&plan.sources, &places) == Some(stamp)
+        {
+            keeper.keep_facts(stamp, &facts);
+        }
+        Ok(loaded)
+    };
+    load().with_context(|| loading(&plan.sources)).or_exit(Exit::Input)
 }
 
 fn plan_failure(error: PlanError) -> Failure {
@@ -194,8 +325,11 @@ fn args_outputs(args: &RunArgs) -> Vec<(&Path, Render)> {
 fn check_paths(args: &RunArgs) -> Result<bool, Failure> {
     let mut paths: Vec<PathBuf> =
         args_outputs(args).into_iter().map(|(path, _)| path).chain(args.trace.as_deref()).map(spelling).collect();
-    if paths.contains(&spelling(&args.suite)) {
-        return Err(Failure::new(Exit::Usage, anyhow::anyhow!("an output would replace the suite {}", args.suite.display())));
+    let files = args.events.iter().filter(|target| !target.contains("://")).map(Path::new);
+    paths.extend(files.map(spelling));
+    let suite = suite_path(args);
+    if paths.contains(&spelling(suite)) {
+        return Err(Failure::new(Exit::Usage, anyhow::anyhow!("an output would replace the suite {}", suite.display())));
     }
     paths.sort_unstable();
     if let Some(twice) = paths.windows(2).find(|pair| pair[0] == pair[1]) {

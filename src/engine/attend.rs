@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use super::cache::{Cached, ResponseCache};
+use super::cache::ResponseCache;
 use super::key::Key;
 use super::meter::Meter;
 use super::trace::{Event, Trace};
-use super::{Backend, Engine, EngineError, Question, Reply, cost_of, share, write_trace};
+use super::{Backend, Engine, EngineError, Kept, Question, Reply, cost_of, share, write_trace};
 use crate::model::{Batch, Desk, Job, Partial};
 use crate::record::Stats;
 use crate::request::Request;
@@ -147,14 +147,15 @@ impl Attending<'_> {
             };
             self.pending.remove(&key);
             let cost = cost_of(&of, &done.answer);
+            let latency = share(wall, done.tokens, tokens);
             if let Ok(answer) = &done.answer {
-                self.cache.put(key, Cached { answer: answer.clone(), cost });
+                self.cache.put(key, Kept { answer: answer.clone(), cost, latency });
             }
             for (twin, (question, request)) in waiting.iter().enumerate() {
                 let asked = Question { asker: self.asker, request };
                 let event = if twin == 0 {
                     self.meter.miss(cost, done.tokens);
-                    Event::computed(&asked, number, done.tokens, share(wall, done.tokens, tokens))
+                    Event::computed(&asked, number, done.tokens, latency)
                 } else {
                     self.meter.hit(cost);
                     Event::hit(&asked)

@@ -1,6 +1,7 @@
 //! What the engine needs of a model.
 
 use crate::model::{Job, Model, ModelError, Tell};
+use crate::record::ModuleLiveness;
 use crate::request::{Request, RequestError};
 
 /// Turns requests into jobs, and batches of jobs into answers. Above it nothing knows a tensor.
@@ -11,6 +12,16 @@ pub trait Backend: Send {
     /// Content digest of the sentence-embedding model of this name: part of the keys of what it answers.
     fn embedder_digest(&self, _name: &str) -> Option<&str> {
         None
+    }
+
+    /// The models that this stands in for, where these are yet to be loaded: who takes its place before anything is prepared.
+    fn load(&self) -> Result<Option<Box<dyn Backend>>, ModelError> {
+        Ok(None)
+    }
+
+    /// ‖ΔW‖/‖W‖ of every module that the adapter touches.
+    fn modules(&self) -> Vec<ModuleLiveness> {
+        Vec::new()
     }
 
     /// Tokenises and checks one request.
@@ -40,6 +51,11 @@ impl Backend for Model {
 
     fn embedder_digest(&self, name: &str) -> Option<&str> {
         self.embedder_digest(name)
+    }
+
+    fn modules(&self) -> Vec<ModuleLiveness> {
+        let norms = self.module_norms().into_iter();
+        norms.map(|norm| ModuleLiveness { module: norm.module, relative_norm: norm.relative }).collect()
     }
 
     fn prepare(&self, request: &Request) -> Result<Job, RequestError> {

@@ -4,8 +4,8 @@ use std::num::NonZeroUsize;
 
 use lru::LruCache;
 
+use super::Kept;
 use super::key::Key;
-use crate::request::Answer;
 
 /// Bounds of a cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,15 +29,8 @@ pub enum CacheError {
     NoBytes,
 }
 
-/// An answer with what computing it alone would cost, in tokens.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Cached {
-    pub answer: Answer,
-    pub cost: u64,
-}
-
 pub struct ResponseCache {
-    entries: LruCache<Key, Cached>,
+    entries: LruCache<Key, Kept>,
     limit: usize,
     bytes: usize,
 }
@@ -52,12 +45,12 @@ impl ResponseCache {
     }
 
     /// Looks up an answer and makes it the most recently used.
-    pub fn get(&mut self, key: &Key) -> Option<&Cached> {
+    pub fn get(&mut self, key: &Key) -> Option<&Kept> {
         self.entries.get(key)
     }
 
     /// Keeps an answer, and drops the least recently used ones that no longer fit. One larger than the whole cache is not kept.
-    pub fn put(&mut self, key: Key, cached: Cached) {
+    pub fn put(&mut self, key: Key, cached: Kept) {
         let size = size_of_entry(&cached);
         if size > self.limit {
             return;
@@ -76,7 +69,7 @@ impl ResponseCache {
 /// Links to its neighbours, and its place in the table.
 const LINKS: usize = 64;
 
-fn size_of_entry(cached: &Cached) -> usize {
+fn size_of_entry(cached: &Kept) -> usize {
     size_of::<Key>() + size_of::<u64>() + LINKS + cached.answer.bytes()
 }
 
@@ -92,10 +85,10 @@ mod tests {
         Keys::new("m").of(&Request::new(View::Base, Op::RollingLogprob { text: number.to_string() }), None)
     }
 
-    fn cached(tokens: usize) -> Cached {
+    fn cached(tokens: usize) -> Kept {
         let answer =
             CompletionLogprob { logprob: 0.0, num_tokens: tokens, logprobs: vec![0.0; tokens], token_ids: vec![0; tokens] };
-        Cached { answer: Answer::LogprobOf(answer), cost: tokens as u64 }
+        Kept { answer: Answer::LogprobOf(answer), cost: tokens as u64, latency: std::time::Duration::ZERO }
     }
 
     fn cache(entries: usize, bytes: usize) -> ResponseCache {
@@ -125,7 +118,7 @@ mod tests {
         #[test]
         fn it_holds_what_a_plain_list_would(steps in prop::collection::vec((0usize..12, 0usize..40, any::<bool>()), 1..200), entries in 1usize..6, room in 1usize..2000) {
             let mut cache = cache(entries, room);
-            let mut list: Vec<(usize, Cached)> = Vec::new();
+            let mut list: Vec<(usize, Kept)> = Vec::new();
             for (number, tokens, put) in steps {
                 let at = list.iter().position(|(n, _)| *n == number);
                 if put {

@@ -6,7 +6,7 @@ use crate::request::Request;
 
 /// Digest of a request and of the models that answer it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Key([u8; 32]);
+pub struct Key(pub [u8; 32]);
 
 /// Makes keys that carry the models' content: an adapter retrained in place is another key.
 pub struct Keys {

@@ -11,7 +11,7 @@ pub use crate::model::memory::{Memory, Need};
 pub use crate::model::optimizer::OptimizerFile;
 pub use crate::model::{Base, Device, Keep, Located, Model, ModelError, Precision, Reading, Source, stamp};
 use crate::model::{NullKind, SentenceModel};
-use crate::record::{AdapterInfo, BaseInfo, EmbedderInfo, ModuleLiveness};
+use crate::record::{AdapterInfo, BaseInfo, EmbedderInfo};
 
 /// Where what comes from the hub is kept.
 pub fn hub_cache() -> PathBuf {
@@ -108,7 +108,10 @@ pub struct Loaded {
     pub adapter_tensors: usize,
     /// In the order of their sources.
     pub embedders: Vec<EmbedderInfo>,
-    pub(super) model: Model,
+    /// Tokens in the vocabulary: all, and those of the base alone.
+    pub vocab_sizes: [usize; 2],
+    /// `None` where it is loaded once it is needed.
+    pub(super) model: Option<Model>,
 }
 
 impl Loaded {
@@ -140,18 +143,8 @@ impl Loaded {
         });
         let engine = Engine::new(Box::new(model.clone()), CacheLimits::default(), start.elapsed())
             .map_err(|e| ModelError::Unsupported(e.to_string()))?;
-        Ok(Self { engine, base, adapter, adapter_tensors, embedders: about_embedders, model })
-    }
-
-    /// Tokens in the vocabulary: all, and those of the base alone.
-    pub fn vocab_sizes(&self) -> [usize; 2] {
-        [self.model.vocab_size(), self.model.base.vocab_size]
-    }
-
-    /// ‖ΔW‖/‖W‖ of every module that the adapter touches. Reads the weights of all of them.
-    pub fn modules(&self) -> Vec<ModuleLiveness> {
-        let norms = self.model.module_norms().into_iter();
-        norms.map(|norm| ModuleLiveness { module: norm.module, relative_norm: norm.relative }).collect()
+        let vocab_sizes = [model.vocab_size(), model.base.vocab_size];
+        Ok(Self { engine, base, adapter, adapter_tensors, embedders: about_embedders, vocab_sizes, model: Some(model) })
     }
 }
 
@@ -170,8 +163,12 @@ fn load_embedders(located: Vec<(String, Located)>) -> Result<(Embedders, Vec<Emb
 
 /// Loads the models, from folders or through the hub.
 pub fn load(sources: &Sources, progress: &Arc<dyn Progress>) -> Result<Loaded, ModelError> {
+    load_at(sources, Places::find(sources, progress)?, progress)
+}
+
+/// As [`load`], from folders that were found.
+pub fn load_at(sources: &Sources, places: Places, progress: &Arc<dyn Progress>) -> Result<Loaded, ModelError> {
     let start = Instant::now();
-    let places = Places::find(sources, progress)?;
     let mut need = places.need(sources.precision).map_err(|error| places.name_in(error))?;
     for (name, located) in &places.embedders {
         need = need.with_copy_of(&located.dir).map_err(|error| ModelError::embedder(name, located.name_in(error)))?;

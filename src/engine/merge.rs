@@ -77,10 +77,9 @@ pub fn load_merge(sources: &MergeSources, progress: &Arc<dyn Progress>) -> Resul
         embedders: Vec::new(),
     };
     let loaded = load::load(&sources, progress)?;
-    let Some(adapter) = loaded.adapter else {
+    let (Some(adapter), Some(model)) = (loaded.adapter, loaded.model) else {
         return Err(ModelError::Unsupported("there is no adapter to have been merged".to_owned()));
     };
-    let model = loaded.model;
     let merge = Merge::load(&model, &of_merged.dir, merged_in).map_err(|error| of_merged.name_in(error))?;
     let engine = |model: &Model| {
         Engine::new(Box::new(model.clone()), CacheLimits::default(), start.elapsed())

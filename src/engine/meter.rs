@@ -17,6 +17,11 @@ impl Meter {
         Self { stats: Stats { load_s: load.as_secs_f64(), ..Stats::default() }, ..Self::default() }
     }
 
+    /// The models were loaded, later than the engine was made.
+    pub fn loaded(&mut self, load: Duration) {
+        self.stats.load_s += load.as_secs_f64();
+    }
+
     /// A request answered without the model; `cost` is what computing it alone would have taken, in tokens.
     pub fn hit(&mut self, cost: u64) {
         self.stats.cache_hits += 1;

@@ -8,9 +8,11 @@ mod attend;
 mod backend;
 mod cache;
 mod key;
+mod known;
 mod load;
 mod merge;
 mod meter;
+mod shelf;
 mod trace;
 
 use std::collections::HashMap;
@@ -18,7 +20,7 @@ use std::collections::hash_map::Entry;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What a [`Backend`] is given, and tells.
 pub use crate::model::{Batch, Busy, Done, Job, Partial, Tell, Work};
@@ -27,18 +29,20 @@ pub use backend::Backend;
 pub use cache::{CacheError, CacheLimits};
 pub use load::{
     Base, Device, Keep, Loaded, Located, Memory, Model, ModelError, Need, NullDraws, OptimizerFile, Places, Precision, Progress,
-    Reading, Silent, Source, Sources, Wanted, hub_cache, load, stamp,
+    Reading, Silent, Source, Sources, Wanted, hub_cache, load, load_at, stamp,
 };
+pub use key::{Key, Keys};
+pub use known::{Facts, stamp_of};
 pub use merge::{Compared, Grid, LoadedMerge, MergeSources, Outcome, OwnFile, Tally, load_merge};
+pub use shelf::{Kept, Shelf};
 pub use trace::Trace;
 
 use anew::Anew;
-use cache::{Cached, ResponseCache};
-use key::{Key, Keys};
+use cache::ResponseCache;
 use meter::Meter;
 use trace::Event;
 
-use crate::record::Stats;
+use crate::record::{ModuleLiveness, Stats};
 use crate::request::{Answer, Computation, Embedder, Op, Request, RequestError};
 
 /// A request with the name of who asked, for traces.
@@ -77,6 +81,19 @@ pub struct Step<'a> {
     pub tokens: u64,
     /// The replies so far, one place a question.
     pub replies: &'a [Option<Reply>],
+    /// Which they are, with what they took.
+    pub settled: &'a [Settled],
+}
+
+/// A question that was settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settled {
+    /// Its index in the call.
+    pub question: usize,
+    /// It was known, and not computed for this call.
+    pub cached: bool,
+    /// Its share of the model's time when it was computed.
+    pub latency: Duration,
 }
 
 /// Answers requests of any view, from its cache or through its backend.
@@ -86,6 +103,7 @@ pub struct Engine {
     keys: Keys,
     cache: ResponseCache,
     meter: Meter,
+    shelf: Option<Box<dyn Shelf>>,
     trace: Option<Trace>,
     /// Looked at between batches.
     interrupted: Arc<AtomicBool>,
@@ -110,9 +128,15 @@ impl Engine {
             keys,
             cache: ResponseCache::new(limits)?,
             meter: Meter::new(load),
+            shelf: None,
             trace: None,
             interrupted: Arc::default(),
         })
+    }
+
+    /// Looks up there what it does not have in memory, and puts there what it computes, from now on.
+    pub fn set_shelf(&mut self, shelf: Box<dyn Shelf>) {
+        self.shelf = Some(shelf);
     }
 
     /// Writes a line for every request answered from now on.
@@ -132,8 +156,8 @@ impl Engine {
     /// Answers a call's questions, in their order; `told` hears of each step.
     pub fn answer(&mut self, questions: &[Question<'_>], told: &mut dyn FnMut(&Step<'_>)) -> Result<Vec<Reply>, EngineError> {
         let mut replies: Vec<Option<Reply>> = questions.iter().map(|_| None).collect();
-        let (misses, answered) = self.look_up(questions, &mut replies)?;
-        told(&Step { answered, tokens: 0, replies: &replies });
+        let (misses, settled) = self.look_up(questions, &mut replies)?;
+        told(&Step { answered: settled.len(), tokens: 0, replies: &replies, settled: &settled });
         for computation in Computation::ALL {
             for part in parts(&misses, computation) {
                 if self.compute(&part, computation, questions, &mut replies, told)? {
@@ -145,39 +169,94 @@ impl Engine {
         Ok(replies.into_iter().flatten().collect())
     }
 
+    /// Loads the models, if that was put off.
+    fn ready(&mut self) -> Result<(), ModelError> {
+        let start = Instant::now();
+        if let Some(loaded) = self.backend.load()? {
+            self.backend = loaded;
+            self.meter.loaded(start.elapsed());
+        }
+        Ok(())
+    }
+
+    /// ‖ΔW‖/‖W‖ of every module that the adapter touches. Reads the weights of all of them.
+    pub fn modules(&mut self) -> Result<Vec<ModuleLiveness>, ModelError> {
+        self.ready()?;
+        Ok(self.backend.modules())
+    }
+
+    /// Content digest of all that can change an answer.
+    pub fn identity(&self) -> String {
+        self.backend.identity()
+    }
+
     fn key(&self, request: &Request) -> Key {
         self.keys.of(request, embedder_of(&*self.backend, request))
     }
 
-    /// Answers what the cache holds or the model refuses; gives the distinct misses, and how many questions were settled.
-    fn look_up(&mut self, questions: &[Question<'_>], replies: &mut [Option<Reply>]) -> Result<(Vec<Miss>, usize), EngineError> {
-        let mut misses: Vec<Miss> = Vec::new();
+    /// Answers what is known or the model refuses; gives the distinct misses, and which questions were settled.
+    fn look_up(
+        &mut self,
+        questions: &[Question<'_>],
+        replies: &mut [Option<Reply>],
+    ) -> Result<(Vec<Miss>, Vec<Settled>), EngineError> {
+        let mut unknown: Vec<(Key, Vec<usize>)> = Vec::new();
         let mut pending: HashMap<Key, usize> = HashMap::new();
-        let mut settled = 0;
+        let mut settled = Vec::new();
         for (index, question) in questions.iter().enumerate() {
-            let (key, computation) = (self.key(question.request), question.request.computation);
+            let key = self.key(question.request);
             if let Some(cached) = self.cache.get(&key) {
                 self.meter.hit(cached.cost);
                 replies[index] = Some(Ok(cached.answer.clone()));
-                settled += 1;
+                settled.push(Settled { question: index, cached: true, latency: cached.latency });
                 write_trace(self.trace.as_mut(), &Event::hit(question))?;
                 continue;
             }
             match pending.entry(key) {
-                Entry::Occupied(entry) => misses[*entry.get()].waiting.push(index),
-                Entry::Vacant(entry) => match self.anew.backend(&*self.backend, computation)?.prepare(question.request) {
-                    Ok(job) => {
-                        entry.insert(misses.len());
-                        misses.push(Miss { key, job, computation, waiting: vec![index] });
+                Entry::Occupied(entry) => unknown[*entry.get()].1.push(index),
+                Entry::Vacant(entry) => {
+                    entry.insert(unknown.len());
+                    unknown.push((key, vec![index]));
+                }
+            }
+        }
+        let mut misses: Vec<Miss> = Vec::new();
+        let shelved = self.take_from_shelf(questions, &unknown);
+        for ((key, waiting), kept) in unknown.into_iter().zip(shelved) {
+            let first = &questions[waiting[0]];
+            let computation = first.request.computation;
+            if let Some(Kept { answer, cost, latency }) = kept {
+                for question in waiting {
+                    self.meter.hit(cost);
+                    replies[question] = Some(Ok(answer.clone()));
+                    settled.push(Settled { question, cached: true, latency });
+                    write_trace(self.trace.as_mut(), &Event::hit(&questions[question]))?;
+                }
+                self.cache.put(key, Kept { answer, cost, latency });
+                continue;
+            }
+            self.ready()?;
+            match self.anew.backend(&*self.backend, computation)?.prepare(first.request) {
+                Ok(job) => misses.push(Miss { key, job, computation, waiting }),
+                Err(error) => {
+                    for question in waiting {
+                        replies[question] = Some(Err(error.clone()));
+                        settled.push(Settled { question, cached: false, latency: Duration::ZERO });
                     }
-                    Err(error) => {
-                        replies[index] = Some(Err(error));
-                        settled += 1;
-                    }
-                },
+                }
             }
         }
         Ok((misses, settled))
+    }
+
+    /// What the shelf has for keys that are not in memory: of questions whose answers depend on nothing but their key.
+    fn take_from_shelf(&mut self, questions: &[Question<'_>], unknown: &[(Key, Vec<usize>)]) -> Vec<Option<Kept>> {
+        let nothing = unknown.iter().map(|_| None).collect();
+        let Some(shelf) = &mut self.shelf else { return nothing };
+        let is_shared = |waiting: &[usize]| questions[waiting[0]].request.computation == Computation::Shared;
+        let keys: Vec<Key> = unknown.iter().filter(|(_, waiting)| is_shared(waiting)).map(|(key, _)| *key).collect();
+        let mut found = if keys.is_empty() { Vec::new() } else { shelf.get(&keys) }.into_iter();
+        unknown.iter().map(|(_, waiting)| if is_shared(waiting) { found.next().flatten() } else { None }).collect()
     }
 
     /// Computes misses that are computed alike, batch by batch; gives whether it was interrupted.
@@ -196,9 +275,10 @@ impl Engine {
         if computation == Computation::AfterAdapter {
             self.anew.drop_adapter(&jobs)?;
         }
-        let Self { backend, anew, cache, meter, trace, interrupted, .. } = self;
+        let Self { backend, anew, cache, meter, shelf, trace, interrupted, .. } = self;
         let mut settling = Settling {
             cache: (computation == Computation::Shared).then_some(cache),
+            shelf: shelf.as_deref_mut().filter(|_| computation == Computation::Shared),
             meter,
             trace: trace.as_mut(),
             misses,
@@ -211,7 +291,9 @@ impl Engine {
         let mut stopped = false;
         let mut tell = |batch| {
             match settling.settle(batch) {
-                Ok((answered, tokens)) => told(&Step { answered, tokens, replies: settling.replies }),
+                Ok((settled, tokens)) => {
+                    told(&Step { answered: settled.len(), tokens, replies: settling.replies, settled: &settled });
+                }
                 Err(error) => failed = Some(error),
             }
             stopped = interrupted.load(Ordering::Relaxed);
@@ -249,6 +331,7 @@ fn parts(misses: &[Miss], computation: Computation) -> Vec<Vec<&Miss>> {
 struct Settling<'a> {
     /// Where the answers are kept, if they are.
     cache: Option<&'a mut ResponseCache>,
+    shelf: Option<&'a mut (dyn Shelf + 'static)>,
     meter: &'a mut Meter,
     trace: Option<&'a mut Trace>,
     misses: &'a [&'a Miss],
@@ -260,13 +343,14 @@ struct Settling<'a> {
 }
 
 impl Settling<'_> {
-    /// Takes in one batch; gives how many questions it answered and the tokens that went through the model for them.
-    fn settle(&mut self, batch: Batch) -> Result<(usize, u64), EngineError> {
+    /// Takes in one batch; gives the questions that it answered and the tokens that went through the model for them.
+    fn settle(&mut self, batch: Batch) -> Result<(Vec<Settled>, u64), EngineError> {
         let tokens: u64 = batch.answers.iter().map(|(_, done)| done.tokens).sum();
         let number = self.meter.batch(batch.answers.len(), batch.wall, &batch.busy);
         self.wall += batch.wall;
         let wall = if batch.answers.is_empty() { Duration::ZERO } else { std::mem::take(&mut self.wall) };
-        let mut answered = 0;
+        let mut answered = Vec::new();
+        let mut kept = Vec::new();
         for (index, done) in batch.answers {
             let (Some(miss), Some(settled)) = (self.misses.get(index), self.settled.get_mut(index)) else {
                 return Err(EngineError::UnknownJob { job: index, asked: self.misses.len() });
@@ -275,21 +359,28 @@ impl Settling<'_> {
                 return Err(EngineError::AnsweredTwice { job: index });
             }
             let cost = cost_of(&miss.job, &done.answer);
+            let latency = share(wall, done.tokens, tokens);
             if let (Some(cache), Ok(answer)) = (&mut self.cache, &done.answer) {
-                cache.put(miss.key, Cached { answer: answer.clone(), cost });
+                cache.put(miss.key, Kept { answer: answer.clone(), cost, latency });
+                if self.shelf.is_some() {
+                    kept.push((miss.key, Kept { answer: answer.clone(), cost, latency }));
+                }
             }
             for (twin, &question) in miss.waiting.iter().enumerate() {
                 let event = if twin == 0 {
                     self.meter.miss(cost, done.tokens);
-                    Event::computed(&self.questions[question], number, done.tokens, share(wall, done.tokens, tokens))
+                    Event::computed(&self.questions[question], number, done.tokens, latency)
                 } else {
                     self.meter.hit(cost);
                     Event::hit(&self.questions[question])
                 };
                 write_trace(self.trace.as_deref_mut(), &event)?;
                 self.replies[question] = Some(done.answer.clone());
-                answered += 1;
+                answered.push(Settled { question, cached: twin > 0, latency });
             }
+        }
+        if let (Some(shelf), false) = (&mut self.shelf, kept.is_empty()) {
+            shelf.put(kept);
         }
         Ok((answered, tokens))
     }

@@ -33,6 +33,7 @@ mod share;
 mod skew;
 mod student;
 mod subsequence;
+pub mod text;
 mod units;
 
 #[cfg(test)]

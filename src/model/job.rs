@@ -124,6 +124,7 @@ impl Model {
             }
             Op::Embed { text, embedder: Embedder::States } => (self.prompt_tokens(&Text::raw(text.into()))?, Work::Embed),
             Op::Embed { text, embedder: Embedder::Sentence(name) } => return self.sentence_job(request.view, text, name),
+            op @ (Op::Complete { .. } | Op::Run(_)) => return Err(RequestError::NotAModels { op: op.name() }),
         };
         // A continuation may run until the context is full; its prompt must leave room for one token.
         let room = if matches!(work, Work::Generate { .. }) { self.context() - 1 } else { self.context() };

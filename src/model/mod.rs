@@ -228,15 +228,29 @@ impl Model {
         })
     }
 
+    /// What computes: this very build, and the instructions of this CPU that it uses. Another gives other bits.
+    pub fn numerics() -> String {
+        let pairs = kernel::instructions::bf16_pairs_in_use();
+        format!("sway {} {} {} bf16 pairs {pairs}", env!("CARGO_PKG_VERSION"), env!("SWAY_SOURCES"), kernel::instructions::Instructions::in_use().name())
+    }
+
+    /// Whether a chat template asks what time it is: what is answered is another thing every second then.
+    pub fn tells_time(&self) -> bool {
+        self.chat.as_ref().is_some_and(|chat| chat.asks_the_time)
+    }
+
     /// Content digest of all that can change a number: base, tokenizer, adapter, the tokens that end a text, how nulls are drawn,
-    /// what products compute in, and where.
+    /// what products compute in, where, and by what.
     pub fn identity(&self) -> String {
         let adapter = self.adapter.as_ref().map_or("", |adapter| &adapter.digest);
         let Self { base, eos, null_kind, precision, .. } = self;
         let chat = base.chat_template.as_deref().unwrap_or_default();
         let device = self.device();
-        let text =
-            format!("{} {} {chat} {adapter} {eos:?} {null_kind:?} {precision:?} {device}", base.digest, base.tokenizer_digest);
+        let numerics = Self::numerics();
+        let text = format!(
+            "{} {} {chat} {adapter} {eos:?} {null_kind:?} {precision:?} {device} {numerics}",
+            base.digest, base.tokenizer_digest
+        );
         blake3::hash(text.as_bytes()).to_hex().to_string()
     }
 

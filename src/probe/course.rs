@@ -6,10 +6,10 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::{Court, Document, Item, ItemStream, Judgement, Kind, ModelFacts, NullControl, OpenRows, Probe};
+use super::{Court, Document, Item, ItemStream, Judgement, Kind, ModelFacts, NullControl, OpenRows, Outsiders, Spot, Probe};
 use crate::math::NullComparison;
-use crate::record::{Calibration, Measure, NoiseFloor, NullOutcome, RankedNulls};
-use crate::request::{Answer, Embedder, Op, Prompt, Request, RequestError, Scale, View};
+use crate::record::{Calibration, Measure, NoiseFloor, NullOutcome, RankedNulls, ScoreRecord};
+use crate::request::{Answer, Embedder, Failure, Op, Prompt, Request, RequestError, Scale, View};
 
 /// What is known of a probe's work before a model is loaded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -52,6 +52,8 @@ pub struct CoursePlan {
     /// Indices of the items that are also asked under the nulls.
     pub calibrated: BTreeSet<usize>,
     pub chat: ChatForm,
+    /// Of what the probe draws by chance.
+    pub seed: u64,
 }
 
 impl CoursePlan {
@@ -78,6 +80,9 @@ pub trait AnyProbe: Send {
     /// What embeds texts for it, if anything does.
     fn embedder(&self) -> Option<&Embedder>;
 
+    /// Whom it asks beside the model.
+    fn outsiders(&self) -> Outsiders<'_>;
+
     /// Reads all items once: what is wrong with any is told before a model is loaded.
     fn survey(&self, rows: &dyn OpenRows) -> Result<Survey, String>;
 
@@ -100,6 +105,12 @@ pub trait Course: Send {
 
     /// The questions that the items in flight ask next; none when all of them are complete.
     fn ask(&mut self) -> Vec<Request>;
+
+    /// Of the last questions, where the texts belong that are recorded: the item, counted from 0, and the place in its course.
+    fn spots(&self) -> Vec<Option<(usize, Spot)>>;
+
+    /// The scores of the items that were completed since this was last asked.
+    fn take_scores(&mut self) -> Vec<ScoreRecord>;
 
     /// The replies to the last questions, in their order.
     fn tell(&mut self, replies: Vec<Result<Answer, RequestError>>);
@@ -169,6 +180,10 @@ impl<P: Probe> AnyProbe for P {
         Probe::embedder(self)
     }
 
+    fn outsiders(&self) -> Outsiders<'_> {
+        Probe::outsiders(self)
+    }
+
     fn survey(&self, rows: &dyn OpenRows) -> Result<Survey, String> {
         self.clone().read(rows)?;
         let mut survey = Survey::default();
@@ -212,6 +227,7 @@ impl<P: Probe> AnyProbe for P {
         let mut probe = self.clone();
         probe.read(rows)?;
         probe.meet(model);
+        probe.seed(plan.seed);
         let items = probe.open(rows)?;
         let null_views = plan.null_views();
         let nulls = null_views.iter().map(|_| OtherFold::default()).collect();
@@ -223,6 +239,7 @@ impl<P: Probe> AnyProbe for P {
             flights: Vec::new(),
             landed: Vec::new(),
             fold: P::Fold::default(),
+            scores: Vec::new(),
             measured: 0,
             clusters: Vec::new(),
             asked_raw: 0,
@@ -267,6 +284,8 @@ struct Run<P: Probe> {
     /// Those of them that ask no more.
     landed: Vec<Flight<P::Item>>,
     fold: P::Fold,
+    /// Those that nobody took yet.
+    scores: Vec<ScoreRecord>,
     measured: usize,
     /// The group of each measured item, by name.
     clusters: Vec<Option<String>>,
@@ -339,6 +358,8 @@ impl<P: Probe> Run<P> {
             Lane::Null(null) => self.nulls[null].add(probe, item, measurement),
             Lane::Plain => self.plain.add(probe, item, measurement),
             Lane::Adapter => {
+                let of_item = |score| ScoreRecord { case: flight.index + 1, ..score };
+                self.scores.extend(probe.scores(&measurement).into_iter().map(of_item));
                 probe.fold(&mut self.fold, item, measurement);
                 self.measured += 1;
                 self.clusters.push(flight.cluster.clone());
@@ -410,7 +431,8 @@ impl<P: Probe> Course for Run<P> {
                 continue;
             }
             flight.asked = asked.len();
-            for prompt in asked.iter_mut().filter_map(|request| request.op.prompt_mut()).filter(|_| !P::KIND.asks_documents) {
+            let of_model = asked.iter_mut().filter(|request| !P::KIND.asks_documents && !request.op.is_outside());
+            for prompt in of_model.filter_map(|request| request.op.prompt_mut()) {
                 *prompt = match flight.lane {
                     Lane::Plain => Prompt::Text(prompt.words().into_owned()),
                     Lane::Adapter | Lane::Null(_) => self.plan.chat.of(prompt.clone()),
@@ -437,6 +459,21 @@ impl<P: Probe> Course for Run<P> {
         questions
     }
 
+    fn spots(&self) -> Vec<Option<(usize, Spot)>> {
+        let of = |flight: &Flight<P::Item>| {
+            let (index, lane, round, asked) = (flight.index, flight.lane, flight.rounds.len(), flight.asked);
+            (0..asked).map(move |question| {
+                let spot = self.probe.spot(round, question).filter(|_| lane == Lane::Adapter);
+                spot.map(|spot| (index, spot))
+            })
+        };
+        self.flights.iter().flat_map(of).collect()
+    }
+
+    fn take_scores(&mut self) -> Vec<ScoreRecord> {
+        std::mem::take(&mut self.scores)
+    }
+
     fn tell(&mut self, replies: Vec<Result<Answer, RequestError>>) {
         let mut replies = replies.into_iter();
         for mut flight in std::mem::take(&mut self.flights) {
@@ -446,6 +483,7 @@ impl<P: Probe> Course for Run<P> {
                 match reply {
                     Ok(answer) if error.is_none() => answers.push(answer),
                     Ok(_) => {}
+                    Err(failed) if P::TAKES_FAILURES => answers.push(Answer::Failed(Failure::from(&failed))),
                     // What was too long may be done without, unless something else is wrong too.
                     Err(other) => {
                         if error.as_ref().is_none_or(|first: &RequestError| first.is_too_long() && !other.is_too_long()) {

@@ -27,9 +27,11 @@ mod membership;
 mod multi_turn_coherence_decay;
 mod noise_floor;
 mod null_adapter;
+mod outside;
 mod pack;
 mod paraphrase_invariance;
 mod perturbation;
+mod pipeline;
 mod posed;
 mod preference_flip;
 mod prompt_collapse;
@@ -64,8 +66,10 @@ pub use leakage::Leakage;
 pub use multi_turn_coherence_decay::MultiTurnCoherenceDecay;
 pub use noise_floor::NoiseFloorProbe;
 pub use null_adapter::{NullAdapter, NullControl, NullDraw};
+pub use outside::{AskedEndpoint, Outsiders, Spot};
 pub use pack::Layout;
 pub use paraphrase_invariance::ParaphraseInvariance;
+pub use pipeline::Pipeline;
 pub use preference_flip::PreferenceFlip;
 pub use prompt_collapse::PromptCollapse;
 pub use section::{Content, Score, Section};
@@ -80,7 +84,7 @@ use std::ops::RangeInclusive;
 
 use serde::de::DeserializeOwned;
 
-use crate::record::{Category, Measure, NoiseFloor};
+use crate::record::{Category, Measure, NoiseFloor, ScoreRecord};
 use crate::request::{Answer, Embedder, Request};
 
 /// What `list-probes` tells of a kind.
@@ -119,6 +123,7 @@ pub const KINDS: &[Kind] = &[
     NullAdapter::KIND,
     NoiseFloorProbe::KIND,
     BaseInvariance::KIND,
+    Pipeline::KIND,
 ];
 
 /// What a probe may know of the model before it asks.
@@ -140,6 +145,9 @@ pub trait Probe: DeserializeOwned + Clone + Send + 'static {
 
     /// A figure that is no finite number is among what it looks for; of other kinds it is an error.
     const FINDS_NOT_FINITE: bool = false;
+
+    /// A question without an answer is an [`Answer::Failed`] to it; of other kinds the item fails.
+    const TAKES_FAILURES: bool = false;
 
     /// Most items that are in flight at once; fewer where their answers are large.
     const IN_FLIGHT: usize = usize::MAX;
@@ -195,6 +203,14 @@ pub trait Probe: DeserializeOwned + Clone + Send + 'static {
         None
     }
 
+    /// Whom it asks beside the model.
+    fn outsiders(&self) -> Outsiders<'_> {
+        Outsiders::default()
+    }
+
+    /// Takes in the seed of what it draws by chance.
+    fn seed(&mut self, _seed: u64) {}
+
     /// Takes in what it needs to know of the model, before it asks.
     fn meet(&mut self, _model: ModelFacts) {}
 
@@ -213,6 +229,11 @@ pub trait Probe: DeserializeOwned + Clone + Send + 'static {
     /// Most kinds need one round; one that must look at an answer before it asks again goes on.
     fn ask(&self, item: &Self::Item, rounds: &[Vec<Answer>]) -> Vec<Request>;
 
+    /// Where the text belongs that a question of a round asks for, if it is one that is recorded. Both are counted from 0.
+    fn spot(&self, _round: usize, _question: usize) -> Option<Spot> {
+        None
+    }
+
     /// In a round, an input was too long for the model's context: whether the item can go on with the answers to the questions
     /// before it. They are the round then, shorter than it was asked; else the item fails with what was too long.
     fn goes_on_with(&self, _rounds: &[Vec<Answer>], _answers: &[Answer]) -> bool {
@@ -226,6 +247,11 @@ pub trait Probe: DeserializeOwned + Clone + Send + 'static {
 
     /// Turns a complete item's answers into its measurement; `None` where an answer is not of the op that was asked.
     fn measure(&self, item: &Self::Item, rounds: &[Vec<Answer>]) -> Option<Self::Measurement>;
+
+    /// The scores that a measurement is made of, where these are recorded; its item and the probe are not named yet.
+    fn scores(&self, _measurement: &Self::Measurement) -> Vec<ScoreRecord> {
+        Vec::new()
+    }
 
     /// Adds a measurement.
     fn fold(&self, fold: &mut Self::Fold, item: &Self::Item, measurement: Self::Measurement);

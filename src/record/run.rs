@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Diagnosis, NoiseFloor, ProbeRecord, Verdict};
+use super::{Diagnosis, NoiseFloor, ProbeRecord, ScoreRecord, StageRecord, Verdict};
 
 /// Version of the JSON that a run writes. A field added keeps it; a field renamed, removed or of another meaning raises it.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -174,10 +174,18 @@ pub enum Event<'a> {
     Started { probes: usize, items: usize, requests: usize },
     /// The liveness check is done.
     Liveness(&'a Liveness),
+    /// A probe's items are asked about from now on.
+    ProbeStarted { name: &'a str, kind: &'a str, items: usize },
+    /// A text was written, or not, for one stage of a case.
+    Stage(&'a StageRecord),
+    /// What was written for a case was scored.
+    Scores(&'a [ScoreRecord]),
     /// Some requests were answered; `tokens` went through the model for them.
     Answered { requests: usize, tokens: u64 },
     /// A probe's verdict stands.
     Probe(&'a ProbeRecord),
     /// All is done.
     Finished(&'a RunRecord),
+    /// It ended without a record.
+    Failed { code: &'a str, message: &'a str },
 }

@@ -1,12 +1,13 @@
 //! A run as it goes on, one JSON line an event: what a daemon tells its client, and what the client makes of it.
 //!
-//! `started` comes first, then `liveness`, `answered` as often as something was, `probe` for each as [`super::jsonl`] writes it, and last
+//! `started` comes first, then `liveness`, `probe_started` for each that is asked about, `answered` as often as something was, before it
+//! a `stage` for each text of a pipeline, `scores` for its cases, `probe` for each as [`super::jsonl`] writes it, and last
 //! the `record` as [`super::json`] writes it, or an `error` where there is none. Figures that are not finite are named as there.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::record::{Event, Liveness, ProbeRecord, RunRecord, SCHEMA_VERSION};
+use crate::record::{Event, Liveness, ProbeRecord, RunRecord, SCHEMA_VERSION, ScoreRecord, StageRecord};
 
 use super::document;
 use super::json::{Document, ReadError};
@@ -28,6 +29,20 @@ pub struct Started {
     pub probes: usize,
     pub items: usize,
     pub requests: usize,
+}
+
+/// A probe's items are asked about from now on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbeStarted {
+    pub name: String,
+    pub kind: String,
+    pub items: usize,
+}
+
+/// What was written for some cases was scored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Scores {
+    pub scores: Vec<ScoreRecord>,
 }
 
 /// Some requests were answered.
@@ -69,6 +84,9 @@ pub struct Cause {
 pub enum ReadEvent {
     Started(Started),
     Liveness(Liveness),
+    ProbeStarted(ProbeStarted),
+    Stage(Box<StageRecord>),
+    Scores(Scores),
     Answered(Answered),
     Probe(Box<ProbeRecord>),
     /// The last of a run that has a record.
@@ -87,6 +105,9 @@ impl ReadEvent {
                 Some(Event::Started { probes: *probes, items: *items, requests: *requests })
             }
             Self::Liveness(liveness) => Some(Event::Liveness(liveness)),
+            Self::ProbeStarted(ProbeStarted { name, kind, items }) => Some(Event::ProbeStarted { name, kind, items: *items }),
+            Self::Stage(stage) => Some(Event::Stage(stage)),
+            Self::Scores(Scores { scores }) => Some(Event::Scores(scores)),
             Self::Answered(Answered { requests, tokens }) => Some(Event::Answered { requests: *requests, tokens: *tokens }),
             Self::Probe(probe) => Some(Event::Probe(probe)),
             Self::Record(record) => Some(Event::Finished(record)),
@@ -108,9 +129,18 @@ pub fn event_line(event: &Event<'_>) -> serde_json::Result<String> {
             let non_finite = non_finite::of_liveness(liveness);
             line(&Line { r#type: "liveness", fields: LivenessLine { schema_version: SCHEMA_VERSION, liveness, non_finite } })
         }
+        Event::ProbeStarted { name, kind, items } => {
+            let fields = ProbeStarted { name: name.to_owned(), kind: kind.to_owned(), items };
+            line(&Line { r#type: "probe_started", fields })
+        }
+        Event::Stage(stage) => line(&Line { r#type: "stage", fields: stage }),
+        Event::Scores(scores) => line(&Line { r#type: "scores", fields: Scores { scores: scores.to_vec() } }),
         Event::Answered { requests, tokens } => line(&Line { r#type: "answered", fields: Answered { requests, tokens } }),
         Event::Probe(probe) => probe_line(probe),
         Event::Finished(record) => line(&Line { r#type: "record", fields: Document::of(record) }),
+        Event::Failed { code, message } => {
+            error_line(&Ended { error: Cause { code: code.to_owned(), message: message.to_owned() }, exit: None })
+        }
     }
 }
 
@@ -131,6 +161,9 @@ pub fn read(line: &str) -> Result<ReadEvent, ReadError> {
     Ok(match fields.get("type").and_then(Value::as_str) {
         Some("started") => ReadEvent::Started(document::read(fields)?),
         Some("liveness") => ReadEvent::Liveness(document::read(fields)?),
+        Some("probe_started") => ReadEvent::ProbeStarted(serde_json::from_value(Value::Object(fields))?),
+        Some("stage") => ReadEvent::Stage(Box::new(serde_json::from_value(Value::Object(fields))?)),
+        Some("scores") => ReadEvent::Scores(serde_json::from_value(Value::Object(fields))?),
         Some("answered") => ReadEvent::Answered(serde_json::from_value(Value::Object(fields))?),
         Some("probe") => ReadEvent::Probe(Box::new(document::read(fields)?)),
         Some("record") => ReadEvent::Record(Box::new(document::read(fields)?)),

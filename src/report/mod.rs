@@ -33,6 +33,7 @@ mod non_finite;
 mod number;
 mod outcome;
 mod paint;
+pub mod published;
 mod table;
 mod wrap;
 

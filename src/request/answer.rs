@@ -1,9 +1,11 @@
 //! What comes back.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+use super::RequestError;
 
 /// The reply to one request, of the variant of its op.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Answer {
     NextTokenDist(NextTokenDist),
     LogprobOf(CompletionLogprob),
@@ -11,12 +13,44 @@ pub enum Answer {
     TokenLogprobs(TokenLogprobs),
     Generate(Generation),
     Embedding(Embedding),
+    Completion(Completion),
+    /// What a program wrote.
+    Output(String),
+    /// There is none, and why: for a probe that goes on without.
+    Failed(Failure),
 }
 
 /// What an allocator takes for a block beside its bytes, more or less: answers are made of many small ones.
 const BLOCK: usize = 24;
 
 impl Answer {
+    /// The name of the op that it answers.
+    #[must_use]
+    pub fn op(&self) -> &'static str {
+        match self {
+            Self::NextTokenDist(_) => "next_token_dist",
+            Self::LogprobOf(_) => "logprob_of",
+            Self::RollingLogprob(_) => "rolling_logprob",
+            Self::TokenLogprobs(_) => "token_logprobs",
+            Self::Generate(_) => "generate",
+            Self::Embedding(_) => "embed",
+            Self::Completion(_) => "complete",
+            Self::Output(_) => "run",
+            Self::Failed(_) => "failed",
+        }
+    }
+
+    /// The text that was written, of an answer that is one.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Self::Generate(generation) => Some(&generation.text),
+            Self::Completion(completion) => Some(&completion.text),
+            Self::Output(text) => Some(text),
+            _ => None,
+        }
+    }
+
     /// Bytes that the answer holds, for the cache's bound.
     #[must_use]
     pub fn bytes(&self) -> usize {
@@ -27,13 +61,16 @@ impl Answer {
             Self::TokenLogprobs(tokens) => tokens.bytes(),
             Self::Generate(generation) => (generation.token_ids.len() + generation.text.len()) * 8,
             Self::Embedding(embedding) => embedding.embedding.len() * 8,
+            Self::Completion(completion) => completion.text.len(),
+            Self::Output(text) => text.len(),
+            Self::Failed(failure) => failure.message.len(),
         };
         size_of::<Self>() + 2 * BLOCK + held
     }
 }
 
 /// The distribution of one next token. Natural logs (nats) throughout.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NextTokenDist {
     /// The `top_k` most probable tokens, most probable first.
     pub token_ids: Vec<u32>,
@@ -66,7 +103,7 @@ impl NextTokenDist {
 }
 
 /// How far the next-token distribution p of one view is from q of another, over the whole vocabulary.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Divergence {
     /// Jensen–Shannon divergence, in [0, ln 2] nats.
     pub js: f64,
@@ -85,7 +122,7 @@ pub struct Divergence {
 }
 
 /// The log-probability of a completion.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CompletionLogprob {
     /// Sum over the completion's tokens, nats.
     pub logprob: f64,
@@ -103,7 +140,7 @@ impl CompletionLogprob {
 }
 
 /// The log-probabilities of a text's tokens 2..N.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RollingLogprob {
     /// Sum, nats.
     pub total_logprob: f64,
@@ -113,7 +150,7 @@ pub struct RollingLogprob {
 }
 
 /// The log-probabilities of a text, token by token: one entry a token in every list.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TokenLogprobs {
     pub token_ids: Vec<u32>,
     /// What each token adds to the text of those before it, special tokens with their names. A part of a character, which is no text, is
@@ -125,7 +162,7 @@ pub struct TokenLogprobs {
     pub logprobs: Vec<Option<f32>>,
     /// The most probable tokens at each position, most probable first, the lower id first where two are equal; nothing at the first.
     /// Empty where none are asked for.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub top_logprobs: Vec<Option<Vec<Alternative>>>,
 }
 
@@ -141,7 +178,7 @@ impl TokenLogprobs {
 }
 
 /// A token that might stand at a position.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Alternative {
     pub token_id: u32,
     /// What it would add to the text there.
@@ -151,7 +188,7 @@ pub struct Alternative {
 }
 
 /// A continuation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Generation {
     pub text: String,
     pub token_ids: Vec<u32>,
@@ -161,8 +198,33 @@ pub struct Generation {
     pub prompt_tokens: usize,
 }
 
+/// A continuation by a server outside.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Completion {
+    pub text: String,
+    /// Why it ended, in the server's words.
+    pub finish: Option<String>,
+    /// Tokens of the prompt and of the text, where the server counts them.
+    pub tokens_in: Option<u64>,
+    pub tokens_out: Option<u64>,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// `snake_case`, for scripts.
+    pub code: String,
+    pub message: String,
+}
+
+impl From<&RequestError> for Failure {
+    fn from(error: &RequestError) -> Self {
+        Self { code: error.code().to_owned(), message: error.to_string() }
+    }
+}
+
 /// A text as a vector.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Embedding {
     /// (dimensions), in the units of its embedder; of length 1 where that says so.
     pub embedding: Vec<f32>,
@@ -171,13 +233,23 @@ pub struct Embedding {
 }
 
 /// Why a continuation ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Finish {
     /// `max_new_tokens`, or the model's context, was reached.
     Length,
     /// The model ended the text itself.
     Eos,
+}
+
+impl Finish {
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Length => "length",
+            Self::Eos => "eos",
+        }
+    }
 }
 
 #[cfg(test)]

@@ -7,16 +7,18 @@ mod answer;
 mod computation;
 mod embedder;
 mod op;
+mod outside;
 mod prompt;
 mod view;
 
 pub use answer::{
-    Alternative, Answer, CompletionLogprob, Divergence, Embedding, Finish, Generation, NextTokenDist, RollingLogprob,
+    Alternative, Answer, Completion, CompletionLogprob, Divergence, Embedding, Failure, Finish, Generation, NextTokenDist, RollingLogprob,
     TokenLogprobs,
 };
 pub use computation::Computation;
 pub use embedder::Embedder;
 pub use op::{Op, Overflow, Sampling};
+pub use outside::{Extra, Parameters, Program};
 pub use prompt::{Asked, Conversation, Message, Prompt, turn};
 pub use view::{Scale, View, ViewError};
 
@@ -36,6 +38,12 @@ impl Request {
     #[must_use]
     pub fn new(view: View, op: Op) -> Self {
         Self { view, op, overflow: Overflow::Refuse, computation: Computation::Shared }
+    }
+
+    /// A question that no view has a part in: a server or a program answers.
+    #[must_use]
+    pub fn outside(op: Op) -> Self {
+        Self::new(View::Base, op)
     }
 
     /// The same question, computed otherwise.
@@ -118,6 +126,11 @@ pub enum RequestError {
     ChatTemplate { message: String },
     #[error("the text can't be tokenized: {message}")]
     Tokenizer { message: String },
+    #[error("the op {op} is not answered by a model\nhint: it belongs into a suite's `pipeline` probe")]
+    NotAModels { op: &'static str },
+    /// Of a server or a program; the code is theirs.
+    #[error("{message}")]
+    Outside { code: &'static str, message: String },
 }
 
 impl RequestError {
@@ -145,6 +158,8 @@ impl RequestError {
             Self::NoEmbedder { .. } => "no_embedder",
             Self::NoChatTemplate | Self::ChatTemplate { .. } => "chat_template",
             Self::Tokenizer { .. } => "tokenizer",
+            Self::NotAModels { .. } => "unknown_op",
+            Self::Outside { code, .. } => code,
         }
     }
 }

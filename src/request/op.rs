@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use super::outside::{Parameters, Program};
 use super::{Embedder, Prompt, View};
 
 /// One kind of question with its parameters.
@@ -28,6 +29,10 @@ pub enum Op {
     Generate { prompt: Prompt, max_new_tokens: usize, sampling: Sampling },
     /// What `text` is about, as a vector.
     Embed { text: String, embedder: Embedder },
+    /// A continuation of `prompt` by a server outside: the suite's endpoint of this name. No view has a part in it.
+    Complete { endpoint: String, prompt: Prompt, parameters: Parameters },
+    /// What a program answers. No view has a part in it.
+    Run(Program),
 }
 
 impl Op {
@@ -41,10 +46,18 @@ impl Op {
             Self::TokenLogprobs { .. } => "token_logprobs",
             Self::Generate { .. } => "generate",
             Self::Embed { .. } => "embed",
+            Self::Complete { .. } => "complete",
+            Self::Run(_) => "run",
         }
     }
 
-    /// All names, for hints.
+    /// Whether a server or a program answers, and no model that was loaded.
+    #[must_use]
+    pub fn is_outside(&self) -> bool {
+        matches!(self, Self::Complete { .. } | Self::Run(_))
+    }
+
+    /// The names of those that models answer, for hints.
     pub const NAMES: [&'static str; 6] =
         ["next_token_dist", "logprob_of", "rolling_logprob", "token_logprobs", "generate", "embed"];
 
@@ -55,8 +68,9 @@ impl Op {
             Self::NextTokenDist { prompt, .. }
             | Self::LogprobOf { prompt, .. }
             | Self::TokenLogprobs { prompt, .. }
-            | Self::Generate { prompt, .. } => Some(prompt),
-            Self::RollingLogprob { .. } | Self::Embed { .. } => None,
+            | Self::Generate { prompt, .. }
+            | Self::Complete { prompt, .. } => Some(prompt),
+            Self::RollingLogprob { .. } | Self::Embed { .. } | Self::Run(_) => None,
         }
     }
 
@@ -66,8 +80,9 @@ impl Op {
             Self::NextTokenDist { prompt, .. }
             | Self::LogprobOf { prompt, .. }
             | Self::TokenLogprobs { prompt, .. }
-            | Self::Generate { prompt, .. } => Some(prompt),
-            Self::RollingLogprob { .. } | Self::Embed { .. } => None,
+            | Self::Generate { prompt, .. }
+            | Self::Complete { prompt, .. } => Some(prompt),
+            Self::RollingLogprob { .. } | Self::Embed { .. } | Self::Run(_) => None,
         }
     }
 
@@ -78,8 +93,10 @@ impl Op {
             Self::NextTokenDist { prompt, .. }
             | Self::LogprobOf { prompt, .. }
             | Self::TokenLogprobs { prompt, .. }
-            | Self::Generate { prompt, .. } => prompt.identity(),
+            | Self::Generate { prompt, .. }
+            | Self::Complete { prompt, .. } => prompt.identity(),
             Self::RollingLogprob { text } | Self::Embed { text, .. } => Cow::Borrowed(text),
+            Self::Run(program) => Cow::Borrowed(&program.input),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::probe::{
     AdapterAblation, AdapterRevert, AnyProbe, BaseInvariance, CalibrationDrift, ClusterKl, DeltaKl, ExternalPerplexity,
-    GradientGhost, Leakage, MultiTurnCoherenceDecay, NoiseFloorProbe, NullAdapter, ParaphraseInvariance, PreferenceFlip, Probe,
+    GradientGhost, Leakage, MultiTurnCoherenceDecay, NoiseFloorProbe, NullAdapter, ParaphraseInvariance, Pipeline, PreferenceFlip, Probe,
     PromptCollapse, SectionInternalization, StyleFingerprint, ToolUseFidelity, TrainingDrift,
 };
 use crate::suite::{Diagnostic, ProbeTable};
@@ -34,6 +34,7 @@ const BUILDERS: &[(&str, Build)] = &[
     (NullAdapter::KIND.name, build_as::<NullAdapter>),
     (NoiseFloorProbe::KIND.name, build_as::<NoiseFloorProbe>),
     (BaseInvariance::KIND.name, build_as::<BaseInvariance>),
+    (Pipeline::KIND.name, build_as::<Pipeline>),
 ];
 
 /// Builds a probe from its table; an unknown kind and every mistake in its keys are diagnostics.

@@ -16,13 +16,23 @@ const ASKER: &str = "liveness";
 /// exceed to be one. (PyTorch and sway differ by half as much on the goldens.)
 pub(super) const ROUNDING_UNITS: f64 = 32.0;
 
+/// What the finding depends on, as a digest: the models, what computes them, and what they are asked.
+pub fn key(plan: &Plan, loaded: &Loaded) -> [u8; 32] {
+    let prompts: Vec<Prompt> = prompts(plan).collect();
+    *blake3::hash(format!("{} {} {prompts:?}", loaded.engine.identity(), loaded.adapter_tensors).as_bytes()).as_bytes()
+}
+
+fn prompts(plan: &Plan) -> impl Iterator<Item = Prompt> {
+    plan.entries.iter().flat_map(Entry::first_prompts).take(PROMPTS)
+}
+
 /// Looks at the adapter's norms, and at whether it moves the logits by more than the noise floor: between computations in float32
 /// that is what rounding does, and in bf16 its error against float32.
 pub fn check(plan: &Plan, loaded: &mut Loaded) -> Result<Option<Liveness>, EngineError> {
     if loaded.adapter.is_none() {
         return Ok(None);
     }
-    let modules = loaded.modules();
+    let modules = loaded.engine.modules()?;
     let zero_modules = modules.iter().filter(|module| module.relative_norm == 0.0).count();
     let mut liveness = Liveness {
         live: false,
@@ -45,7 +55,7 @@ pub fn check(plan: &Plan, loaded: &mut Loaded) -> Result<Option<Liveness>, Engin
         );
         return Ok(Some(liveness));
     }
-    let prompts: Vec<Prompt> = plan.entries.iter().flat_map(Entry::first_prompts).take(PROMPTS).collect();
+    let prompts: Vec<Prompt> = prompts(plan).collect();
     let engine = &mut loaded.engine;
     match largest_move(engine, &prompts)? {
         Err(error) => {

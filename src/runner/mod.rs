@@ -5,17 +5,24 @@
 //! it holds a merged checkpoint against its base and adapter.
 
 mod diagnosis;
+mod errands;
 mod files;
 mod gate;
+mod keeper;
 mod kinds;
 mod liveness;
 pub mod merge;
 mod noise;
 mod nulls;
+mod outsiders;
 mod plan;
+mod round;
 mod run;
 mod sections;
 mod templates;
 
+pub use errands::{Outsiders, OutsidersError};
+pub use liveness::key as liveness_key;
+pub use keeper::{Bounds, Keeper, ResumeError, Warn};
 pub use plan::{Entry, Plan, PlanError, Replacements};
-pub use run::{RunError, run};
+pub use run::{Aids, RunError, run};

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::files::Files;
-use super::{kinds, nulls, sections};
+use super::{kinds, nulls, outsiders, sections};
 use crate::engine::{Device, NullDraws, Precision, Source as ModelSource, Sources};
 use crate::math::derive_seed;
 use crate::probe::{AnyProbe, ChatForm, CoursePlan, Decide, Survey};
 use crate::request::{Embedder, Prompt, Scale};
 use crate::suite::{
-    self, Chat, Diagnostic, Diagnostics, Dtype, GateSpec, ModelSpec, NullSpec, ProbeTable, Source, Suite, SuiteError,
+    self, Chat, Diagnostic, Diagnostics, Dtype, EndpointSpec, GateSpec, ModelSpec, NullSpec, ProbeTable, Source, Suite, SuiteError,
 };
 use crate::workspace::Workspace;
 
@@ -47,6 +47,7 @@ pub struct Plan {
     /// Ranks that the nulls have beside the adapter's own, by multiplier: where a `null_adapter` probe asks for them.
     pub null_ranks: Vec<Scale>,
     pub gate: GateSpec,
+    pub endpoints: Vec<EndpointSpec>,
     pub entries: Vec<Entry>,
 }
 
@@ -106,6 +107,10 @@ impl Plan {
                 false if table.enabled => Err(Vec::new()),
                 _ => entry(table, probe, &suite),
             });
+            let built = built.and_then(|entry| match outsiders::check(&entry, table, &suite.endpoints, &workspace) {
+                None => Ok(entry),
+                Some(wrong) => Err(vec![wrong]),
+            });
             match built.and_then(|entry| survey_inline(entry, table, &files)) {
                 Ok(entry) => entries.push(entry),
                 Err(found) => diagnostics.extend(found),
@@ -145,6 +150,7 @@ impl Plan {
             null,
             null_ranks,
             gate: suite.gate,
+            endpoints: suite.endpoints,
             entries,
         })
     }
@@ -215,12 +221,14 @@ impl Plan {
     /// How a probe's course is run: which nulls, and which of its items are asked under them.
     pub fn course(&self, entry: &Entry) -> CoursePlan {
         let chat = entry.chat;
+        let seed = derive_seed(self.seed, &[&entry.name]);
         if !self.calibrates(entry) {
-            return CoursePlan { chat, ..CoursePlan::default() };
+            return CoursePlan { chat, seed, ..CoursePlan::default() };
         }
         let nulls = (1..=self.null.runs as u64).map(|draw| self.seed.wrapping_add(draw)).collect();
         CoursePlan {
             chat,
+            seed,
             nulls,
             ranks: self.null_ranks.clone(),
             calibrated: choose(entry.survey.items, self.null.max_items, derive_seed(self.seed, &[&entry.name, "null items"])),

@@ -1,9 +1,11 @@
 //! The run: windows of items of all probes together, then the verdicts.
 
 use super::diagnosis::diagnose;
+use super::errands::Outsiders;
 use super::plan::{Entry, Plan};
+use super::round::Round;
 use super::{gate, liveness, noise, templates};
-use crate::engine::{EngineError, Loaded, Question, Reply};
+use crate::engine::{EngineError, Loaded, Reply, Shelf};
 use crate::math::benjamini_hochberg;
 use crate::probe::{Course, Court, ModelFacts};
 use crate::record::{
@@ -24,10 +26,21 @@ pub enum RunError {
     Data { probe: String, message: String },
 }
 
+/// What a run has beside its models. It goes without any of it.
+#[derive(Default)]
+pub struct Aids {
+    /// Who asks servers and runs programs for it.
+    pub outsiders: Option<Outsiders>,
+    /// Where answers are looked up, and put.
+    pub shelf: Option<Box<dyn Shelf>>,
+    /// Whether the adapter is live, where that was found before.
+    pub liveness: Option<Liveness>,
+}
+
 /// A probe's index in the plan, and its course.
-struct Running {
-    entry: usize,
-    course: Box<dyn Course>,
+pub(super) struct Running {
+    pub(super) entry: usize,
+    pub(super) course: Box<dyn Course>,
 }
 
 /// The enabled probes of a plan.
@@ -39,9 +52,14 @@ struct Started {
 }
 
 /// Runs a plan. Events tell what happens on the way; the record tells what was found.
-pub fn run(plan: &Plan, loaded: &mut Loaded, emit: &mut dyn FnMut(&Event<'_>)) -> Result<RunRecord, RunError> {
+pub fn run(plan: &Plan, loaded: &mut Loaded, aids: Aids, emit: &mut dyn FnMut(&Event<'_>)) -> Result<RunRecord, RunError> {
+    let Aids { mut outsiders, shelf, liveness: known } = aids;
     emit(&Event::Started { probes: plan.entries.len(), items: plan.items(), requests: plan.requests() });
-    let found = match liveness::check(plan, loaded) {
+    let checked = match known {
+        Some(known) => Ok(Some(known)),
+        None => liveness::check(plan, loaded),
+    };
+    let found = match checked {
         Err(EngineError::Interrupted { .. }) => return Ok(finish(record(plan, loaded, None, Vec::new(), true), emit)),
         found => found?,
     };
@@ -51,15 +69,23 @@ pub fn run(plan: &Plan, loaded: &mut Loaded, emit: &mut dyn FnMut(&Event<'_>)) -
             return Ok(finish(record(plan, loaded, found, Vec::new(), false), emit));
         }
     }
-    let [vocab_size, base_vocab_size] = loaded.vocab_sizes();
+    let [vocab_size, base_vocab_size] = loaded.vocab_sizes;
     let model = ModelFacts {
         has_chat_template: loaded.base.chat_template.is_some(),
         has_adapter: loaded.adapter.is_some(),
         vocab_size,
         base_vocab_size,
     };
+    // The liveness check has whole distributions computed, of which only the finding is worth keeping.
+    if let Some(shelf) = shelf {
+        loaded.engine.set_shelf(shelf);
+    }
     let mut started = start(plan, model)?;
-    let interrupted = match carry(&mut started.running, &plan.entries, loaded, emit) {
+    for one in &started.running {
+        let Entry { name, probe, survey, .. } = &plan.entries[one.entry];
+        emit(&Event::ProbeStarted { name, kind: probe.kind().name, items: survey.items });
+    }
+    let interrupted = match carry(&mut started.running, &plan.entries, loaded, outsiders.as_mut(), emit) {
         Ok(()) => false,
         Err(EngineError::Interrupted { .. }) => true,
         Err(error) => return Err(error.into()),
@@ -101,6 +127,7 @@ fn carry(
     running: &mut [Running],
     entries: &[Entry],
     loaded: &mut Loaded,
+    mut outsiders: Option<&mut Outsiders>,
     emit: &mut dyn FnMut(&Event<'_>),
 ) -> Result<(), EngineError> {
     let share = (WINDOW / running.len().max(1)).max(1);
@@ -110,28 +137,22 @@ fn carry(
             return Ok(());
         }
         loop {
-            let asked: Vec<(usize, Vec<_>)> = running.iter_mut().map(|one| (one.entry, one.course.ask())).collect();
-            let questions: Vec<Question<'_>> = asked
-                .iter()
-                .flat_map(|(entry, requests)| requests.iter().map(|request| Question { asker: &entries[*entry].name, request }))
-                .collect();
-            if questions.is_empty() {
+            let round = Round::ask(running, entries);
+            tell_scores(running, entries, emit);
+            if round.is_empty() {
                 break;
             }
-            let answered = loaded
-                .engine
-                .answer(&questions, &mut |step| emit(&Event::Answered { requests: step.answered, tokens: step.tokens }));
-            match answered {
+            match round.answer(&mut loaded.engine, outsiders.as_deref_mut(), emit) {
                 Ok(replies) => {
                     let mut replies = replies.into_iter();
-                    for (one, (_, requests)) in running.iter_mut().zip(&asked) {
-                        one.course.tell(replies.by_ref().take(requests.len()).collect());
+                    for (one, asked) in running.iter_mut().zip(round.counts()) {
+                        one.course.tell(replies.by_ref().take(asked).collect());
                     }
                 }
                 Err(EngineError::Interrupted { replies }) => {
                     let mut left = replies.as_slice();
-                    for (one, (_, requests)) in running.iter_mut().zip(&asked) {
-                        let (own, others) = left.split_at(requests.len());
+                    for (one, asked) in running.iter_mut().zip(round.counts()) {
+                        let (own, others) = left.split_at(asked);
                         left = others;
                         tell_if_whole(one, own);
                     }
@@ -139,6 +160,17 @@ fn carry(
                 }
                 Err(error) => return Err(error),
             }
+        }
+    }
+}
+
+/// Tells of the scores of items that were completed.
+fn tell_scores(running: &mut [Running], entries: &[Entry], emit: &mut dyn FnMut(&Event<'_>)) {
+    for one in running {
+        let mut scores = one.course.take_scores();
+        if !scores.is_empty() {
+            scores.iter_mut().for_each(|score| score.probe.clone_from(&entries[one.entry].name));
+            emit(&Event::Scores(&scores));
         }
     }
 }

@@ -172,6 +172,11 @@ pub fn answer_line(id: &Value, request: &Request, answer: &Answer) -> Vec<u8> {
         #[serde(flatten)]
         answer: &'a A,
     }
+    /// What a program wrote.
+    #[derive(Serialize)]
+    struct Text<'a> {
+        text: &'a str,
+    }
     fn full<A: Serialize>(id: &Value, request: &Request, answer: &A) -> Vec<u8> {
         line(&Full { id, op: request.op.name(), view: request.view, answer })
     }
@@ -182,6 +187,9 @@ pub fn answer_line(id: &Value, request: &Request, answer: &Answer) -> Vec<u8> {
         Answer::TokenLogprobs(tokens) => full(id, request, tokens),
         Answer::Generate(generation) => full(id, request, generation),
         Answer::Embedding(embedding) => full(id, request, embedding),
+        Answer::Completion(completion) => full(id, request, completion),
+        Answer::Output(text) => full(id, request, &Text { text }),
+        Answer::Failed(failure) => line(&serde_json::json!({ "id": id, "error": failure })),
     }
 }
 

@@ -1,9 +1,10 @@
 use std::{collections::HashMap, ops::Range};
 
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use toml::Spanned;
 
 use super::{
-    Diagnostic, Diagnostics, ModelSpec, ProbeTable, SectionTable, Source, Suite, VERSION,
+    Diagnostic, Diagnostics, EndpointSpec, ModelSpec, ProbeTable, SectionTable, Source, Suite, VERSION,
     bounds::checked,
     nearest,
     syntax::Syntax,
@@ -12,7 +13,7 @@ use super::{
 };
 
 /// The tables of a suite.
-const SECTIONS: [&str; 6] = ["model", "defaults", "null", "gate", "section", "probe"];
+const SECTIONS: [&str; 7] = ["model", "defaults", "null", "gate", "endpoint", "section", "probe"];
 
 /// The tables without which there is nothing to do.
 const NEEDED: [(&str, &str, &str); 2] = [
@@ -44,6 +45,7 @@ pub fn parse(source: &Source) -> (Suite, Diagnostics) {
             "defaults" => suite.defaults = document.section(node, "[defaults]"),
             "null" => suite.null = document.section(node, "[null]"),
             "gate" => suite.gate = document.section(node, "[gate]"),
+            "endpoint" => suite.endpoints = document.endpoints(source, node),
             "section" => suite.sections = document.document(node),
             _ => suite.probes = document.probes(source, key_span, node),
         }
@@ -110,17 +112,36 @@ impl Document {
             let (probe, wrong) = ProbeTable::read(table);
             self.diagnostics.extend(wrong);
             let Some(probe) = probe else { continue };
-            let (name, span) = (probe.name.get_ref(), probe.name.span());
-            if let Some(&first) = named.get(name) {
-                let wrong = Diagnostic::new(span, format!("another probe has the name `{name}`"))
-                    .with_label(format!("first on line {}", source.line(first)));
-                self.diagnostics.push(wrong);
-            } else if !name.is_empty() {
-                named.insert(name.clone(), span.start);
-            }
+            self.check_name(source, &mut named, &probe.name, "probe");
             probes.push(probe);
         }
         probes
+    }
+
+    fn endpoints(&mut self, source: &Source, node: Node) -> Vec<EndpointSpec> {
+        let mut endpoints = Vec::new();
+        let mut named: HashMap<String, usize> = HashMap::new();
+        for node in self.tables(node, "[[endpoint]]", "a suite may have several endpoints") {
+            let Some(table) = self.open(node, "[[endpoint]]") else { continue };
+            let (endpoint, wrong) = EndpointSpec::read(&table);
+            self.diagnostics.extend(wrong);
+            let Some(endpoint) = endpoint else { continue };
+            self.check_name(source, &mut named, &endpoint.name, "endpoint");
+            endpoints.push(endpoint);
+        }
+        endpoints
+    }
+
+    /// Refuses a name that another thing of its kind has.
+    fn check_name(&mut self, source: &Source, named: &mut HashMap<String, usize>, name: &Spanned<String>, what: &str) {
+        let (name, span) = (name.get_ref(), name.span());
+        if let Some(&first) = named.get(name) {
+            let wrong = Diagnostic::new(span, format!("another {what} has the name `{name}`"))
+                .with_label(format!("first on line {}", source.line(first)));
+            self.diagnostics.push(wrong);
+        } else if !name.is_empty() {
+            named.insert(name.clone(), span.start);
+        }
     }
 
     /// The sections of the training document.

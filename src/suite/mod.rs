@@ -30,6 +30,7 @@ mod bounds;
 mod diagnostic;
 mod diagnostics;
 mod document;
+mod endpoint;
 mod gate;
 mod json;
 mod model;
@@ -49,6 +50,7 @@ mod wrong;
 pub use diagnostic::Diagnostic;
 pub use diagnostics::Diagnostics;
 pub use document::parse;
+pub use endpoint::{EndpointForm, EndpointKind, EndpointSpec};
 pub use gate::{Decide, GateSpec};
 pub use json::{JsonError, toml_of_json};
 pub use model::{Chat, Dtype, ModelSpec};
@@ -76,6 +78,8 @@ pub struct Suite {
     pub null: NullSpec,
     /// `[gate]`.
     pub gate: GateSpec,
+    /// `[[endpoint]]`, in the file's order.
+    pub endpoints: Vec<EndpointSpec>,
     /// `[[section]]`, in the file's order.
     pub sections: Vec<SectionTable>,
     /// `[[probe]]`, in the file's order, disabled ones included.

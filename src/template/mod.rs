@@ -22,11 +22,20 @@ pub fn check_size(template: &str) -> Result<(), String> {
     Err(format!("it has {} bytes, and at most {LONGEST} are read", template.len()))
 }
 
-/// An error with the line that it stands in; what it names is the template's business, not the engine's.
+/// An error with the place that it stands at; what it names is the template's business, not the engine's.
 pub fn in_words(error: &minijinja::Error) -> String {
     let detail = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
-    match error.line() {
-        Some(line) => format!("{detail} (line {line})"),
-        None => detail,
+    let before = error.template_source().zip(error.range()).and_then(|(source, range)| source.get(..range.start));
+    match (error.line(), before) {
+        (_, Some(before)) => format!("{detail} ({})", place(before)),
+        (Some(line), None) => format!("{detail} (line {line})"),
+        (None, None) => detail,
     }
+}
+
+/// Where a template stands after so much of its text: the line and the column of the next character, counted from 1.
+pub fn place(before: &str) -> String {
+    let line = before.matches('\n').count() + 1;
+    let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+    format!("line {line}, column {column}")
 }

@@ -21,10 +21,13 @@ mod items;
 mod kinds;
 mod matrix;
 mod outputs;
+mod pipeline;
 mod plain;
 mod refused_adapters;
 mod score;
 mod sections;
+#[path = "../../src/pipeline/outside/tests/server.rs"]
+mod server;
 mod talker;
 mod traces;
 mod training;

@@ -28,7 +28,7 @@ pub fn binary() -> PathBuf {
 /// A plain command, for a test that talks to the process while it runs.
 pub fn process<S: AsRef<std::ffi::OsStr>>(args: &[S]) -> std::process::Command {
     let mut command = std::process::Command::new(binary());
-    command.args(args).current_dir(ROOT).env("HF_HUB_OFFLINE", "1");
+    command.args(args).current_dir(ROOT).env("HF_HUB_OFFLINE", "1").env("SWAY_STORE", "");
     for name in UNSET {
         command.env_remove(name);
     }

@@ -34,6 +34,8 @@ pub struct ChatTemplates {
     specials: Map<String, Value>,
     /// Of all that goes into a text but the conversation.
     pub digest: String,
+    /// Whether a template's text depends on when it is rendered.
+    pub asks_the_time: bool,
 }
 
 impl ChatTemplates {
@@ -54,14 +56,15 @@ impl ChatTemplates {
         if templates.is_empty() {
             return None;
         }
-        let digest = digest(&templates, &specials, clock);
+        let asks_the_time = asks_the_time(&templates);
+        let digest = digest(&templates, &specials, asks_the_time.then_some(clock));
         let known: Vec<String> = templates.keys().cloned().collect();
         // The engine computes what is constant in a template while it reads it: that needs bounds too.
         let (environment, names) = template::run(move || read(templates, clock)).unwrap_or_else(|why| {
             let wrong = known.into_iter().map(|name| (name, Some(why.clone()))).collect();
             (environment::new(clock), wrong)
         });
-        Some(Self { sandbox: Sandbox::new(environment), names, specials, digest })
+        Some(Self { sandbox: Sandbox::new(environment), names, specials, digest, asks_the_time })
     }
 
     /// The conversation as one text, with the special tokens that the template writes.
@@ -126,9 +129,13 @@ fn for_template(message: &Message) -> Value {
     Value::Object(message)
 }
 
-fn digest(templates: &BTreeMap<String, String>, specials: &Map<String, Value>, clock: Clock) -> String {
-    // Only a template that asks for the date depends on it.
-    let date = templates.values().any(|text| text.contains("strftime_now")).then(|| clock.to_string());
+fn asks_the_time(templates: &BTreeMap<String, String>) -> bool {
+    templates.values().any(|text| text.contains("strftime_now"))
+}
+
+/// `clock`: where the texts depend on it.
+fn digest(templates: &BTreeMap<String, String>, specials: &Map<String, Value>, clock: Option<Clock>) -> String {
+    let date = clock.map(|clock| clock.to_string());
     blake3::hash(json!([templates, specials, date]).to_string().as_bytes()).to_hex().to_string()
 }
 

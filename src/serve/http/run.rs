@@ -19,7 +19,7 @@ use super::state::Daemon;
 use super::which::device;
 use crate::engine::Loaded;
 use crate::report::events::{self, Cause, Ended};
-use crate::runner::{self, Plan, PlanError, Replacements, RunError};
+use crate::runner::{self, Aids, Plan, PlanError, Replacements, RunError};
 use crate::serve::Lease;
 use crate::serve::models::Served;
 use crate::serve::panic::caught;
@@ -131,7 +131,7 @@ impl Running {
     fn run(&self, mut loaded: Loaded) {
         loaded.engine.set_interrupt(Arc::clone(&self.left));
         let ran = caught(|| {
-            runner::run(&self.plan, &mut loaded, &mut |event| {
+            runner::run(&self.plan, &mut loaded, Aids::default(), &mut |event| {
                 let line = events::event_line(event).unwrap_or_default();
                 if self.outlet.send_from_thread(line).is_err() {
                     self.left.store(true, Ordering::Relaxed);

@@ -1,0 +1,46 @@
+//! One case of a pipeline.
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+/// Any fields: templates see them as `case.*`, and `case.input` as `input`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(try_from = "Value")]
+pub struct Case {
+    pub fields: Map<String, Value>,
+    /// The group that it belongs to.
+    pub cluster: Option<String>,
+}
+
+/// The field that a case has which is a text alone.
+pub const INPUT: &str = "input";
+
+impl TryFrom<Value> for Case {
+    type Error = String;
+
+    fn try_from(written: Value) -> Result<Self, String> {
+        let mut fields = match written {
+            Value::Object(fields) => fields,
+            Value::String(text) => Map::from_iter([(INPUT.to_owned(), Value::String(text))]),
+            other => return Err(format!("a case is a text, or a table of fields, not {other}")),
+        };
+        let cluster = match fields.remove("cluster") {
+            None | Some(Value::Null) => None,
+            Some(Value::String(cluster)) => Some(cluster),
+            Some(other) => return Err(format!("`cluster` must be a string, not {other}")),
+        };
+        Ok(Self { fields, cluster })
+    }
+}
+
+impl Case {
+    pub fn input(&self) -> Option<&Value> {
+        self.fields.get(INPUT)
+    }
+
+    /// What tells the case from others: seeds are drawn from it.
+    pub fn identity(&self) -> String {
+        // Maps with string keys and finite numbers always have a JSON form.
+        serde_json::to_string(&self.fields).unwrap_or_default()
+    }
+}
