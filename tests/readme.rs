@@ -28,7 +28,8 @@ fn the_readme_shows_real_output() {
     let blocks = blocks(&readme);
     assert!(blocks.len() >= 3, "only {} blocks name their command", blocks.len());
     for (arguments, shown) in blocks {
-        let output = Command::cargo_bin("sway").unwrap().current_dir(root).env("SWAY_STORE", "").args(&arguments).output().unwrap();
+        let output =
+            Command::cargo_bin("sway").unwrap().current_dir(root).env("SWAY_STORE", "").args(&arguments).output().unwrap();
         let output = String::from_utf8(output.stdout).unwrap();
         let said: Vec<&str> = output.lines().collect();
         let mut at = 0;

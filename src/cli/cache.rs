@@ -56,8 +56,7 @@ fn human(stats: &Stats) -> String {
 }
 
 fn machine(stats: &Stats) -> Result<String, Failure> {
-    let ops: Vec<_> =
-        stats.ops.iter().map(|op| json!({ "op": op.op, "entries": op.entries, "bytes": op.bytes })).collect();
+    let ops: Vec<_> = stats.ops.iter().map(|op| json!({ "op": op.op, "entries": op.entries, "bytes": op.bytes })).collect();
     let all = json!({
         "schema_version": 1,
         "entries": stats.entries,

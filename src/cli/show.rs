@@ -82,7 +82,9 @@ fn case(run: &RunDetails) -> String {
     let mut text = String::new();
     let mut last: Option<&Stage> = None;
     for stage in &run.stages {
-        let is_next = last.is_some_and(|last| (&last.probe, last.case, last.sample, &last.view) == (&stage.probe, stage.case, stage.sample, &stage.view));
+        let is_next = last.is_some_and(|last| {
+            (&last.probe, last.case, last.sample, &last.view) == (&stage.probe, stage.case, stage.sample, &stage.view)
+        });
         if !is_next {
             if let Some(last) = last {
                 text.push_str(&scores_of(run, last));
@@ -131,12 +133,15 @@ fn quoted(mark: &str, text: &str) -> String {
 }
 
 fn scores_of(run: &RunDetails, of: &Stage) -> String {
-    let is_its = |score: &&Score| (&score.probe, score.case, score.sample, &score.view) == (&of.probe, of.case, of.sample, &of.view);
+    let is_its =
+        |score: &&Score| (&score.probe, score.case, score.sample, &score.view) == (&of.probe, of.case, of.sample, &of.view);
     let mut text = String::new();
     for score in run.scores.iter().filter(is_its) {
         let value = match (score.value, &score.error) {
             (Some(value), _) => format!("{value:.3}"),
-            (None, error) => format!("none: {}", error.as_deref().and_then(|error| error.lines().next()).unwrap_or("no reason is recorded")),
+            (None, error) => {
+                format!("none: {}", error.as_deref().and_then(|error| error.lines().next()).unwrap_or("no reason is recorded"))
+            }
         };
         let clamped = score.clamped.map(|measured| format!(" (measured {measured:.3})")).unwrap_or_default();
         let _ = writeln!(text, "  {:14}  {value}{clamped}", score.scorer);

@@ -79,7 +79,7 @@ mod tests {
 
     use super::super::key::Keys;
     use super::*;
-    use crate::request::{CompletionLogprob, Op, Request, View};
+    use crate::request::{Answer, CompletionLogprob, Op, Request, View};
 
     fn key(number: usize) -> Key {
         Keys::new("m").of(&Request::new(View::Base, Op::RollingLogprob { text: number.to_string() }), None)

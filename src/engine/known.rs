@@ -42,7 +42,9 @@ pub fn stamp_of(sources: &Sources, places: &Places) -> Option<[u8; 32]> {
     digest.update(format!("{names:?} {nulls:?} {precision:?} {device} {:?}", std::env::var_os("SOURCE_DATE_EPOCH")).as_bytes());
     digest.update(Model::numerics().as_bytes());
     let embedders = places.embedders.iter().map(|(name, located)| (Some(name.as_str()), located));
-    for (name, located) in std::iter::once((None, &places.base)).chain(places.adapter.iter().map(|at| (None, at))).chain(embedders) {
+    for (name, located) in
+        std::iter::once((None, &places.base)).chain(places.adapter.iter().map(|at| (None, at))).chain(embedders)
+    {
         if !is_settled(&located.dir) {
             return None;
         }
@@ -55,7 +57,9 @@ pub fn stamp_of(sources: &Sources, places: &Places) -> Option<[u8; 32]> {
 fn is_settled(dir: &Path) -> bool {
     let is_old = |time: SystemTime| time.elapsed().is_ok_and(|age| age > SETTLED);
     let files = std::fs::read_dir(dir).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    files.is_ok_and(|files| files.iter().all(|file| std::fs::metadata(file.path()).and_then(|about| about.modified()).is_ok_and(is_old)))
+    files.is_ok_and(|files| {
+        files.iter().all(|file| std::fs::metadata(file.path()).and_then(|about| about.modified()).is_ok_and(is_old))
+    })
 }
 
 impl Loaded {

@@ -27,12 +27,12 @@ pub use crate::model::{Batch, Busy, Done, Job, Partial, Tell, Work};
 pub use attend::Inbox;
 pub use backend::Backend;
 pub use cache::{CacheError, CacheLimits};
+pub use key::{Key, Keys};
+pub use known::{Facts, stamp_of};
 pub use load::{
     Base, Device, Keep, Loaded, Located, Memory, Model, ModelError, Need, NullDraws, OptimizerFile, Places, Precision, Progress,
     Reading, Silent, Source, Sources, Wanted, hub_cache, load, load_at, stamp,
 };
-pub use key::{Key, Keys};
-pub use known::{Facts, stamp_of};
 pub use merge::{Compared, Grid, LoadedMerge, MergeSources, Outcome, OwnFile, Tally, load_merge};
 pub use shelf::{Kept, Shelf};
 pub use trace::Trace;

@@ -231,7 +231,12 @@ impl Model {
     /// What computes: this very build, and the instructions of this CPU that it uses. Another gives other bits.
     pub fn numerics() -> String {
         let pairs = kernel::instructions::bf16_pairs_in_use();
-        format!("sway {} {} {} bf16 pairs {pairs}", env!("CARGO_PKG_VERSION"), env!("SWAY_SOURCES"), kernel::instructions::Instructions::in_use().name())
+        format!(
+            "sway {} {} {} bf16 pairs {pairs}",
+            env!("CARGO_PKG_VERSION"),
+            env!("SWAY_SOURCES"),
+            kernel::instructions::Instructions::in_use().name()
+        )
     }
 
     /// Whether a chat template asks what time it is: what is answered is another thing every second then.

@@ -24,7 +24,7 @@ impl TryFrom<Value> for Case {
             Value::String(text) => Map::from_iter([(INPUT.to_owned(), Value::String(text))]),
             other => return Err(format!("a case is a text, or a table of fields, not {other}")),
         };
-        let cluster = match fields.remove("cluster") {
+        let cluster = match fields.shift_remove("cluster") {
             None | Some(Value::Null) => None,
             Some(Value::String(cluster)) => Some(cluster),
             Some(other) => return Err(format!("`cluster` must be a string, not {other}")),

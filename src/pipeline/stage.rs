@@ -229,13 +229,15 @@ mod tests {
 
     #[test]
     fn a_stage_asks_the_view_the_base_or_an_endpoint() {
-        let generate = |view, sampling| {
-            Request::new(view, Op::Generate { prompt: Prompt::from("Say hi"), max_new_tokens: 256, sampling })
-        };
+        let generate =
+            |view, sampling| Request::new(view, Op::Generate { prompt: Prompt::from("Say hi"), max_new_tokens: 256, sampling });
         let prompt = "Say {{ input }}";
         assert_eq!(asked(json!({"prompt": prompt})), generate(View::Ft, Sampling::Greedy));
         let sampled = Sampling::Sample { temperature: 0.5, top_p: 1.0, seed: 7 };
-        assert_eq!(asked(json!({"prompt": prompt, "model": "base", "params": {"temperature": 0.5}})), generate(View::Base, sampled));
+        assert_eq!(
+            asked(json!({"prompt": prompt, "model": "base", "params": {"temperature": 0.5}})),
+            generate(View::Base, sampled)
+        );
         let Op::Complete { endpoint, prompt, parameters } =
             asked(json!({"prompt": prompt, "system": "Be brief.", "model": "judge", "params": {"stop": ["\n"]}})).op
         else {

@@ -86,7 +86,12 @@ impl Template {
     /// Refuses a name that is none of these, with its place.
     pub fn check_names(&self, known: &[&str]) -> Result<(), String> {
         match self.names.iter().find(|name| !known.contains(&root(name))) {
-            Some(unknown) => Err(format!("there is no `{}` here{}\nhint: known are {}", root(unknown), self.at(root(unknown)), known.join(", "))),
+            Some(unknown) => Err(format!(
+                "there is no `{}` here{}\nhint: known are {}",
+                root(unknown),
+                self.at(root(unknown)),
+                known.join(", ")
+            )),
             None => Ok(()),
         }
     }
@@ -171,14 +176,12 @@ mod tests {
             "there is no `inptu` here (line 2, column 5)\nhint: known are input, case, config, stages, prev_output, stage_index, output"
         );
         assert!(template("{{ input").unwrap_err().starts_with("it is no template: "), "{:?}", template("{{ input"));
-        assert!(template("{{ input|shout }}").is_ok_and(|template| template.render(&Scene {
-            case: &Case::default(),
-            config: &Map::new(),
-            outputs: &[],
-            is_over: false
-        })
-        .unwrap_err()
-        .contains("shout")));
+        assert!(template("{{ input|shout }}").is_ok_and(|template| {
+            template
+                .render(&Scene { case: &Case::default(), config: &Map::new(), outputs: &[], is_over: false })
+                .unwrap_err()
+                .contains("shout")
+        }));
     }
 
     #[test]

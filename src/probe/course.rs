@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::{Court, Document, Item, ItemStream, Judgement, Kind, ModelFacts, NullControl, OpenRows, Outsiders, Spot, Probe};
+use super::{Court, Document, Item, ItemStream, Judgement, Kind, ModelFacts, NullControl, OpenRows, Outsiders, Probe, Spot};
 use crate::math::NullComparison;
 use crate::record::{Calibration, Measure, NoiseFloor, NullOutcome, RankedNulls, ScoreRecord};
 use crate::request::{Answer, Embedder, Failure, Op, Prompt, Request, RequestError, Scale, View};

@@ -7,8 +7,8 @@ use serde::de::{Deserializer, Error};
 use serde_json::{Map, Value, json};
 
 use super::items::Item;
-use super::verdict::{Rule, Side, all_of, number, score_of, settle_clause, shown};
-use super::{AskedEndpoint, Court, Items, ItemStream, Judgement, Kind, OpenRows, Outsiders, Spot, Probe, bounds};
+use super::verdict::{Rule, SOUND, Side, all_of, number, score_of, settle_clause, shown};
+use super::{AskedEndpoint, Court, ItemStream, Items, Judgement, Kind, OpenRows, Outsiders, Probe, Spot, bounds};
 use crate::math::{derive_seed, mean};
 use crate::pipeline::{Case, Scene, Score, Scorer, Stage, Who};
 use crate::record::{Category, Criterion, ScoreRecord, Verdict};
@@ -96,12 +96,20 @@ fn default_max_failed() -> f64 {
 
 fn within_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
     let value = f64::deserialize(deserializer)?;
-    if (0.0..=1.0).contains(&value) { Ok(Some(value)) } else { Err(D::Error::custom(format!("must lie within 0 and 1, not {value}"))) }
+    if (0.0..=1.0).contains(&value) {
+        Ok(Some(value))
+    } else {
+        Err(D::Error::custom(format!("must lie within 0 and 1, not {value}")))
+    }
 }
 
 fn share_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     let value = f64::deserialize(deserializer)?;
-    if (0.0..1.0).contains(&value) { Ok(value) } else { Err(D::Error::custom(format!("must be 0 or more, and below 1, not {value}"))) }
+    if (0.0..1.0).contains(&value) {
+        Ok(value)
+    } else {
+        Err(D::Error::custom(format!("must be 0 or more, and below 1, not {value}")))
+    }
 }
 
 impl TryFrom<Written> for Pipeline {
@@ -141,7 +149,10 @@ impl Written {
     fn gates(&self) -> Result<Gates, String> {
         let Self { min_gain, max_drop, min_score, pass_score, pass_at_k, pass_hat_k, repeat, .. } = *self;
         if [min_gain, max_drop, min_score].iter().all(Option::is_none) && pass_at_k.is_none() && pass_hat_k.is_none() {
-            return Err("there is nothing to judge by\nhint: give `min_gain`, `max_drop`, `min_score`, `pass_at_k` or `pass_hat_k`".to_owned());
+            return Err(
+                "there is nothing to judge by\nhint: give `min_gain`, `max_drop`, `min_score`, `pass_at_k` or `pass_hat_k`"
+                    .to_owned(),
+            );
         }
         for (name, gate) in [("pass_at_k", pass_at_k), ("pass_hat_k", pass_hat_k)] {
             let Some(PassGate { k, .. }) = gate else { continue };
@@ -171,7 +182,8 @@ fn check_templates(stages: &[Stage], scorers: &[Scorer], config: &Map<String, Va
         scorer.templates().into_iter().map(move |template| (format!("scorer `{}`", scorer.name), template, known))
     });
     for (whose, template, known) in of_stages.chain(of_scorers) {
-        let checked = template.check_names(known).and_then(|()| template.check_attributes("config", |name| config.contains_key(name)));
+        let checked =
+            template.check_names(known).and_then(|()| template.check_attributes("config", |name| config.contains_key(name)));
         checked.map_err(|error| format!("{whose}: {error}"))?;
     }
     Ok(())
@@ -218,7 +230,10 @@ struct Fault(String);
 pub enum Outcome {
     Failed(String),
     /// Of each lane the scores of each scorer.
-    Scored { scores: Vec<Vec<Result<Score, String>>>, outputs: [String; 2] },
+    Scored {
+        scores: Vec<Vec<Result<Score, String>>>,
+        outputs: [String; 2],
+    },
 }
 
 /// A case that was scored.
@@ -302,7 +317,8 @@ impl Pipeline {
                 }
             }
         }
-        let asked = lanes.iter().flat_map(|lane| self.scorers.iter().flat_map(|scorer| self.scorers_requests(case, lane, scorer)));
+        let asked =
+            lanes.iter().flat_map(|lane| self.scorers.iter().flat_map(|scorer| self.scorers_requests(case, lane, scorer)));
         let asked = asked.collect();
         Walk::Scoring(lanes, asked)
     }
@@ -352,7 +368,9 @@ impl Pipeline {
             return;
         }
         let score = |lane: &Vec<Result<Score, String>>| {
-            let weighted = counting.iter().map(|&scorer| self.scorers[scorer].weight * lane[scorer].as_ref().map_or(0.0, |score| score.value));
+            let weighted = counting
+                .iter()
+                .map(|&scorer| self.scorers[scorer].weight * lane[scorer].as_ref().map_or(0.0, |score| score.value));
             weighted.sum::<f64>() / weight
         };
         let samples: Vec<f64> = scores.iter().map(score).collect();
@@ -472,7 +490,8 @@ impl Probe for Pipeline {
             Walk::Scoring(lanes, _) => {
                 let answers = rounds.get(self.stages.len()).map_or(&[][..], Vec::as_slice);
                 let scores = self.scores(case, &lanes, answers);
-                let first = |side: usize| lanes[side * self.repeat].outputs.last().map_or_else(String::new, |text| shortened(text));
+                let first =
+                    |side: usize| lanes[side * self.repeat].outputs.last().map_or_else(String::new, |text| shortened(text));
                 Some(Outcome::Scored { scores, outputs: [first(0), first(1)] })
             }
         }
@@ -529,7 +548,9 @@ impl Probe for Pipeline {
         let Some(held) = self.hold(fold, &gains, &court) else { return nothing("no case was scored".to_owned()) };
         let (rules, criteria): (Vec<Rule>, Vec<Criterion>) = held.into_iter().unzip();
         let verdict = all_of(&criteria);
-        let score = rules.iter().zip(&criteria).map(|(rule, criterion)| rule.score(criterion.estimate.value)).fold(1.0, f64::min);
+        // Nothing that is written can be too good.
+        let score =
+            rules.iter().zip(&criteria).map(|(rule, criterion)| rule.score(criterion.estimate.value)).fold(SOUND, f64::min);
         let mut message = criteria.iter().map(|criterion| self.finding(criterion)).collect::<Vec<_>>().join("; ");
         if verdict == Verdict::Inconclusive {
             message.push_str(&settle_clause(&criteria, &court));
@@ -550,18 +571,18 @@ impl Pipeline {
         if let Some(threshold) = min_gain {
             let reach = threshold.max(NEAR);
             let rule = Rule { name: "gain", side: Side::Above, worst: threshold - reach, threshold, best: threshold + reach };
-            held.push((rule, court.decide_mean(rule, gains)?));
+            held.push((rule, court.decide_bounded_mean(rule, gains, [-1.0, 1.0])?));
         }
         if let Some(threshold) = max_drop {
             let reach = threshold.max(NEAR);
             let rule = Rule { name: "drop", side: Side::Below, worst: threshold + reach, threshold, best: threshold - reach };
             let drops: Vec<f64> = gains.iter().map(|gain| -gain).collect();
-            held.push((rule, court.decide_mean(rule, &drops)?));
+            held.push((rule, court.decide_bounded_mean(rule, &drops, [-1.0, 1.0])?));
         }
         if let Some(threshold) = min_score {
             let rule = Rule { name: "score", side: Side::Above, worst: 0.0, threshold, best: threshold.midpoint(1.0) };
             let scores: Vec<f64> = fold.scored.iter().map(|case| case.means[0]).collect();
-            held.push((rule, court.decide_mean(rule, &scores)?));
+            held.push((rule, court.decide_bounded_mean(rule, &scores, [0.0, 1.0])?));
         }
         let mut hold_share = |name, gate: Option<PassGate>, passes: fn(&[bool]) -> bool| {
             let Some(PassGate { k, min: threshold }) = gate else { return Some(()) };
@@ -581,7 +602,7 @@ impl Pipeline {
         let k = |gate: Option<PassGate>| gate.map_or(0, |gate| gate.k);
         let what = match criterion.name.as_str() {
             "gain" => format!("its score is {figure} above the base's"),
-            "drop" => format!("its score is {figure} below the base's"),
+            "drop" => format!("it loses {figure} of the base's score"),
             "score" => format!("its score is {figure}"),
             "pass_at_k" => format!("one of {} samples passes in {figure} of the cases", k(self.gates.pass_at_k)),
             _ => format!("all of {} samples pass in {figure} of the cases", k(self.gates.pass_hat_k)),

@@ -11,6 +11,7 @@ mod leakage;
 mod multi_turn_coherence_decay;
 mod noise_floor;
 mod null_adapter;
+mod pipeline;
 mod prompt_collapse;
 mod section_internalization;
 mod style_fingerprint;

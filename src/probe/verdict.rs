@@ -63,7 +63,7 @@ pub struct Judgement {
 
 /// The upper end of the healthy band: what is as good as it can plainly be scores this, and only what is better than that looks
 /// too good.
-const SOUND: f64 = 0.85;
+pub const SOUND: f64 = 0.85;
 
 /// Where a figure should lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -235,6 +235,26 @@ impl Court<'_> {
         let value = estimate.value;
         let spread = self.spread(values);
         Some(rule.decide(estimate, |threshold| items_for_mean(value, spread?, threshold), self))
+    }
+
+    /// As [`Self::decide_mean`], of values that lie within bounds. Where all of them are the same, resampling finds no spread, and how
+    /// few they are would not show: the interval then allows for as large a share of other values as may go unseen (the exact bound of
+    /// a share of which none was found), each as far out as can be.
+    pub fn decide_bounded_mean(&self, rule: Rule, values: &[f64], [lowest, highest]: [f64; 2]) -> Option<Criterion> {
+        let first = *values.first()?;
+        if values.iter().any(|value| value.to_bits() != first.to_bits()) {
+            return self.decide_mean(rule, values);
+        }
+        let estimate = self.mean_of_items(values)?;
+        let unseen = clopper_pearson(0, estimate.units() as u64).ok()?.high;
+        let interval = Some([first - unseen * (first - lowest), first + unseen * (highest - first)]);
+        let units = estimate.units();
+        let settle = |threshold: f64| {
+            let room =
+                if threshold < first { (first - threshold) / (first - lowest) } else { (threshold - first) / (highest - first) };
+            (units..1_000_000).find(|&items| clopper_pearson(0, items as u64).is_ok_and(|share| share.high < room))
+        };
+        Some(rule.decide(Estimate { interval, ..estimate }, settle, self))
     }
 
     /// The standard deviation of items that each stand for themselves and would give the interval that these give in their groups.

@@ -84,8 +84,8 @@ impl Subject {
 #[expect(clippy::needless_pass_by_value, reason = "the end of a chain")]
 fn payload_of(line: String) -> serde_json::Result<Value> {
     let mut fields: Map<String, Value> = serde_json::from_str(&line)?;
-    fields.remove("type");
-    fields.remove("schema_version");
+    fields.shift_remove("type");
+    fields.shift_remove("schema_version");
     Ok(Value::Object(fields))
 }
 
@@ -125,7 +125,10 @@ mod tests {
         for (event, r#type) in events {
             let line = told(&event);
             assert_eq!(line["type"], r#type);
-            assert_eq!((&line["run"], &line["time"], &line["schema_version"]), (&json!("7f"), &json!("2026-01-02T03:04:05Z"), &json!(1)));
+            assert_eq!(
+                (&line["run"], &line["time"], &line["schema_version"]),
+                (&json!("7f"), &json!("2026-01-02T03:04:05Z"), &json!(1))
+            );
         }
         let first: Value = serde_json::from_str(&subject().started("t").unwrap()).unwrap();
         assert_eq!((&first["type"], &first["payload"]["stored_as"]), (&json!("run.started"), &json!(3)));

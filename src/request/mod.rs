@@ -12,8 +12,8 @@ mod prompt;
 mod view;
 
 pub use answer::{
-    Alternative, Answer, Completion, CompletionLogprob, Divergence, Embedding, Failure, Finish, Generation, NextTokenDist, RollingLogprob,
-    TokenLogprobs,
+    Alternative, Answer, Completion, CompletionLogprob, Divergence, Embedding, Failure, Finish, Generation, NextTokenDist,
+    RollingLogprob, TokenLogprobs,
 };
 pub use computation::Computation;
 pub use embedder::Embedder;

@@ -7,8 +7,10 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use super::plan::Plan;
-use crate::engine::{Key, Keys, Kept, Shelf};
-use crate::pipeline::outside::{Brought, Endpoint, Errand, Errands, Form, Outside, OutsideError, Patience, Program, Question, Secret, Words};
+use crate::engine::{Kept, Key, Keys, Shelf};
+use crate::pipeline::outside::{
+    Brought, Endpoint, Errand, Errands, Form, Outside, OutsideError, Patience, Program, Question, Secret, Words,
+};
 use crate::request::{Answer, Completion, Op, Parameters, Prompt, Request, RequestError, Sampling, turn};
 use crate::suite::{EndpointForm, EndpointSpec};
 
@@ -24,7 +26,9 @@ const GRACE: Duration = Duration::from_millis(500);
 /// Why nobody outside can be asked.
 #[derive(Debug, thiserror::Error)]
 pub enum OutsidersError {
-    #[error("endpoint `{endpoint}`: the variable {variable} is not set\nhint: it is to hold the server's key, and `api_key_env` names it")]
+    #[error(
+        "endpoint `{endpoint}`: the variable {variable} is not set\nhint: it is to hold the server's key, and `api_key_env` names it"
+    )]
     NoKey { endpoint: String, variable: String },
     #[error(transparent)]
     Outside(#[from] OutsideError),
@@ -67,7 +71,8 @@ impl Outsiders {
     /// An endpoint that can't be asked, by its name.
     pub fn of(plan: &Plan, interrupted: Arc<AtomicBool>) -> Result<Option<Self>, OutsidersError> {
         let asked: Vec<_> = plan.entries.iter().filter(|entry| entry.enabled).map(|entry| entry.probe.outsiders()).collect();
-        let is_asked = |spec: &&EndpointSpec| asked.iter().flat_map(|one| &one.endpoints).any(|asked| asked.name == spec.name.get_ref());
+        let is_asked =
+            |spec: &&EndpointSpec| asked.iter().flat_map(|one| &one.endpoints).any(|asked| asked.name == spec.name.get_ref());
         let specs: Vec<&EndpointSpec> = plan.endpoints.iter().filter(is_asked).collect();
         if specs.is_empty() && !asked.iter().any(|one| one.programs) {
             return Ok(None);
@@ -196,9 +201,7 @@ impl Outsiders {
                 (Ok(Answer::Completion(Completion { text, finish, tokens_in, tokens_out })), latency)
             }
             Ok(Brought::Output(output)) => (Ok(Answer::Output(output.stdout)), output.latency),
-            Err(error) => {
-                (Err(RequestError::Outside { code: error.code(), message: error.to_string() }), Duration::ZERO)
-            }
+            Err(error) => (Err(RequestError::Outside { code: error.code(), message: error.to_string() }), Duration::ZERO),
         };
         if let Ok(answer) = &reply {
             let shelf = if matches!(answer, Answer::Output(_)) { &mut self.own_shelf } else { &mut self.shelf };

@@ -2,8 +2,8 @@
 
 use crate::probe::{
     AdapterAblation, AdapterRevert, AnyProbe, BaseInvariance, CalibrationDrift, ClusterKl, DeltaKl, ExternalPerplexity,
-    GradientGhost, Leakage, MultiTurnCoherenceDecay, NoiseFloorProbe, NullAdapter, ParaphraseInvariance, Pipeline, PreferenceFlip, Probe,
-    PromptCollapse, SectionInternalization, StyleFingerprint, ToolUseFidelity, TrainingDrift,
+    GradientGhost, Leakage, MultiTurnCoherenceDecay, NoiseFloorProbe, NullAdapter, ParaphraseInvariance, Pipeline,
+    PreferenceFlip, Probe, PromptCollapse, SectionInternalization, StyleFingerprint, ToolUseFidelity, TrainingDrift,
 };
 use crate::suite::{Diagnostic, ProbeTable};
 

@@ -22,7 +22,7 @@ mod sections;
 mod templates;
 
 pub use errands::{Outsiders, OutsidersError};
-pub use liveness::key as liveness_key;
 pub use keeper::{Bounds, Keeper, ResumeError, Warn};
+pub use liveness::key as liveness_key;
 pub use plan::{Entry, Plan, PlanError, Replacements};
 pub use run::{Aids, RunError, run};

@@ -14,7 +14,9 @@ pub fn check(entry: &Entry, table: &ProbeTable, endpoints: &[EndpointSpec], work
     // Who may have models asked may not have this machine run programs, or send what it likes to whom it likes.
     if workspace.is_fenced() && (asked.programs || !asked.endpoints.is_empty()) {
         let what = if asked.programs { "runs programs" } else { "asks endpoints" };
-        return Some(wrong(format!("it {what}, which a daemon does for nobody")).with_hint("run the suite in process, without --server"));
+        return Some(
+            wrong(format!("it {what}, which a daemon does for nobody")).with_hint("run the suite in process, without --server"),
+        );
     }
     for asked in &asked.endpoints {
         let Some(endpoint) = endpoints.iter().find(|endpoint| endpoint.name.get_ref() == asked.name) else {
@@ -27,7 +29,9 @@ pub fn check(entry: &Entry, table: &ProbeTable, endpoints: &[EndpointSpec], work
         };
         if asked.by_messages && endpoint.form == EndpointForm::Completions {
             let message = format!("it sends messages to the endpoint `{}`, which knows completions of a text only", asked.name);
-            return Some(wrong(message).with_hint("`form = \"chat\"` for the endpoint, or `prompt` without `system` for the stage"));
+            return Some(
+                wrong(message).with_hint("`form = \"chat\"` for the endpoint, or `prompt` without `system` for the stage"),
+            );
         }
     }
     None

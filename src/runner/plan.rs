@@ -10,7 +10,8 @@ use crate::math::derive_seed;
 use crate::probe::{AnyProbe, ChatForm, CoursePlan, Decide, Survey};
 use crate::request::{Embedder, Prompt, Scale};
 use crate::suite::{
-    self, Chat, Diagnostic, Diagnostics, Dtype, EndpointSpec, GateSpec, ModelSpec, NullSpec, ProbeTable, Source, Suite, SuiteError,
+    self, Chat, Diagnostic, Diagnostics, Dtype, EndpointSpec, GateSpec, ModelSpec, NullSpec, ProbeTable, Source, Suite,
+    SuiteError,
 };
 use crate::workspace::Workspace;
 

@@ -52,7 +52,8 @@ impl<'a> Round<'a> {
     ) -> Result<Vec<Reply>, EngineError> {
         let (outside, inside): (Vec<usize>, Vec<usize>) =
             (0..self.questions.len()).partition(|&question| self.questions[question].request.op.is_outside());
-        let of_outside: Vec<(usize, &Request)> = outside.iter().map(|&question| (question, &self.questions[question].request)).collect();
+        let of_outside: Vec<(usize, &Request)> =
+            outside.iter().map(|&question| (question, &self.questions[question].request)).collect();
         let mut correspondence = outsiders.filter(|_| !outside.is_empty()).map(|outsiders| {
             let under_way = outsiders.send(&of_outside);
             (outsiders, under_way)

@@ -11,6 +11,7 @@ use super::error::{Fault, StoreError, count};
 use super::facts;
 use super::open::log_of;
 use super::responses::SHARED;
+use super::runs::Status;
 use super::timestamp::Timestamp;
 
 /// What the cache may hold.
@@ -113,11 +114,20 @@ impl Store {
         })
     }
 
-    /// [`Self::evict`], and gives the space back to the file system.
+    /// [`Self::evict`], and gives the space back to the file system. The responses of runs that were given up longer ago than the time to
+    /// live go too: who resumes such a run has them computed anew.
     ///
     /// # Errors
     /// A store that can't be written to.
     pub fn prune(&self, limits: Limits, now: Timestamp) -> Result<Evicted, StoreError> {
+        self.settle_dead_runs()?;
+        self.write(|transaction| {
+            transaction.execute(
+                "DELETE FROM responses WHERE scope IN (SELECT id FROM runs WHERE status IN (?1, ?2) AND created_ms < ?3)",
+                params![Status::Failed, Status::Interrupted, now.before(limits.ttl)],
+            )?;
+            Ok(())
+        })?;
         let evicted = self.evict(limits, now)?;
         self.shrink()?;
         Ok(evicted)

@@ -23,11 +23,14 @@ mod matrix;
 mod outputs;
 mod pipeline;
 mod plain;
+mod published;
 mod refused_adapters;
+mod resumed;
 mod score;
 mod sections;
 #[path = "../../src/pipeline/outside/tests/server.rs"]
 mod server;
+mod stored;
 mod talker;
 mod traces;
 mod training;

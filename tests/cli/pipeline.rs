@@ -24,10 +24,7 @@ const STAGE: &str = "[[probe.stage]]\nprompt = \"{{ input }}\"\nparams = { max_n
 const SCORER: &str = "[[probe.scorer]]\nkind = \"starts_with\"\ntarget = \"{{ case.gold }}\"\n";
 
 pub fn endpoint(server: &Server, more: &str) -> String {
-    format!(
-        "[[endpoint]]\nname = \"judge\"\nkind = \"openai\"\nurl = \"{}\"\nmodel = \"m\"\ntries = 1\n{more}\n",
-        server.url()
-    )
+    format!("[[endpoint]]\nname = \"judge\"\nkind = \"openai\"\nurl = \"{}\"\nmodel = \"m\"\ntries = 1\n{more}\n", server.url())
 }
 
 /// The one probe of a run's record.
@@ -89,7 +86,11 @@ fn a_judge_grades_and_one_that_does_not_is_an_error_of_that_score_alone() {
     let scorers = "[[probe.scorer]]\nkind = \"judge\"\nendpoint = \"judge\"\nrubric = \"{{ output }} {{ case.gold }}\"\nscale = [0, 5]\n\
                    [[probe.scorer]]\nkind = \"length\"\nmin = 1\n";
     let suite = |max_failed: &str| {
-        format!("{}{}", endpoint(&judge, ""), pipeline(&format!("min_score = 0.1\nmax_failed = {max_failed}\ndecide = \"point\"\n{STAGE}{scorers}")))
+        format!(
+            "{}{}",
+            endpoint(&judge, ""),
+            pipeline(&format!("min_score = 0.1\nmax_failed = {max_failed}\ndecide = \"point\"\n{STAGE}{scorers}"))
+        )
     };
     let probe = run(&world, &suite("0.6"));
     assert_eq!(probe["verdict"], "pass", "{probe}");
@@ -135,7 +136,9 @@ fn a_program_scores_and_its_score_is_clamped() {
 fn samples_are_drawn_anew_and_the_same_again() {
     let world = World::new();
     let stage = "[[probe.stage]]\nprompt = \"{{ input }}\"\nparams = { max_new_tokens = 6, temperature = 1.5 }\n";
-    let rest = format!("repeat = 4\npass_score = 0.5\npass_at_k = {{ k = 4, min = 0.1 }}\npass_hat_k = {{ k = 2, min = 0.05 }}\n{stage}{SCORER}");
+    let rest = format!(
+        "repeat = 4\npass_score = 0.5\npass_at_k = {{ k = 4, min = 0.1 }}\npass_hat_k = {{ k = 2, min = 0.05 }}\n{stage}{SCORER}"
+    );
     let first = run(&world, &pipeline(&rest));
     assert_eq!(first["criteria"][0]["name"], "pass_at_k");
     assert_eq!(first["criteria"][1]["name"], "pass_hat_k");
@@ -175,8 +178,14 @@ fn what_is_wrong_with_a_pipeline_is_told_before_a_model_is_loaded() {
         pipeline(&format!("min_gain = 0.1\n[[probe.stage]]\nprompt = \"x\"\nmodel = \"jugde\"\n{STAGE}{SCORER}")),
         pipeline(&format!("min_gain = 0.1\n[[probe.stage]]\nprompt = \"x\"\nmodel = \"base\"\n{SCORER}")),
         pipeline(&format!("min_gain = 0.1\nrepeat = 3\n{STAGE}{SCORER}")),
-        format!("[[endpoint]]\nname = \"view\"\nkind = \"openai\"\nurl = \"http://x\"\nmodel = \"m\"\n{}", pipeline(&format!("min_gain = 0.1\n{STAGE}{SCORER}"))),
-        format!("[[endpoint]]\nname = \"j\"\nkind = \"anthropic\"\nurl = \"http://x\"\nmodel = \"m\"\n{}", pipeline(&format!("min_gain = 0.1\n{STAGE}{SCORER}"))),
+        format!(
+            "[[endpoint]]\nname = \"view\"\nkind = \"openai\"\nurl = \"http://x\"\nmodel = \"m\"\n{}",
+            pipeline(&format!("min_gain = 0.1\n{STAGE}{SCORER}"))
+        ),
+        format!(
+            "[[endpoint]]\nname = \"j\"\nkind = \"anthropic\"\nurl = \"http://x\"\nmodel = \"m\"\n{}",
+            pipeline(&format!("min_gain = 0.1\n{STAGE}{SCORER}"))
+        ),
     ];
     let told: Vec<String> = wrong
         .iter()
@@ -213,4 +222,3 @@ fn an_endpoints_key_is_read_from_the_environment_and_never_shown() {
     let everything = [output.stdout, output.stderr, std::fs::read(world.path("s.db")).unwrap()].concat();
     assert!(!everything.windows(14).any(|window| window == b"sk-very-secret"));
 }
-

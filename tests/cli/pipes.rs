@@ -70,7 +70,13 @@ fn head_gets_its_line_and_nobody_complains() {
         "\"$SWAY\" completions bash | head -1".to_owned(),
         "\"$SWAY\" --help | head -1".to_owned(),
     ] {
-        let output = Command::new("sh").args(["-c", &command]).env("SWAY", binary()).env("SWAY_STORE", "").current_dir(ROOT).output().unwrap();
+        let output = Command::new("sh")
+            .args(["-c", &command])
+            .env("SWAY", binary())
+            .env("SWAY_STORE", "")
+            .current_dir(ROOT)
+            .output()
+            .unwrap();
         assert_eq!(String::from_utf8(output.stderr).unwrap(), "", "{command}");
         assert_eq!(String::from_utf8(output.stdout).unwrap().lines().count(), 1, "{command}");
     }

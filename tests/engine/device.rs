@@ -52,6 +52,7 @@ fn logprobs(answer: &Answer) -> Vec<(u32, f64)> {
         Answer::RollingLogprob(rolling) => of(&vec![0; rolling.logprobs.len()], &rolling.logprobs),
         Answer::Generate(generation) => of(&generation.token_ids, &vec![0.0; generation.token_ids.len()]),
         Answer::Embedding(embedding) => of(&vec![0; embedding.embedding.len()], &embedding.embedding),
+        other @ (Answer::Completion(_) | Answer::Output(_) | Answer::Failed(_)) => panic!("no model answers {other:?}"),
     }
 }
 

@@ -10,6 +10,7 @@ mod device;
 mod identity;
 mod models;
 mod planning;
+mod shelf;
 mod stub;
 mod tokens;
 mod trace;

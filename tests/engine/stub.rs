@@ -65,6 +65,7 @@ impl Backend for Stub {
             Op::TokenLogprobs { top, .. } => Work::Tokens { top },
             Op::Generate { max_new_tokens, sampling, .. } => Work::Generate { max_new_tokens, sampling },
             Op::Embed { .. } => Work::Embed,
+            Op::Complete { .. } | Op::Run(_) => return Err(RequestError::NotAModels { op: request.op.name() }),
         };
         Ok(Job { view: request.view, tokens, work })
     }

@@ -36,8 +36,11 @@ impl Channel {
     pub fn open(address: &str) -> anyhow::Result<Self> {
         let mut url = Url::parse(address).context("--events: the address can't be read")?;
         let named = url.query_pairs().find(|(key, _)| key == "channel").map(|(_, name)| name.into_owned());
-        let others: Vec<(String, String)> =
-            url.query_pairs().filter(|(key, _)| key != "channel").map(|(key, value)| (key.into_owned(), value.into_owned())).collect();
+        let others: Vec<(String, String)> = url
+            .query_pairs()
+            .filter(|(key, _)| key != "channel")
+            .map(|(key, value)| (key.into_owned(), value.into_owned()))
+            .collect();
         url.set_query(None);
         if !others.is_empty() {
             url.query_pairs_mut().extend_pairs(others);
@@ -47,7 +50,8 @@ impl Channel {
         let shown = shown(&url);
         let (lines, waiting) = sync_channel(WAITING);
         let publish = move || publish(info, &channel, &waiting);
-        let thread = thread::Builder::new().name("events".to_owned()).spawn(publish).context("can't start a thread for --events")?;
+        let thread =
+            thread::Builder::new().name("events".to_owned()).spawn(publish).context("can't start a thread for --events")?;
         Ok(Self { shown, lines: Some(lines), thread: Some(thread) })
     }
 
@@ -69,7 +73,9 @@ impl Channel {
                 self.thread = None;
                 Err(anyhow::anyhow!("the server is too slow: {WAITING} events wait for it"))
             }
-            Err(TrySendError::Disconnected(_)) => Err(self.ended().err().unwrap_or_else(|| anyhow::anyhow!("the connection ended"))),
+            Err(TrySendError::Disconnected(_)) => {
+                Err(self.ended().err().unwrap_or_else(|| anyhow::anyhow!("the connection ended")))
+            }
         }
     }
 

@@ -10,8 +10,8 @@ use chrono::{SecondsFormat, Utc};
 
 use super::super::exit::{Exit, Failure, OrExit};
 use super::super::output::{open_for_lines, write_stdout};
-use super::channel::Channel;
 use super::Listener;
+use super::channel::Channel;
 use crate::record::Event;
 use crate::report::published::Subject;
 

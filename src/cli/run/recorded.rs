@@ -115,7 +115,9 @@ fn find(store: &Store, which: Option<i64>, args: &RunArgs) -> Result<RunSummary,
     };
     let found = store.latest_resumable(digest.as_deref()).map_err(store::refused)?;
     found.ok_or_else(|| {
-        usage("there is no run to resume: none of this suite failed or was interrupted\nhint: `sway history` lists them".to_owned())
+        usage(
+            "there is no run to resume: none of this suite failed or was interrupted\nhint: `sway history` lists them".to_owned(),
+        )
     })
 }
 
@@ -124,9 +126,8 @@ fn take_up(store: &Store, id: RunId, args: &mut RunArgs) -> Result<(), Failure> 
     let details = store.run(id, &crate::store::Filter::nothing()).map_err(store::refused)?;
     let usage = |message: String| Failure::new(Exit::Usage, anyhow::anyhow!(message));
     let options = details.map(|details| details.options).unwrap_or_default();
-    let options: Options = serde_json::from_str(&options)
-        .with_context(|| format!("can't read what run {id} was asked for"))
-        .or_exit(Exit::Input)?;
+    let options: Options =
+        serde_json::from_str(&options).with_context(|| format!("can't read what run {id} was asked for")).or_exit(Exit::Input)?;
     let Options { suite, folder, base, adapter, revision, adapter_revision, device, filter, by_daemon } = options;
     if by_daemon {
         return Err(usage(format!("run {id} was a daemon's, which keeps nothing to be resumed\nhint: run the suite anew")));

@@ -59,7 +59,9 @@ impl Judge {
         let verdict = unfenced(verdict.map_or(answer, |(_, verdict)| verdict));
         let wrong = |why: &str| format!("the judge's answer {why}: {}", beginning(verdict));
         let Ok(Value::Object(fields)) = serde_json::from_str(verdict) else { return Err(wrong("is no JSON object")) };
-        let Some(score) = fields.get("score").and_then(Value::as_f64) else { return Err(wrong("has no `score` that is a number")) };
+        let Some(score) = fields.get("score").and_then(Value::as_f64) else {
+            return Err(wrong("has no `score` that is a number"));
+        };
         let [worst, best] = self.scale;
         if !(worst..=best).contains(&score) {
             return Err(wrong(&format!("has a score outside of {worst} to {best}")));

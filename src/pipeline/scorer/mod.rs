@@ -98,16 +98,31 @@ impl<'de> Deserialize<'de> for Scorer {
 #[derive(Clone, Debug)]
 enum Measure {
     /// White space around the two left out.
-    Exact { target: Template, ignore_case: bool },
+    Exact {
+        target: Template,
+        ignore_case: bool,
+    },
     /// White space before the two left out.
-    StartsWith { target: Template, ignore_case: bool },
-    Contains { contained: Contained, ignore_case: bool },
+    StartsWith {
+        target: Template,
+        ignore_case: bool,
+    },
+    Contains {
+        contained: Contained,
+        ignore_case: bool,
+    },
     Regex(Pattern),
     Json(Shape),
     Number(NumberNear),
-    Metric { metric: Metric, target: Template },
+    Metric {
+        metric: Metric,
+        target: Template,
+    },
     /// Cosine of the two embeddings.
-    Similarity { target: Template, embedder: Embedder },
+    Similarity {
+        target: Template,
+        embedder: Embedder,
+    },
     Length(Length),
     Refusal(Refusal),
     /// 1 less the share of 4-grams of words that are repeated.
@@ -231,8 +246,12 @@ impl Scorer {
                 let output = folded(output, *ignore_case);
                 let is_in = |text: &Template| Ok(output.contains(&folded(&text.render(scene)?, *ignore_case)));
                 match contained {
-                    Contained::Any(texts) => texts.iter().map(is_in).collect::<Result<Vec<_>, String>>().map(|found| found.contains(&true)),
-                    Contained::All(texts) => texts.iter().map(is_in).collect::<Result<Vec<_>, String>>().map(|found| !found.contains(&false)),
+                    Contained::Any(texts) => {
+                        texts.iter().map(is_in).collect::<Result<Vec<_>, String>>().map(|found| found.contains(&true))
+                    }
+                    Contained::All(texts) => {
+                        texts.iter().map(is_in).collect::<Result<Vec<_>, String>>().map(|found| !found.contains(&false))
+                    }
                 }
                 .and_then(holds)
             }

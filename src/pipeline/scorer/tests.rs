@@ -61,7 +61,7 @@ fn texts_are_held_against_the_target() {
         (json!({"kind": "repetition"}), "a b c d e f", 1.0),
         (json!({"kind": "similarity", "target": "x", "embedder": "base"}), " \n", 0.0),
     ] {
-        assert!((value(keys.clone(), output) - wanted).abs() < 1e-12, "{keys} of {output:?} is {}", value(keys, output));
+        assert!((value(keys.clone(), output) - wanted).abs() < 1e-12, "{keys} of {output:?} is {}", value(keys.clone(), output));
     }
     assert!(value(json!({"kind": "repetition"}), &"a b c d ".repeat(20)) < 0.1);
 }

@@ -100,7 +100,8 @@ mod tests {
             entropy: 1.0 / 3.0,
             divergence: Some(divergence),
         };
-        let generation = Generation { text: "é\u{0}\n".to_owned(), token_ids: vec![1, 2], finish: Finish::Eos, prompt_tokens: 12 };
+        let generation =
+            Generation { text: "é\u{0}\n".to_owned(), token_ids: vec![1, 2], finish: Finish::Eos, prompt_tokens: 12 };
         let remote = Completion { text: "x".to_owned(), finish: None, tokens_in: None, tokens_out: Some(3) };
         for answer in [
             Answer::LogprobOf(completion),

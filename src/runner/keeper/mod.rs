@@ -71,7 +71,9 @@ pub struct Keeper {
 pub enum ResumeError {
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("run {run} was begun with other models: their files have changed since\nhint: start a run of its own, without --resume")]
+    #[error(
+        "run {run} was begun with other models: their files have changed since\nhint: start a run of its own, without --resume"
+    )]
     OtherModels { run: i64 },
 }
 
@@ -146,7 +148,9 @@ impl Keeper {
         let Ok(text) = serde_json::to_string(value) else { return };
         let is_whole = serde_json::from_str::<T>(&text).is_ok_and(|read| read == *value);
         let is_for_others = self.run.as_ref().is_some_and(|run| run.mode() != Mode::Private);
-        if is_whole && is_for_others && !self.warner.has_failed()
+        if is_whole
+            && is_for_others
+            && !self.warner.has_failed()
             && let Err(error) = self.store.put_fact(&of_kind(key, kind), kind, &text, Timestamp::now())
         {
             self.warner.fail(&error);
@@ -163,7 +167,11 @@ impl Keeper {
                 self.position += 1;
             }
             Event::Answered { .. } => self.write_rows(),
-            Event::Failed { .. } | Event::Finished(_) | Event::Started { .. } | Event::ProbeStarted { .. } | Event::Liveness(_) => {}
+            Event::Failed { .. }
+            | Event::Finished(_)
+            | Event::Started { .. }
+            | Event::ProbeStarted { .. }
+            | Event::Liveness(_) => {}
         }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Warner, answer};
-use crate::engine::{Key, Kept, Shelf};
+use crate::engine::{Kept, Key, Shelf};
 use crate::store::{self, Responses, StoreError, Timestamp};
 
 /// Answers in a store. A store that fails is told of once, and left alone from then on.
@@ -33,10 +33,8 @@ impl Shelf for StoreShelf {
     }
 
     fn put(&mut self, answers: Vec<(Key, Kept)>) {
-        let rows: Vec<(store::Key, store::Response)> = answers
-            .iter()
-            .filter_map(|(key, kept)| Some((store::Key(key.0), answer::write(kept.answer.op(), kept)?)))
-            .collect();
+        let rows: Vec<(store::Key, store::Response)> =
+            answers.iter().filter_map(|(key, kept)| Some((store::Key(key.0), answer::write(kept.answer.op(), kept)?))).collect();
         if !self.warner.has_failed() {
             self.told(self.responses.put(&rows, Timestamp::now()));
         }

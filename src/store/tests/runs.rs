@@ -98,7 +98,7 @@ fn rows_of_the_same_place_are_replaced() {
     let home = Home::new();
     let store = home.open();
     let run = store.begin(&new_run(Mode::Shared), minute(0)).unwrap();
-    let first = Stage { tokens_out: 1, ..stage(0, "q") };
+    let first = Stage { tokens_out: Some(1), ..stage(0, "q") };
     run.write(&[Row::Stage(first), Row::Score(score(0, None)), Row::Verdict(verdict("facts", 3))], minute(0)).unwrap();
     run.write(&[Row::Stage(stage(0, "q")), Row::Score(score(0, Some(2.0))), Row::Verdict(verdict("facts", 4))], minute(0))
         .unwrap();

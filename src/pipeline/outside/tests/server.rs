@@ -1,3 +1,4 @@
+#![allow(dead_code, reason = "the tests of the command line use a part of it")]
 //! A server that does what a test tells it, in plain std.
 
 use std::collections::HashMap;
