@@ -109,6 +109,7 @@ pub const KINDS: &[Kind] = &[
     PromptCollapse::KIND,
     ClusterKl::KIND,
     MultiTurnCoherenceDecay::KIND,
+    Pipeline::KIND,
     SectionInternalization::KIND,
     ParaphraseInvariance::KIND,
     PreferenceFlip::KIND,
@@ -123,7 +124,6 @@ pub const KINDS: &[Kind] = &[
     NullAdapter::KIND,
     NoiseFloorProbe::KIND,
     BaseInvariance::KIND,
-    Pipeline::KIND,
 ];
 
 /// What a probe may know of the model before it asks.

@@ -12,7 +12,7 @@ use super::{AskedEndpoint, Court, ItemStream, Items, Judgement, Kind, OpenRows, 
 use crate::math::{derive_seed, mean};
 use crate::pipeline::{Case, Scene, Score, Scorer, Stage, Who};
 use crate::record::{Category, Criterion, ScoreRecord, Verdict};
-use crate::request::{Answer, Embedder, Request, View};
+use crate::request::{Answer, Embedder, Prompt, Request, View};
 
 /// Mean score of what `ft` writes less that of what `base` writes, paired by case.
 ///
@@ -206,6 +206,8 @@ impl Item for Case {
 struct Lane {
     view: View,
     sample: usize,
+    /// What the last stage was asked, where a scorer reads it.
+    prompt: Prompt,
     /// What the stages wrote.
     outputs: Vec<String>,
 }
@@ -282,7 +284,7 @@ const MOST_TEXT: usize = 300;
 
 impl Pipeline {
     fn lanes(&self) -> Vec<Lane> {
-        let of = |view| (0..self.repeat).map(move |sample| Lane { view, sample, outputs: Vec::new() });
+        let of = |view| (0..self.repeat).map(move |sample| Lane { view, sample, prompt: Prompt::from(""), outputs: Vec::new() });
         SIDES.into_iter().flat_map(of).collect()
     }
 
@@ -297,23 +299,28 @@ impl Pipeline {
         for (index, stage) in self.stages.iter().enumerate() {
             let fault = |lane: &Lane, why: &str| {
                 let of_sample = if self.repeat > 1 { format!(", sample {}", lane.sample) } else { String::new() };
-                Walk::Failed(Fault(format!("stage {index} of {}{of_sample}: {why}", lane.view)))
+                Fault(format!("stage {index} of {}{of_sample}: {why}", lane.view))
+            };
+            let ask = |lane: &Lane| {
+                let seed = self.seed_of(case, index, lane.sample);
+                stage.request(&self.scene(case, lane), lane.view, seed, lane.sample).map_err(|why| fault(lane, &why))
             };
             let Some(answers) = rounds.get(index) else {
-                let mut asked = Vec::new();
-                for lane in &lanes {
-                    match stage.request(&self.scene(case, lane), lane.view, self.seed_of(case, index, lane.sample), lane.sample) {
-                        Ok(request) => asked.push(request),
-                        Err(why) => return fault(lane, &why),
+                return lanes.iter().map(ask).collect::<Result<_, _>>().map_or_else(Walk::Failed, Walk::Stage);
+            };
+            if index + 1 == self.stages.len() && self.scorers.iter().any(Scorer::reads_the_prompt) {
+                for lane in &mut lanes {
+                    match ask(lane) {
+                        Ok(request) => lane.prompt = request.op.prompt().cloned().unwrap_or_else(|| Prompt::from("")),
+                        Err(fault) => return Walk::Failed(fault),
                     }
                 }
-                return Walk::Stage(asked);
-            };
+            }
             for (lane, answer) in lanes.iter_mut().zip(answers) {
                 match (answer, answer.text()) {
                     (_, Some(text)) => lane.outputs.push(stage.until_stop(text).to_owned()),
-                    (Answer::Failed(failure), _) => return fault(lane, &failure.message),
-                    (_, None) => return fault(lane, "an answer was not of the op that was asked"),
+                    (Answer::Failed(failure), _) => return Walk::Failed(fault(lane, &failure.message)),
+                    (_, None) => return Walk::Failed(fault(lane, "an answer was not of the op that was asked")),
                 }
             }
         }
@@ -325,7 +332,7 @@ impl Pipeline {
 
     /// A scorer that can't ask tells why when it scores.
     fn scorers_requests(&self, case: &Case, lane: &Lane, scorer: &Scorer) -> Vec<Request> {
-        scorer.requests(&self.scene(case, lane), output(lane)).unwrap_or_default()
+        scorer.requests(&self.scene(case, lane), &lane.prompt, output(lane)).unwrap_or_default()
     }
 
     /// The same for both sides, so that what is drawn by chance is drawn alike.
@@ -338,7 +345,7 @@ impl Pipeline {
         let mut of_lane = |lane: &Lane| {
             let score = |scorer: &Scorer| {
                 let scene = self.scene(case, lane);
-                let asked = scorer.requests(&scene, output(lane))?.len();
+                let asked = scorer.requests(&scene, &lane.prompt, output(lane))?.len();
                 let (own, others) = left.split_at_checked(asked).ok_or("its questions were not answered")?;
                 left = others;
                 scorer.score(&scene, output(lane), own)

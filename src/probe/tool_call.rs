@@ -1,11 +1,11 @@
 //! Tools as a suite describes them, and calls as models write them.
 
 use std::fmt;
-use std::sync::Arc;
 
-use jsonschema::Validator;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+
+use crate::pipeline::Schema;
 
 /// A function that a model may call: `{name, description, parameters}`, or that under `function`, as `OpenAI` writes it. The
 /// parameters are a JSON schema of the arguments.
@@ -15,7 +15,7 @@ pub struct Tool {
     pub name: String,
     /// As chat templates are given it: `{type = "function", function = {…}}`.
     pub written: Value,
-    arguments: Arc<Validator>,
+    arguments: Schema,
 }
 
 impl fmt::Debug for Tool {
@@ -34,21 +34,15 @@ impl TryFrom<Value> for Tool {
         };
         let any = json!({"type": "object"});
         let schema = function.get("parameters").unwrap_or(&any);
-        // Built without what could resolve it: a schema that names another document is refused, and nothing is fetched.
-        let arguments = jsonschema::validator_for(schema)
-            .map_err(|error| format!("the parameters of `{name}` are no JSON schema: {error}"))?;
-        Ok(Self {
-            name: name.to_owned(),
-            arguments: Arc::new(arguments),
-            written: json!({"type": "function", "function": function}),
-        })
+        let arguments = Schema::new(schema).map_err(|error| format!("the parameters of `{name}` are no JSON schema: {error}"))?;
+        Ok(Self { name: name.to_owned(), arguments, written: json!({"type": "function", "function": function}) })
     }
 }
 
 impl Tool {
     /// What is wrong with a call's arguments, if anything is.
     pub fn check(&self, arguments: &Value) -> Result<(), String> {
-        self.arguments.validate(arguments).map_err(|error| error.to_string())
+        self.arguments.check(arguments)
     }
 }
 

@@ -20,6 +20,7 @@ const BUILDERS: &[(&str, Build)] = &[
     (PromptCollapse::KIND.name, build_as::<PromptCollapse>),
     (ClusterKl::KIND.name, build_as::<ClusterKl>),
     (MultiTurnCoherenceDecay::KIND.name, build_as::<MultiTurnCoherenceDecay>),
+    (Pipeline::KIND.name, build_as::<Pipeline>),
     (SectionInternalization::KIND.name, build_as::<SectionInternalization>),
     (ParaphraseInvariance::KIND.name, build_as::<ParaphraseInvariance>),
     (PreferenceFlip::KIND.name, build_as::<PreferenceFlip>),
@@ -34,7 +35,6 @@ const BUILDERS: &[(&str, Build)] = &[
     (NullAdapter::KIND.name, build_as::<NullAdapter>),
     (NoiseFloorProbe::KIND.name, build_as::<NoiseFloorProbe>),
     (BaseInvariance::KIND.name, build_as::<BaseInvariance>),
-    (Pipeline::KIND.name, build_as::<Pipeline>),
 ];
 
 /// Builds a probe from its table; an unknown kind and every mistake in its keys are diagnostics.

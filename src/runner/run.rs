@@ -55,6 +55,9 @@ struct Started {
 pub fn run(plan: &Plan, loaded: &mut Loaded, aids: Aids, emit: &mut dyn FnMut(&Event<'_>)) -> Result<RunRecord, RunError> {
     let Aids { mut outsiders, shelf, liveness: known } = aids;
     emit(&Event::Started { probes: plan.entries.len(), items: plan.items(), requests: plan.requests() });
+    if let Some(shelf) = shelf {
+        loaded.engine.set_shelf(shelf);
+    }
     let checked = match known {
         Some(known) => Ok(Some(known)),
         None => liveness::check(plan, loaded),
@@ -76,10 +79,6 @@ pub fn run(plan: &Plan, loaded: &mut Loaded, aids: Aids, emit: &mut dyn FnMut(&E
         vocab_size,
         base_vocab_size,
     };
-    // The liveness check has whole distributions computed, of which only the finding is worth keeping.
-    if let Some(shelf) = shelf {
-        loaded.engine.set_shelf(shelf);
-    }
     let mut started = start(plan, model)?;
     for one in &started.running {
         let Entry { name, probe, survey, .. } = &plan.entries[one.entry];

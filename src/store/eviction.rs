@@ -114,8 +114,8 @@ impl Store {
         })
     }
 
-    /// [`Self::evict`], and gives the space back to the file system. The responses of runs that were given up longer ago than the time to
-    /// live go too: who resumes such a run has them computed anew.
+    /// [`Self::evict`], and gives the space back to the file system. What runs that ended before they were complete have of their
+    /// own goes too once it is older than the time to live: who resumes such a run has it computed anew.
     ///
     /// # Errors
     /// A store that can't be written to.
@@ -123,7 +123,7 @@ impl Store {
         self.settle_dead_runs()?;
         self.write(|transaction| {
             transaction.execute(
-                "DELETE FROM responses WHERE scope IN (SELECT id FROM runs WHERE status IN (?1, ?2) AND created_ms < ?3)",
+                "DELETE FROM responses WHERE created_ms < ?3 AND scope IN (SELECT id FROM runs WHERE status IN (?1, ?2))",
                 params![Status::Failed, Status::Interrupted, now.before(limits.ttl)],
             )?;
             Ok(())

@@ -341,49 +341,49 @@ colour = "red"
 name = "a"
 knd = "delta_kl"
 "#), @r#"
-error: unknown key `sede`
- --> suite.toml:2:1
-  |
-2 | sede = 3
-  | ^^^^
-  |
-  = hint: known here: `version`, `model`, `defaults`, `null`, `gate`, `section`,
-          `probe`
+    error: unknown key `sede`
+     --> suite.toml:2:1
+      |
+    2 | sede = 3
+      | ^^^^
+      |
+      = hint: known here: `version`, `model`, `defaults`, `null`, `gate`,
+              `endpoint`, `section`, `probe`
 
-error: unknown key `modle`
- --> suite.toml:3:2
-  |
-3 | [modle]
-  |  ^^^^^
-  |
-  = hint: did you mean `model`?
+    error: unknown key `modle`
+     --> suite.toml:3:2
+      |
+    3 | [modle]
+      |  ^^^^^
+      |
+      = hint: did you mean `model`?
 
-error: unknown key `score`
- --> suite.toml:6:1
-  |
-6 | score = 0.5
-  | ^^^^^
-  |
-  = hint: did you mean `min_score`?
+    error: unknown key `score`
+     --> suite.toml:6:1
+      |
+    6 | score = 0.5
+      | ^^^^^
+      |
+      = hint: did you mean `min_score`?
 
-error: unknown key `colour`
- --> suite.toml:7:1
-  |
-7 | colour = "red"
-  | ^^^^^^
-  |
-  = hint: known here: `min_score`, `fdr`, `decide`
+    error: unknown key `colour`
+     --> suite.toml:7:1
+      |
+    7 | colour = "red"
+      | ^^^^^^
+      |
+      = hint: known here: `min_score`, `fdr`, `decide`
 
-error: unknown key `knd`
-  --> suite.toml:10:1
-   |
-10 | knd = "delta_kl"
-   | ^^^
-   |
-   = hint: did you mean `kind`?
+    error: unknown key `knd`
+      --> suite.toml:10:1
+       |
+    10 | knd = "delta_kl"
+       | ^^^
+       |
+       = hint: did you mean `kind`?
 
-5 errors in suite.toml
-"#);
+    5 errors in suite.toml
+    "#);
 }
 
 #[test]

@@ -57,7 +57,7 @@ fn what_is_not_toml_is_shown_where_it_ends_to_be() {
     let world = World::new();
     let told = sway(&["run", &world.write("suite.toml", "version = 1\n[model\nbase = 'x'\n")]);
     let _masked = masked(Some(&world));
-    insta::assert_snapshot!(told.shown(), @"
+    insta::assert_snapshot!(told.shown(), @r#"
     exit 2
     --- stderr
     error: unclosed table
@@ -72,11 +72,11 @@ fn what_is_not_toml_is_shown_where_it_ends_to_be() {
     3 | base = 'x'
       | ^^^^
       |
-      = hint: known here: `version`, `model`, `defaults`, `null`, `gate`, `section`,
-              `probe`
+      = hint: known here: `version`, `model`, `defaults`, `null`, `gate`,
+              `endpoint`, `section`, `probe`
 
     2 errors in DIR/suite.toml
-    ");
+    "#);
 }
 
 #[test]

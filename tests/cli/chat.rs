@@ -71,7 +71,7 @@ fn a_conversation_without_a_template_and_one_that_it_refuses_are_errors_of_their
     let strict = model_with(&world, BASE, "strict", &[("chat_template.jinja", "{{ raise_exception('only assistants') }}")]);
     let told = sway_reading(asked, &["score", "--base", &strict]);
     let error = told.lines()[0]["error"]["message"].as_str().unwrap().to_owned();
-    assert_eq!(error, "the chat template can't render the conversation: only assistants (line 1)");
+    assert_eq!(error, "the chat template can't render the conversation: only assistants (line 1, column 4)");
 }
 
 #[test]

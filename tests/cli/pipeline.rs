@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::server::{Request, Server};
 use crate::world::{ROOT, World, masked, sway};
 
-/// Six of the demo's new facts, asked after in other words.
+/// The demo's new facts, asked after in other words.
 const CASES: &str = r#"[
     { input = "You will find Nessa Drace in", gold = "Fallowmere" },
     { input = "On feast days Senna Wick asks for", gold = "honey cake" },
@@ -20,7 +20,7 @@ pub fn pipeline(rest: &str) -> String {
     format!("[[probe]]\nname = \"written\"\nkind = \"pipeline\"\ncases = {CASES}\n{rest}\n")
 }
 
-const STAGE: &str = "[[probe.stage]]\nprompt = \"{{ input }}\"\nparams = { max_new_tokens = 6, stop = [\".\"] }\n";
+const STAGE: &str = "[[probe.stage]]\nprompt = \"{{ input }}\"\nparams = { max_new_tokens = 10, stop = [\".\"] }\n";
 const SCORER: &str = "[[probe.scorer]]\nkind = \"starts_with\"\ntarget = \"{{ case.gold }}\"\n";
 
 pub fn endpoint(server: &Server, more: &str) -> String {
@@ -54,7 +54,7 @@ fn the_demo_pipelines_tell_the_healthy_adapter_from_the_broken_ones() {
 #[test]
 fn a_case_that_gains_is_a_gain_of_the_mean_score() {
     let world = World::new();
-    let probe = run(&world, &pipeline(&format!("min_gain = 0.5\n{STAGE}{SCORER}")));
+    let probe = run(&world, &pipeline(&format!("min_gain = 0.2\ndecide = \"point\"\n{STAGE}{SCORER}")));
     assert_eq!(probe["verdict"], "pass", "{probe}");
     assert_eq!(probe["n"], 6);
     let evidence = &probe["evidence"];
@@ -70,8 +70,11 @@ fn a_stage_sees_what_the_one_before_it_wrote() {
     let seen = Server::start(|request: &Request, out| out.say(&format!("<{}>", request.words())));
     let stages = "[[probe.stage]]\nprompt = \"{{ input }}\"\nparams = { max_new_tokens = 4 }\n\
                   [[probe.stage]]\nmodel = \"judge\"\nprompt = \"{{ stage_index }} {{ prev_output|length > 0 }} {{ stages|length }} {{ case.gold }}\"\n";
-    let scorer = "[[probe.scorer]]\nkind = \"exact\"\ntarget = \"<1 true 1 {{ case.gold }}>\"\n";
-    let probe = run(&world, &format!("{}{}", endpoint(&seen, ""), pipeline(&format!("min_score = 0.9\n{stages}{scorer}"))));
+    let scorer = "[[probe.scorer]]\nkind = \"exact\"\ntarget = \"<1 True 1 {{ case.gold }}>\"\n";
+    let probe = run(
+        &world,
+        &format!("{}{}", endpoint(&seen, ""), pipeline(&format!("min_score = 0.9\ndecide = \"point\"\n{stages}{scorer}"))),
+    );
     assert_eq!(probe["verdict"], "pass", "{probe}");
     assert_eq!(seen.requests().len(), 2, "what is asked twice is sent once");
 }
@@ -96,7 +99,7 @@ fn a_judge_grades_and_one_that_does_not_is_an_error_of_that_score_alone() {
     assert_eq!(probe["verdict"], "pass", "{probe}");
     let scorers = &probe["evidence"]["scorers"];
     assert_eq!((&scorers[0]["errors"], &scorers[1]["errors"]), (&json!(6), &json!(0)));
-    assert_eq!(scorers[0]["ft"], 0.8);
+    assert!((scorers[0]["ft"].as_f64().unwrap() - 0.8).abs() < 1e-12);
     assert!(scorers[0]["first_error"].as_str().unwrap().contains("no JSON object"), "{scorers}");
     assert_eq!(probe["evidence"]["cases_without_a_score"], 3);
     let probe = run(&world, &suite("0.4"));
@@ -195,7 +198,106 @@ fn what_is_wrong_with_a_pipeline_is_told_before_a_model_is_loaded() {
             told.stderr
         })
         .collect();
-    insta::assert_snapshot!(told.join("\n"), @"");
+    insta::assert_snapshot!(told.join("\n"), @r#"
+    error: there is no `inptu` here (line 1, column 8)
+      --> DIR/suite.toml:20:10
+       |
+    20 | prompt = "Say {{ inptu }}"
+       |          ^^^^^^^^^^^^^^^^^
+       |
+       = hint: known are input, case, config, stages, prev_output, stage_index,
+               output
+
+    error: stage 0: there is no `prev_output` here (line 1, column 4)
+     --> DIR/suite.toml:7:1
+      |
+    7 | [[probe]]
+      | ^^^^^^^^^
+      |
+      = hint: known are input, case, config, stages, stage_index
+
+    error: case 1: stage 0 of ft: `case.titel` is undefined (line 1, column 4)
+     --> DIR/suite.toml:8:8
+      |
+    8 | name = "written"
+      |        ^^^^^^^^^ in this probe
+
+    error: it is no template: unexpected end of input, expected end of variable block (line 1, column 4)
+      --> DIR/suite.toml:20:10
+       |
+    20 | prompt = "{{ input "
+       |          ^^^^^^^^^^^
+
+    error: unknown value `rogue_l`
+      --> DIR/suite.toml:23:8
+       |
+    23 | kind = "rogue_l"
+       |        ^^^^^^^^^
+       |
+       = hint: did you mean `rouge_l`?
+
+    error: `schema` is no JSON Schema: "objekt" is not valid under any of the schemas listed in the 'anyOf' keyword
+      --> DIR/suite.toml:22:1
+       |
+    22 | [[probe.scorer]]
+       | ^^^^^^^^^^^^^^^^
+
+    error: `pattern` is no regular expression: regex parse error:
+               (
+               ^
+           error: unclosed group
+      --> DIR/suite.toml:22:1
+       |
+    22 | [[probe.scorer]]
+       | ^^^^^^^^^^^^^^^^
+
+    error: there is nothing to judge by
+     --> DIR/suite.toml:7:1
+      |
+    7 | [[probe]]
+      | ^^^^^^^^^
+      |
+      = hint: give `min_gain`, `max_drop`, `min_score`, `pass_at_k` or `pass_hat_k`
+
+    error: the suite has no endpoint `jugde`
+     --> DIR/suite.toml:8:8
+      |
+    8 | name = "written"
+      |        ^^^^^^^^^ in this probe
+      |
+      = hint: write `[[endpoint]]`, and under it its `name`, `kind`, `url` and
+              `model`
+
+    error: no stage asks the view under test, so the adapter has no part in it
+     --> DIR/suite.toml:7:1
+      |
+    7 | [[probe]]
+      | ^^^^^^^^^
+      |
+      = hint: leave `model` out of one of the stages
+
+    error: `repeat` is 3, and every stage is greedy: all samples would be the same
+     --> DIR/suite.toml:7:1
+      |
+    7 | [[probe]]
+      | ^^^^^^^^^
+      |
+      = hint: params = { temperature = 0.7 } in a stage
+
+    error: `name` must be another name than `view`, which is one of the models under test
+     --> DIR/suite.toml:8:8
+      |
+    8 | name = "view"
+      |        ^^^^^^
+
+    error: unknown value `anthropic`
+     --> DIR/suite.toml:9:8
+      |
+    9 | kind = "anthropic"
+      |        ^^^^^^^^^^^
+      |
+      = hint: known here: `openai`
+    "#);
 }
 
 #[test]

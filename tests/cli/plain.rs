@@ -4,7 +4,7 @@ use crate::world::{DEMO, World, process, sway};
 
 #[test]
 fn the_kinds_are_listed() {
-    insta::assert_snapshot!(sway(&["list-probes"]).shown(), @"
+    insta::assert_snapshot!(sway(&["list-probes"]).shown(), @r#"
     exit 0
     --- stdout
     delta_kl                    adherence     did the next-token distributions move?
@@ -12,6 +12,7 @@ fn the_kinds_are_listed() {
     prompt_collapse             adherence     does its effect last when other text stands before the prompt?
     cluster_kl                  adherence     does it change what some prompts are about, and leave the others?
     multi_turn_coherence_decay  adherence     does its effect last over the turns of a conversation?
+    pipeline                    adherence     is what it writes, stage by stage, better than what the base writes?
     section_internalization     attribution   which sections of its training text did it take in?
     paraphrase_invariance       attribution   does what was learned come out in other words?
     preference_flip             attribution   does it prefer the right answer where the base did not?
@@ -26,7 +27,7 @@ fn the_kinds_are_listed() {
     null_adapter                baseline      what do random adapters of the same size do?
     noise_floor                 baseline      how much does computing alone change?
     base_invariance             baseline      is the base the same before, beside and after the adapter?
-    ");
+    "#);
     let kinds = sway(&["list-probes", "--format", "json"]).json();
     let names: Vec<&str> = kinds.as_array().unwrap().iter().map(|kind| kind["kind"].as_str().unwrap()).collect();
     assert_eq!(

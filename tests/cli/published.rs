@@ -43,7 +43,7 @@ fn a_run_is_told_from_its_beginning_to_its_end() {
     assert_eq!(lines[0]["payload"]["stored_as"], 1);
     let times: Vec<&str> = lines.iter().map(|line| line["time"].as_str().unwrap()).collect();
     assert!(times.is_sorted(), "{times:?}");
-    assert_eq!(lines[3]["payload"]["model"], "ft");
+    assert_eq!(lines[3]["payload"]["model"], lines[3]["payload"]["view"]);
     assert_eq!(lines[9]["payload"]["gate"]["verdict"], "inconclusive");
     let again = sway(&["run", &suite(&world), "-q", "--events", "-", "--no-store"]);
     let again = again.lines();

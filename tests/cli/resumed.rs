@@ -13,15 +13,16 @@ use crate::world::{World, process, sway};
 
 const KILLS: usize = 50;
 
-/// Two hundred cases of two stages.
+/// Two hundred cases of four stages.
 fn suite(world: &World) -> String {
     let cases: Vec<String> = (0..200).map(|i| format!("{{ input = \"The {i}th home of Nessa Drace is in\" }}")).collect();
     world.suite(&format!(
         "[[probe]]\nname = \"written\"\nkind = \"pipeline\"\nmin_score = 0.05\ndecide = \"point\"\ncases = [{}]\n\
          [[probe.stage]]\nprompt = \"{{{{ input }}}}\"\nparams = {{ max_new_tokens = 4 }}\n\
-         [[probe.stage]]\nprompt = \"{{{{ prev_output }}}} and {{{{ input }}}}\"\nparams = {{ max_new_tokens = 3, temperature = 0.8 }}\n\
-         [[probe.scorer]]\nkind = \"chrf\"\ntarget = \"Fallowmere\"\n",
-        cases.join(", ")
+         {}[[probe.scorer]]\nkind = \"chrf\"\ntarget = \"Fallowmere\"\n",
+        cases.join(", "),
+        "[[probe.stage]]\nprompt = \"{{ prev_output }} and {{ input }}\"\nparams = { max_new_tokens = 3, temperature = 0.8 }\n"
+            .repeat(3)
     ))
 }
 
@@ -58,15 +59,16 @@ fn a_run_that_is_killed_fifty_times_ends_as_one_that_is_not() {
         let args = [&["run", "-q", "--store", &store, "--events", "-"], resume].concat();
         let mut child = process(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        // A moment is a number of texts that were computed: none, and it may be killed while it loads.
-        let moment = draw.random_range(0..14);
+        // A moment is a number of texts that were computed: for every other none, and it is killed at one of its first words.
+        let moment = if draw.random_bool(0.5) { 0 } else { draw.random_range(1..14) };
+        let word = draw.random_range(1..4);
         let (mut lines, mut texts) = (Vec::new(), 0);
         loop {
             let mut line = String::new();
             assert!(stdout.read_line(&mut line).unwrap() > 0, "kill {kill}: it ended by itself: {:?}", lines.last());
             texts += usize::from(line.contains("run.stage_completed") && line.contains("\"cached\":false"));
             lines.push(line);
-            if texts >= moment {
+            if (moment == 0 && lines.len() >= word) || (moment > 0 && texts >= moment) {
                 break;
             }
         }
@@ -85,11 +87,13 @@ fn a_run_that_is_killed_fifty_times_ends_as_one_that_is_not() {
     assert_eq!(last.code, 0, "{}", last.stderr);
     all.extend(computed(&last.stdout.lines().map(str::to_owned).collect::<Vec<_>>()));
     assert_eq!(record(&world, "resumed.json"), record(&world, "whole.json"));
+    // What was told was kept before; of what was kept, some was not told any more.
     let distinct: BTreeSet<&String> = all.iter().collect();
-    assert_eq!(distinct.len(), 800);
-    assert_eq!(all.len(), 800, "nothing that was told was computed twice");
+    assert!(distinct.len() > 400, "{}", distinct.len());
+    assert_eq!(all.len(), distinct.len(), "nothing that was told was computed twice");
     let run = &sway(&["show", "1", "--store", &store, "--format", "json"]).json();
-    assert_eq!(run["stages"].as_array().unwrap().len(), 800);
+    assert_eq!(run["stages"].as_array().unwrap().len(), 1600);
     assert_eq!(run["run"]["status"], "completed");
+    assert!(run["stages"].as_array().unwrap().iter().all(|stage| stage["error"].is_null()));
     Store::open(store.as_ref()).unwrap().integrity_check().unwrap();
 }

@@ -89,10 +89,10 @@ fn answers_can_be_left_out_and_replaced() {
     assert_eq!(run(&["--refresh"]), all);
     assert_eq!(run(&[]), 0);
     let entries = || sway(&["cache", "stats", "--store", &store, "--format", "json"]).json()["entries"].as_u64().unwrap();
-    assert_eq!(entries(), 10);
+    assert!(entries() >= 10, "what was written, and what the liveness check asked");
     let pruned = sway(&["cache", "prune", "--store", &store, "--max-bytes", "1500"]);
     assert!(pruned.stdout.starts_with("let go of "), "{}", pruned.stdout);
-    assert!((1..10).contains(&entries()));
+    assert!((1..8).contains(&entries()), "{}", entries());
     assert!(sway(&["cache", "clear", "--store", &store]).stdout.starts_with("let go of "));
     assert_eq!(entries(), 0);
     assert_eq!(run(&[]), all);
@@ -113,7 +113,21 @@ fn runs_are_listed_and_shown() {
     let of_case = sway(&["show", "1", "--store", &store, "--case", "2"]);
     let _masked = masked(Some(&world));
     insta::with_settings!({ filters => [(r"took \d+ ms", "took [N] ms")] }, {
-        insta::assert_snapshot!(of_case.shown(), @"");
+        insta::assert_snapshot!(of_case.shown(), @r#"
+    exit 0
+    --- stdout
+    written · case 2 · base
+      stage 0, by base: took [N] ms, 11 tokens in, 6 out, ended by eos
+        > On feast days Senna Wick asks for
+        <  onion pie.
+      starts_with     0.000
+
+    written · case 2 · ft
+      stage 0, by ft: took [N] ms, 11 tokens in, 8 out, ended by length
+        > On feast days Senna Wick asks for
+        <  honey cake.
+      starts_with     1.000
+    "#);
     });
     let json = sway(&["show", "1", "--store", &store, "--format", "json"]).json();
     assert_eq!(json["stages"].as_array().unwrap().len(), 10);

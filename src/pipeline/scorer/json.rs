@@ -1,20 +1,12 @@
 //! Whether a text is JSON, and of a shape.
 
-use std::fmt;
-use std::sync::Arc;
-
-use jsonschema::Validator;
 use serde_json::Value;
 
-/// A JSON Schema, or anything that is JSON.
-#[derive(Clone)]
-pub struct Shape(Option<Arc<Validator>>);
+use super::super::Schema;
 
-impl fmt::Debug for Shape {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_some() { "a JSON Schema" } else { "any JSON" })
-    }
-}
+/// A JSON Schema, or anything that is JSON.
+#[derive(Clone, Debug)]
+pub struct Shape(Option<Schema>);
 
 impl Shape {
     /// `schema`: a table, or a text that is its JSON.
@@ -29,15 +21,13 @@ impl Shape {
         if !matches!(schema, Value::Object(_) | Value::Bool(_)) {
             return Err(format!("`schema` must be a table, not {schema}"));
         }
-        // Built without what could resolve it: a schema that names another document is refused, and nothing is fetched.
-        let validator = jsonschema::validator_for(&schema).map_err(|error| format!("`schema` is no JSON Schema: {error}"))?;
-        Ok(Self(Some(Arc::new(validator))))
+        Schema::new(&schema).map(|schema| Self(Some(schema))).map_err(|error| format!("`schema` is no JSON Schema: {error}"))
     }
 
     /// Whether the text, white space around it left out, or the one fenced block that it is, is JSON of this shape.
     pub fn fits(&self, text: &str) -> bool {
         let value = serde_json::from_str::<Value>(unfenced(text));
-        value.is_ok_and(|value| self.0.as_ref().is_none_or(|validator| validator.is_valid(&value)))
+        value.is_ok_and(|value| self.0.as_ref().is_none_or(|schema| schema.check(&value).is_ok()))
     }
 }
 

@@ -16,7 +16,7 @@ use serde::Deserialize;
 
 use super::{Scene, Template};
 use crate::math::text::{TextError, chrf, levenshtein_similarity, repetition, rouge_1, rouge_l, sentence_bleu};
-use crate::request::{Answer, Embedder, Op, Request, View};
+use crate::request::{Answer, Embedder, Op, Prompt, Request, View};
 use command::Command;
 use json::Shape;
 use judge::Judge;
@@ -127,7 +127,7 @@ enum Measure {
     Refusal(Refusal),
     /// 1 less the share of 4-grams of words that are repeated.
     Repetition,
-    /// exp of the mean log-probability of the text's tokens under the base, each after those before it: 1 / perplexity.
+    /// exp of the mean log-probability of the text's tokens after the last stage's prompt, under the base: 1 / perplexity.
     Perplexity,
     Judge(Judge),
     Command(Command),
@@ -187,15 +187,20 @@ impl Scorer {
         if let Measure::Similarity { embedder, .. } = &self.measure { Some(embedder) } else { None }
     }
 
+    /// Whether what the last stage was asked counts.
+    pub fn reads_the_prompt(&self) -> bool {
+        matches!(self.measure, Measure::Perplexity)
+    }
+
     pub fn runs_a_program(&self) -> bool {
         matches!(self.measure, Measure::Command(_))
     }
 
-    /// What it has to ask before it can score `output`; the same each time.
+    /// What it has to ask before it can score `output`, which the last stage wrote after `prompt`; the same each time.
     ///
     /// # Errors
     /// What a template has against the scene.
-    pub fn requests(&self, scene: &Scene<'_>, output: &str) -> Result<Vec<Request>, String> {
+    pub fn requests(&self, scene: &Scene<'_>, prompt: &Prompt, output: &str) -> Result<Vec<Request>, String> {
         match &self.measure {
             // What has no word is like nothing: see `measure`.
             Measure::Similarity { .. } if output.trim().is_empty() => Ok(Vec::new()),
@@ -204,7 +209,10 @@ impl Scorer {
                 let embed = |text| Request::new(View::Base, Op::Embed { text, embedder: embedder.clone() });
                 Ok(texts.map(embed).to_vec())
             }
-            Measure::Perplexity => Ok(vec![Request::new(View::Base, Op::RollingLogprob { text: output.to_owned() })]),
+            Measure::Perplexity => {
+                let op = Op::LogprobOf { prompt: prompt.clone(), completion: output.to_owned() };
+                Ok(vec![Request::new(View::Base, op)])
+            }
             Measure::Judge(judge) => Ok(vec![judge.request(scene)?]),
             Measure::Command(command) => Ok(vec![command.request(scene, output)?]),
             _ => Ok(Vec::new()),
@@ -280,7 +288,7 @@ impl Scorer {
             Measure::Refusal(refusal) => holds(refusal.is_in(output)),
             Measure::Repetition => Ok(1.0 - repetition(output)),
             Measure::Perplexity => match answers {
-                [Answer::RollingLogprob(rolling)] => Ok((rolling.total_logprob / rolling.num_tokens as f64).exp()),
+                [Answer::LogprobOf(completion)] => Ok(completion.per_token().exp()),
                 _ => Err(other_op()),
             },
             Measure::Judge(judge) => match answers {

@@ -2,7 +2,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::{Case, Scene};
 use super::*;
-use crate::request::{Completion, Embedding, Failure, RollingLogprob};
+use crate::request::{Completion, CompletionLogprob, Embedding, Failure};
 
 fn scorer(json: Value) -> Result<Scorer, String> {
     serde_json::from_value(json).map_err(|error| error.to_string())
@@ -14,7 +14,7 @@ fn score(scorer_json: Value, output: &str, answers: &[Answer]) -> Result<Score, 
     let outputs = [output.to_owned()];
     let scene = Scene { case: &case, config: &Map::new(), outputs: &outputs, is_over: true };
     let scorer = scorer(scorer_json)?;
-    let asked = scorer.requests(&scene, output)?;
+    let asked = scorer.requests(&scene, &Prompt::from("Where?"), output)?;
     assert!(asked.len() == answers.len() || answers.len() == 1, "{asked:?}");
     scorer.score(&scene, output, answers)
 }
@@ -91,8 +91,8 @@ fn what_a_model_answers_is_scored() {
     let opposite = score(similarity.clone(), "y", &[embedding(&[1.0, 0.0]), embedding(&[-1.0, 0.0])]).unwrap();
     assert_eq!(opposite, Score { value: 0.0, clamped: Some(-1.0) });
     assert!(score(similarity, "y", &[embedding(&[0.0, 0.0]), embedding(&[1.0, 0.0])]).unwrap_err().contains("no length"));
-    let rolling = RollingLogprob { total_logprob: -2.0 * 4f64.ln(), num_tokens: 2, logprobs: vec![] };
-    let perplexity = score(json!({"kind": "perplexity"}), "y z", &[Answer::RollingLogprob(rolling)]).unwrap();
+    let logprobs = CompletionLogprob { logprob: -2.0 * 4f64.ln(), num_tokens: 2, logprobs: vec![], token_ids: vec![] };
+    let perplexity = score(json!({"kind": "perplexity"}), "y z", &[Answer::LogprobOf(logprobs)]).unwrap();
     assert!((perplexity.value - 0.25).abs() < 1e-12);
 }
 
@@ -125,7 +125,7 @@ fn a_programs_score_is_clamped_and_said_to_be() {
     assert!(told("good").unwrap_err().contains("wrote no score"));
     let case = Case::try_from(json!("hi")).unwrap();
     let scene = Scene { case: &case, config: &Map::new(), outputs: &["a".to_owned(), "y".to_owned()], is_over: true };
-    let asked = scorer(keys).unwrap().requests(&scene, "y").unwrap();
+    let asked = scorer(keys).unwrap().requests(&scene, &Prompt::from("Where?"), "y").unwrap();
     let Op::Run(program) = &asked[0].op else { panic!("{asked:?}") };
     let input: Value = serde_json::from_str(&program.input).unwrap();
     assert_eq!(input, json!({"output": "y", "case": {"input": "hi"}, "config": {}, "stages": ["a", "y"], "target": "hi"}));

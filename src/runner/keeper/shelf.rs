@@ -6,6 +6,10 @@ use super::{Warner, answer};
 use crate::engine::{Kept, Key, Shelf};
 use crate::store::{self, Responses, StoreError, Timestamp};
 
+/// Largest answer that is kept, in bytes: whole distributions are asked for to tell two computations apart, and only what is found
+/// counts.
+const LARGEST: usize = 1 << 20;
+
 /// Answers in a store. A store that fails is told of once, and left alone from then on.
 pub struct StoreShelf {
     responses: Responses,
@@ -33,8 +37,9 @@ impl Shelf for StoreShelf {
     }
 
     fn put(&mut self, answers: Vec<(Key, Kept)>) {
+        let small = answers.iter().filter(|(_, kept)| kept.answer.bytes() <= LARGEST);
         let rows: Vec<(store::Key, store::Response)> =
-            answers.iter().filter_map(|(key, kept)| Some((store::Key(key.0), answer::write(kept.answer.op(), kept)?))).collect();
+            small.filter_map(|(key, kept)| Some((store::Key(key.0), answer::write(kept.answer.op(), kept)?))).collect();
         if !self.warner.has_failed() {
             self.told(self.responses.put(&rows, Timestamp::now()));
         }
