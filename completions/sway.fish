@@ -30,6 +30,9 @@ complete -c sway -n "__fish_sway_needs_command" -s V -l version -d 'Print versio
 complete -c sway -n "__fish_sway_needs_command" -f -a "run" -d 'Run a suite of probes, and say pass, fail, or can\'t tell'
 complete -c sway -n "__fish_sway_needs_command" -f -a "score" -d 'Answer requests (JSONL in, JSONL out)'
 complete -c sway -n "__fish_sway_needs_command" -f -a "serve" -d 'Keep models warm, and answer over HTTP'
+complete -c sway -n "__fish_sway_needs_command" -f -a "history" -d 'List the runs that were recorded'
+complete -c sway -n "__fish_sway_needs_command" -f -a "show" -d 'Show a run that was recorded, or what was written for one of its cases'
+complete -c sway -n "__fish_sway_needs_command" -f -a "cache" -d 'Look after the answers that are kept from run to run'
 complete -c sway -n "__fish_sway_needs_command" -f -a "trace" -d 'Summarise a trace that `--trace` wrote'
 complete -c sway -n "__fish_sway_needs_command" -f -a "inspect" -d 'Tell what an adapter holds, or changes of its base, module by module, without a forward pass'
 complete -c sway -n "__fish_sway_needs_command" -f -a "doctor" -d 'Look at this machine: build, CPU, memory, cache and hub, and tell what to do where something is bad'
@@ -53,10 +56,16 @@ complete -c sway -n "__fish_sway_using_subcommand run" -l junit -d 'Write a repo
 complete -c sway -n "__fish_sway_using_subcommand run" -l html -d 'Write a page for a browser' -r -F
 complete -c sway -n "__fish_sway_using_subcommand run" -l trace -d 'Write a line for every request that was answered' -r -F
 complete -c sway -n "__fish_sway_using_subcommand run" -l stats -d 'Write what the engine did, as JSON' -r -F
+complete -c sway -n "__fish_sway_using_subcommand run" -l events -d 'Tell of the run while it goes on, a JSON line an event: a file, `-` for stdout, or `redis://HOST/?channel=NAME` (may be given several times)' -r
+complete -c sway -n "__fish_sway_using_subcommand run" -l store -d 'Record the run, and keep answers, in this file; `SWAY_STORE`, or one in the user\'s data folder, where it is left out' -r -F
+complete -c sway -n "__fish_sway_using_subcommand run" -l resume -d 'Go on with a run that failed or was interrupted: the last one (of SUITE), or this one. What is complete is not computed again' -r
 complete -c sway -n "__fish_sway_using_subcommand run" -l server -d 'Have a daemon answer, where models stay warm: `http://HOST:PORT`, or `unix:PATH`' -r
 complete -c sway -n "__fish_sway_using_subcommand run" -l token-file -d 'The file with the daemon\'s token; `SWAY_TOKEN` where it is left out' -r -F
 complete -c sway -n "__fish_sway_using_subcommand run" -l filter -d 'Run only the probes whose name contains this' -r
 complete -c sway -n "__fish_sway_using_subcommand run" -l threads -d 'Threads to compute with; as many as the machine has by default. No number depends on it' -r
+complete -c sway -n "__fish_sway_using_subcommand run" -l no-store -d 'Record nothing, and keep no answer'
+complete -c sway -n "__fish_sway_using_subcommand run" -l no-cache -d 'Have everything computed anew, and keep no answer for other runs'
+complete -c sway -n "__fish_sway_using_subcommand run" -l refresh -d 'Have everything computed anew, and keep the answers in the place of those of before'
 complete -c sway -n "__fish_sway_using_subcommand run" -l dry-run -d 'List what would run, without touching a model'
 complete -c sway -n "__fish_sway_using_subcommand run" -l exit-zero -d 'Exit with 0 whatever the gate says'
 complete -c sway -n "__fish_sway_using_subcommand run" -s q -l quiet -d 'Show no progress and no report'
@@ -90,6 +99,42 @@ complete -c sway -n "__fish_sway_using_subcommand serve" -l stall-time -r
 complete -c sway -n "__fish_sway_using_subcommand serve" -l threads -d 'Threads to compute with; as many as the machine has by default. No number depends on it' -r
 complete -c sway -n "__fish_sway_using_subcommand serve" -s q -l quiet -d 'Write no log to stderr'
 complete -c sway -n "__fish_sway_using_subcommand serve" -s h -l help -d 'Print help'
+complete -c sway -n "__fish_sway_using_subcommand history" -l limit -d 'How many runs to list, the last ones first' -r
+complete -c sway -n "__fish_sway_using_subcommand history" -l store -d 'Record the run, and keep answers, in this file; `SWAY_STORE`, or one in the user\'s data folder, where it is left out' -r -F
+complete -c sway -n "__fish_sway_using_subcommand history" -l format -d 'How to list them' -r -f -a "human\t''
+json\t''"
+complete -c sway -n "__fish_sway_using_subcommand history" -l threads -d 'Threads to compute with; as many as the machine has by default. No number depends on it' -r
+complete -c sway -n "__fish_sway_using_subcommand history" -s h -l help -d 'Print help'
+complete -c sway -n "__fish_sway_using_subcommand show" -l case -d 'Show what was written for this case, counted from 1, and its scores' -r
+complete -c sway -n "__fish_sway_using_subcommand show" -l probe -d 'Only of this probe' -r
+complete -c sway -n "__fish_sway_using_subcommand show" -l store -d 'Record the run, and keep answers, in this file; `SWAY_STORE`, or one in the user\'s data folder, where it is left out' -r -F
+complete -c sway -n "__fish_sway_using_subcommand show" -l format -d 'How to show it' -r -f -a "human\t''
+json\t''"
+complete -c sway -n "__fish_sway_using_subcommand show" -l threads -d 'Threads to compute with; as many as the machine has by default. No number depends on it' -r
+complete -c sway -n "__fish_sway_using_subcommand show" -s h -l help -d 'Print help'
+complete -c sway -n "__fish_sway_using_subcommand cache; and not __fish_seen_subcommand_from stats prune clear help" -l threads -d 'Threads to compute with; as many as the machine has by default. No number depends on it' -r
+complete -c sway -n "__fish_sway_using_subcommand cache; and not __fish_seen_subcommand_from stats prune clear help" -s h -l help -d 'Print help'
+complete -c sway -n "__fish_sway_using_subcommand cache; and not __fish_seen_subcommand_from stats prune clear help" -f -a "stats" -d 'Tell what is kept'
+complete -c sway -n "__fish_sway_using_subcommand cache; and not __fish_seen_subcommand_from stats prune clear help" -f -a "prune" -d 'Let go of answers that are old, or beyond what they may take, and give their space back'
+complete -c sway -n "__fish_sway_using_subcommand cache; and not __fish_seen_subcommand_from stats prune clear help" -f -a "clear" -d 'Let go of all answers; runs stay'
+complete -c sway -n "__fish_sway_using_subcommand cache; and not __fish_seen_subcommand_from stats prune clear help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c sway -n "__fish_sway_using_subcommand cache; and __fish_seen_subcommand_from stats" -l store -d 'Record the run, and keep answers, in this file; `SWAY_STORE`, or one in the user\'s data folder, where it is left out' -r -F
+complete -c sway -n "__fish_sway_using_subcommand cache; and __fish_seen_subcommand_from stats" -l format -d 'How to tell it' -r -f -a "human\t''
+json\t''"
+complete -c sway -n "__fish_sway_using_subcommand cache; and __fish_seen_subcommand_from stats" -l threads -d 'Threads to compute with; as many as the machine has by default. No number depends on it' -r
+complete -c sway -n "__fish_sway_using_subcommand cache; and __fish_seen_subcommand_from stats" -s h -l help -d 'Print help'
+complete -c sway -n "__fish_sway_using_subcommand cache; and __fish_seen_subcommand_from prune" -l older-than -d 'Answers that were made longer ago [default: 90 days]' -r
+complete -c sway -n "__fish_sway_using_subcommand cache; and __fish_seen_subcommand_from prune" -l max-bytes -d 'Beyond so many bytes, those that were used least lately [default: 2GiB]' -r
+complete -c sway -n "__fish_sway_using_subcommand cache; and __fish_seen_subcommand_from prune" -l store -d 'Record the run, and keep answers, in this file; `SWAY_STORE`, or one in the user\'s data folder, where it is left out' -r -F
+complete -c sway -n "__fish_sway_using_subcommand cache; and __fish_seen_subcommand_from prune" -l threads -d 'Threads to compute with; as many as the machine has by default. No number depends on it' -r
+complete -c sway -n "__fish_sway_using_subcommand cache; and __fish_seen_subcommand_from prune" -s h -l help -d 'Print help'
+complete -c sway -n "__fish_sway_using_subcommand cache; and __fish_seen_subcommand_from clear" -l store -d 'Record the run, and keep answers, in this file; `SWAY_STORE`, or one in the user\'s data folder, where it is left out' -r -F
+complete -c sway -n "__fish_sway_using_subcommand cache; and __fish_seen_subcommand_from clear" -l threads -d 'Threads to compute with; as many as the machine has by default. No number depends on it' -r
+complete -c sway -n "__fish_sway_using_subcommand cache; and __fish_seen_subcommand_from clear" -s h -l help -d 'Print help'
+complete -c sway -n "__fish_sway_using_subcommand cache; and __fish_seen_subcommand_from help" -f -a "stats" -d 'Tell what is kept'
+complete -c sway -n "__fish_sway_using_subcommand cache; and __fish_seen_subcommand_from help" -f -a "prune" -d 'Let go of answers that are old, or beyond what they may take, and give their space back'
+complete -c sway -n "__fish_sway_using_subcommand cache; and __fish_seen_subcommand_from help" -f -a "clear" -d 'Let go of all answers; runs stay'
+complete -c sway -n "__fish_sway_using_subcommand cache; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sway -n "__fish_sway_using_subcommand trace" -l format -d 'How to show it' -r -f -a "human\t''
 markdown\t''
 json\t''"
@@ -133,14 +178,20 @@ complete -c sway -n "__fish_sway_using_subcommand list-models" -l threads -d 'Th
 complete -c sway -n "__fish_sway_using_subcommand list-models" -s h -l help -d 'Print help'
 complete -c sway -n "__fish_sway_using_subcommand completions" -l threads -d 'Threads to compute with; as many as the machine has by default. No number depends on it' -r
 complete -c sway -n "__fish_sway_using_subcommand completions" -s h -l help -d 'Print help'
-complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score serve trace inspect doctor verify-merge list-probes list-models completions help" -f -a "run" -d 'Run a suite of probes, and say pass, fail, or can\'t tell'
-complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score serve trace inspect doctor verify-merge list-probes list-models completions help" -f -a "score" -d 'Answer requests (JSONL in, JSONL out)'
-complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score serve trace inspect doctor verify-merge list-probes list-models completions help" -f -a "serve" -d 'Keep models warm, and answer over HTTP'
-complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score serve trace inspect doctor verify-merge list-probes list-models completions help" -f -a "trace" -d 'Summarise a trace that `--trace` wrote'
-complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score serve trace inspect doctor verify-merge list-probes list-models completions help" -f -a "inspect" -d 'Tell what an adapter holds, or changes of its base, module by module, without a forward pass'
-complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score serve trace inspect doctor verify-merge list-probes list-models completions help" -f -a "doctor" -d 'Look at this machine: build, CPU, memory, cache and hub, and tell what to do where something is bad'
-complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score serve trace inspect doctor verify-merge list-probes list-models completions help" -f -a "verify-merge" -d 'Tell whether a merged checkpoint answers as its base with the adapter does, within the rounding of its dtype'
-complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score serve trace inspect doctor verify-merge list-probes list-models completions help" -f -a "list-probes" -d 'List the kinds of probes'
-complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score serve trace inspect doctor verify-merge list-probes list-models completions help" -f -a "list-models" -d 'List the models and adapters that are read'
-complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score serve trace inspect doctor verify-merge list-probes list-models completions help" -f -a "completions" -d 'Print the completions of a shell'
-complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score serve trace inspect doctor verify-merge list-probes list-models completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score serve history show cache trace inspect doctor verify-merge list-probes list-models completions help" -f -a "run" -d 'Run a suite of probes, and say pass, fail, or can\'t tell'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score serve history show cache trace inspect doctor verify-merge list-probes list-models completions help" -f -a "score" -d 'Answer requests (JSONL in, JSONL out)'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score serve history show cache trace inspect doctor verify-merge list-probes list-models completions help" -f -a "serve" -d 'Keep models warm, and answer over HTTP'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score serve history show cache trace inspect doctor verify-merge list-probes list-models completions help" -f -a "history" -d 'List the runs that were recorded'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score serve history show cache trace inspect doctor verify-merge list-probes list-models completions help" -f -a "show" -d 'Show a run that was recorded, or what was written for one of its cases'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score serve history show cache trace inspect doctor verify-merge list-probes list-models completions help" -f -a "cache" -d 'Look after the answers that are kept from run to run'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score serve history show cache trace inspect doctor verify-merge list-probes list-models completions help" -f -a "trace" -d 'Summarise a trace that `--trace` wrote'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score serve history show cache trace inspect doctor verify-merge list-probes list-models completions help" -f -a "inspect" -d 'Tell what an adapter holds, or changes of its base, module by module, without a forward pass'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score serve history show cache trace inspect doctor verify-merge list-probes list-models completions help" -f -a "doctor" -d 'Look at this machine: build, CPU, memory, cache and hub, and tell what to do where something is bad'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score serve history show cache trace inspect doctor verify-merge list-probes list-models completions help" -f -a "verify-merge" -d 'Tell whether a merged checkpoint answers as its base with the adapter does, within the rounding of its dtype'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score serve history show cache trace inspect doctor verify-merge list-probes list-models completions help" -f -a "list-probes" -d 'List the kinds of probes'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score serve history show cache trace inspect doctor verify-merge list-probes list-models completions help" -f -a "list-models" -d 'List the models and adapters that are read'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score serve history show cache trace inspect doctor verify-merge list-probes list-models completions help" -f -a "completions" -d 'Print the completions of a shell'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score serve history show cache trace inspect doctor verify-merge list-probes list-models completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c sway -n "__fish_sway_using_subcommand help; and __fish_seen_subcommand_from cache" -f -a "stats" -d 'Tell what is kept'
+complete -c sway -n "__fish_sway_using_subcommand help; and __fish_seen_subcommand_from cache" -f -a "prune" -d 'Let go of answers that are old, or beyond what they may take, and give their space back'
+complete -c sway -n "__fish_sway_using_subcommand help; and __fish_seen_subcommand_from cache" -f -a "clear" -d 'Let go of all answers; runs stay'

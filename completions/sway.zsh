@@ -46,17 +46,23 @@ json\:"The record"))' \
 '--html=[Write a page for a browser]:FILE:_files' \
 '--trace=[Write a line for every request that was answered]:FILE:_files' \
 '--stats=[Write what the engine did, as JSON]:FILE:_files' \
+'*--events=[Tell of the run while it goes on, a JSON line an event\: a file, \`-\` for stdout, or \`redis\://HOST/?channel=NAME\` (may be given several times)]:TARGET:_default' \
+'--store=[Record the run, and keep answers, in this file; \`SWAY_STORE\`, or one in the user'\''s data folder, where it is left out]:FILE:_files' \
+'(--no-store --no-cache --refresh --base --adapter --revision --adapter-revision --device --filter --server --dry-run)--resume=[Go on with a run that failed or was interrupted\: the last one (of SUITE), or this one. What is complete is not computed again]::RUN:_default' \
 '--server=[Have a daemon answer, where models stay warm\: \`http\://HOST\:PORT\`, or \`unix\:PATH\`]:URL:_default' \
 '--token-file=[The file with the daemon'\''s token; \`SWAY_TOKEN\` where it is left out]:FILE:_files' \
 '--filter=[Run only the probes whose name contains this]:TEXT:_default' \
 '--threads=[Threads to compute with; as many as the machine has by default. No number depends on it]:N:_default' \
+'(--store)--no-store[Record nothing, and keep no answer]' \
+'(--no-store)--no-cache[Have everything computed anew, and keep no answer for other runs]' \
+'(--no-store --no-cache)--refresh[Have everything computed anew, and keep the answers in the place of those of before]' \
 '--dry-run[List what would run, without touching a model]' \
 '--exit-zero[Exit with 0 whatever the gate says]' \
 '-q[Show no progress and no report]' \
 '--quiet[Show no progress and no report]' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
-':suite -- The suite, a TOML file:_files' \
+'::suite -- The suite, a TOML file; with --resume it may be left out:_files' \
 && ret=0
 ;;
 (score)
@@ -99,6 +105,106 @@ _arguments "${_arguments_options[@]}" : \
 '-h[Print help]' \
 '--help[Print help]' \
 && ret=0
+;;
+(history)
+_arguments "${_arguments_options[@]}" : \
+'--limit=[How many runs to list, the last ones first]:N:_default' \
+'--store=[Record the run, and keep answers, in this file; \`SWAY_STORE\`, or one in the user'\''s data folder, where it is left out]:FILE:_files' \
+'--format=[How to list them]:FORMAT:(human json)' \
+'--threads=[Threads to compute with; as many as the machine has by default. No number depends on it]:N:_default' \
+'-h[Print help]' \
+'--help[Print help]' \
+&& ret=0
+;;
+(show)
+_arguments "${_arguments_options[@]}" : \
+'--case=[Show what was written for this case, counted from 1, and its scores]:N:_default' \
+'--probe=[Only of this probe]:NAME:_default' \
+'--store=[Record the run, and keep answers, in this file; \`SWAY_STORE\`, or one in the user'\''s data folder, where it is left out]:FILE:_files' \
+'--format=[How to show it]:FORMAT:(human json)' \
+'--threads=[Threads to compute with; as many as the machine has by default. No number depends on it]:N:_default' \
+'-h[Print help]' \
+'--help[Print help]' \
+':run -- The run'\''s number, as `sway history` tells it:_default' \
+&& ret=0
+;;
+(cache)
+_arguments "${_arguments_options[@]}" : \
+'--threads=[Threads to compute with; as many as the machine has by default. No number depends on it]:N:_default' \
+'-h[Print help]' \
+'--help[Print help]' \
+":: :_sway__subcmd__cache_commands" \
+"*::: :->cache" \
+&& ret=0
+
+    case $state in
+    (cache)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:sway-cache-command-$line[1]:"
+        case $line[1] in
+            (stats)
+_arguments "${_arguments_options[@]}" : \
+'--store=[Record the run, and keep answers, in this file; \`SWAY_STORE\`, or one in the user'\''s data folder, where it is left out]:FILE:_files' \
+'--format=[How to tell it]:FORMAT:(human json)' \
+'--threads=[Threads to compute with; as many as the machine has by default. No number depends on it]:N:_default' \
+'-h[Print help]' \
+'--help[Print help]' \
+&& ret=0
+;;
+(prune)
+_arguments "${_arguments_options[@]}" : \
+'--older-than=[Answers that were made longer ago \[default\: 90 days\]]:TIME:_default' \
+'--max-bytes=[Beyond so many bytes, those that were used least lately \[default\: 2GiB\]]:BYTES:_default' \
+'--store=[Record the run, and keep answers, in this file; \`SWAY_STORE\`, or one in the user'\''s data folder, where it is left out]:FILE:_files' \
+'--threads=[Threads to compute with; as many as the machine has by default. No number depends on it]:N:_default' \
+'-h[Print help]' \
+'--help[Print help]' \
+&& ret=0
+;;
+(clear)
+_arguments "${_arguments_options[@]}" : \
+'--store=[Record the run, and keep answers, in this file; \`SWAY_STORE\`, or one in the user'\''s data folder, where it is left out]:FILE:_files' \
+'--threads=[Threads to compute with; as many as the machine has by default. No number depends on it]:N:_default' \
+'-h[Print help]' \
+'--help[Print help]' \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+":: :_sway__subcmd__cache__subcmd__help_commands" \
+"*::: :->help" \
+&& ret=0
+
+    case $state in
+    (help)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:sway-cache-help-command-$line[1]:"
+        case $line[1] in
+            (stats)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(prune)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(clear)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
+        esac
+    ;;
+esac
 ;;
 (trace)
 _arguments "${_arguments_options[@]}" : \
@@ -197,6 +303,42 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
+(history)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(show)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(cache)
+_arguments "${_arguments_options[@]}" : \
+":: :_sway__subcmd__help__subcmd__cache_commands" \
+"*::: :->cache" \
+&& ret=0
+
+    case $state in
+    (cache)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:sway-help-cache-command-$line[1]:"
+        case $line[1] in
+            (stats)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(prune)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(clear)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
 (trace)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
@@ -244,6 +386,9 @@ _sway_commands() {
 'run:Run a suite of probes, and say pass, fail, or can'\''t tell' \
 'score:Answer requests (JSONL in, JSONL out)' \
 'serve:Keep models warm, and answer over HTTP' \
+'history:List the runs that were recorded' \
+'show:Show a run that was recorded, or what was written for one of its cases' \
+'cache:Look after the answers that are kept from run to run' \
 'trace:Summarise a trace that \`--trace\` wrote' \
 'inspect:Tell what an adapter holds, or changes of its base, module by module, without a forward pass' \
 'doctor:Look at this machine\: build, CPU, memory, cache and hub, and tell what to do where something is bad' \
@@ -254,6 +399,61 @@ _sway_commands() {
 'help:Print this message or the help of the given subcommand(s)' \
     )
     _describe -t commands 'sway commands' commands "$@"
+}
+(( $+functions[_sway__subcmd__cache_commands] )) ||
+_sway__subcmd__cache_commands() {
+    local commands; commands=(
+'stats:Tell what is kept' \
+'prune:Let go of answers that are old, or beyond what they may take, and give their space back' \
+'clear:Let go of all answers; runs stay' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'sway cache commands' commands "$@"
+}
+(( $+functions[_sway__subcmd__cache__subcmd__clear_commands] )) ||
+_sway__subcmd__cache__subcmd__clear_commands() {
+    local commands; commands=()
+    _describe -t commands 'sway cache clear commands' commands "$@"
+}
+(( $+functions[_sway__subcmd__cache__subcmd__help_commands] )) ||
+_sway__subcmd__cache__subcmd__help_commands() {
+    local commands; commands=(
+'stats:Tell what is kept' \
+'prune:Let go of answers that are old, or beyond what they may take, and give their space back' \
+'clear:Let go of all answers; runs stay' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'sway cache help commands' commands "$@"
+}
+(( $+functions[_sway__subcmd__cache__subcmd__help__subcmd__clear_commands] )) ||
+_sway__subcmd__cache__subcmd__help__subcmd__clear_commands() {
+    local commands; commands=()
+    _describe -t commands 'sway cache help clear commands' commands "$@"
+}
+(( $+functions[_sway__subcmd__cache__subcmd__help__subcmd__help_commands] )) ||
+_sway__subcmd__cache__subcmd__help__subcmd__help_commands() {
+    local commands; commands=()
+    _describe -t commands 'sway cache help help commands' commands "$@"
+}
+(( $+functions[_sway__subcmd__cache__subcmd__help__subcmd__prune_commands] )) ||
+_sway__subcmd__cache__subcmd__help__subcmd__prune_commands() {
+    local commands; commands=()
+    _describe -t commands 'sway cache help prune commands' commands "$@"
+}
+(( $+functions[_sway__subcmd__cache__subcmd__help__subcmd__stats_commands] )) ||
+_sway__subcmd__cache__subcmd__help__subcmd__stats_commands() {
+    local commands; commands=()
+    _describe -t commands 'sway cache help stats commands' commands "$@"
+}
+(( $+functions[_sway__subcmd__cache__subcmd__prune_commands] )) ||
+_sway__subcmd__cache__subcmd__prune_commands() {
+    local commands; commands=()
+    _describe -t commands 'sway cache prune commands' commands "$@"
+}
+(( $+functions[_sway__subcmd__cache__subcmd__stats_commands] )) ||
+_sway__subcmd__cache__subcmd__stats_commands() {
+    local commands; commands=()
+    _describe -t commands 'sway cache stats commands' commands "$@"
 }
 (( $+functions[_sway__subcmd__completions_commands] )) ||
 _sway__subcmd__completions_commands() {
@@ -271,6 +471,9 @@ _sway__subcmd__help_commands() {
 'run:Run a suite of probes, and say pass, fail, or can'\''t tell' \
 'score:Answer requests (JSONL in, JSONL out)' \
 'serve:Keep models warm, and answer over HTTP' \
+'history:List the runs that were recorded' \
+'show:Show a run that was recorded, or what was written for one of its cases' \
+'cache:Look after the answers that are kept from run to run' \
 'trace:Summarise a trace that \`--trace\` wrote' \
 'inspect:Tell what an adapter holds, or changes of its base, module by module, without a forward pass' \
 'doctor:Look at this machine\: build, CPU, memory, cache and hub, and tell what to do where something is bad' \
@@ -281,6 +484,30 @@ _sway__subcmd__help_commands() {
 'help:Print this message or the help of the given subcommand(s)' \
     )
     _describe -t commands 'sway help commands' commands "$@"
+}
+(( $+functions[_sway__subcmd__help__subcmd__cache_commands] )) ||
+_sway__subcmd__help__subcmd__cache_commands() {
+    local commands; commands=(
+'stats:Tell what is kept' \
+'prune:Let go of answers that are old, or beyond what they may take, and give their space back' \
+'clear:Let go of all answers; runs stay' \
+    )
+    _describe -t commands 'sway help cache commands' commands "$@"
+}
+(( $+functions[_sway__subcmd__help__subcmd__cache__subcmd__clear_commands] )) ||
+_sway__subcmd__help__subcmd__cache__subcmd__clear_commands() {
+    local commands; commands=()
+    _describe -t commands 'sway help cache clear commands' commands "$@"
+}
+(( $+functions[_sway__subcmd__help__subcmd__cache__subcmd__prune_commands] )) ||
+_sway__subcmd__help__subcmd__cache__subcmd__prune_commands() {
+    local commands; commands=()
+    _describe -t commands 'sway help cache prune commands' commands "$@"
+}
+(( $+functions[_sway__subcmd__help__subcmd__cache__subcmd__stats_commands] )) ||
+_sway__subcmd__help__subcmd__cache__subcmd__stats_commands() {
+    local commands; commands=()
+    _describe -t commands 'sway help cache stats commands' commands "$@"
 }
 (( $+functions[_sway__subcmd__help__subcmd__completions_commands] )) ||
 _sway__subcmd__help__subcmd__completions_commands() {
@@ -296,6 +523,11 @@ _sway__subcmd__help__subcmd__doctor_commands() {
 _sway__subcmd__help__subcmd__help_commands() {
     local commands; commands=()
     _describe -t commands 'sway help help commands' commands "$@"
+}
+(( $+functions[_sway__subcmd__help__subcmd__history_commands] )) ||
+_sway__subcmd__help__subcmd__history_commands() {
+    local commands; commands=()
+    _describe -t commands 'sway help history commands' commands "$@"
 }
 (( $+functions[_sway__subcmd__help__subcmd__inspect_commands] )) ||
 _sway__subcmd__help__subcmd__inspect_commands() {
@@ -327,6 +559,11 @@ _sway__subcmd__help__subcmd__serve_commands() {
     local commands; commands=()
     _describe -t commands 'sway help serve commands' commands "$@"
 }
+(( $+functions[_sway__subcmd__help__subcmd__show_commands] )) ||
+_sway__subcmd__help__subcmd__show_commands() {
+    local commands; commands=()
+    _describe -t commands 'sway help show commands' commands "$@"
+}
 (( $+functions[_sway__subcmd__help__subcmd__trace_commands] )) ||
 _sway__subcmd__help__subcmd__trace_commands() {
     local commands; commands=()
@@ -336,6 +573,11 @@ _sway__subcmd__help__subcmd__trace_commands() {
 _sway__subcmd__help__subcmd__verify-merge_commands() {
     local commands; commands=()
     _describe -t commands 'sway help verify-merge commands' commands "$@"
+}
+(( $+functions[_sway__subcmd__history_commands] )) ||
+_sway__subcmd__history_commands() {
+    local commands; commands=()
+    _describe -t commands 'sway history commands' commands "$@"
 }
 (( $+functions[_sway__subcmd__inspect_commands] )) ||
 _sway__subcmd__inspect_commands() {
@@ -366,6 +608,11 @@ _sway__subcmd__score_commands() {
 _sway__subcmd__serve_commands() {
     local commands; commands=()
     _describe -t commands 'sway serve commands' commands "$@"
+}
+(( $+functions[_sway__subcmd__show_commands] )) ||
+_sway__subcmd__show_commands() {
+    local commands; commands=()
+    _describe -t commands 'sway show commands' commands "$@"
 }
 (( $+functions[_sway__subcmd__trace_commands] )) ||
 _sway__subcmd__trace_commands() {

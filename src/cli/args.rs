@@ -57,6 +57,7 @@ pub enum Command {
 }
 
 #[derive(Debug, ClapArgs)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct RunArgs {
     /// The suite, a TOML file; with --resume it may be left out
     #[arg(value_name = "SUITE", required_unless_present = "resume")]
@@ -119,6 +120,7 @@ pub struct RunArgs {
         require_equals = true,
         conflicts_with_all = ["no_store", "no_cache", "refresh", "base", "adapter", "revision", "adapter_revision", "device", "filter", "server", "dry_run"]
     )]
+    #[expect(clippy::option_option, reason = "clap's form of an option whose value may be left out")]
     pub resume: Option<Option<i64>>,
     #[command(flatten)]
     pub daemon: DaemonArgs,

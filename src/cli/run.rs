@@ -62,7 +62,7 @@ pub fn run(mut args: RunArgs) -> Result<Exit, Failure> {
     let interrupted = interrupt_flag()?;
     let outsiders = Outsiders::of(&plan, Arc::clone(&interrupted)).or_exit(Exit::Usage)?;
     let mut keeper = recorded.begin(args, &plan.suite, &plan.digest)?;
-    begin(&mut publishers, subject(&plan, keeper.as_ref()));
+    begin(&mut publishers, &subject(&plan, keeper.as_ref()));
 
     let mut bars = Bars::new(&plan.sources.base.name, args.quiet);
     let downloads: Arc<dyn Progress> = Arc::new(bars.downloads());
@@ -101,7 +101,9 @@ fn end(
         Err(failure) => {
             let message = failure.plain();
             let mut listeners = Listeners::default();
-            publishers.iter_mut().for_each(|publisher| listeners.add(publisher));
+            for publisher in publishers {
+                listeners.add(publisher);
+            }
             listeners.tell(&Event::Failed { code: failure.exit.name(), message: &message });
             if let Some(mut keeper) = keeper {
                 keeper.fail(message);
@@ -126,7 +128,7 @@ fn subject(plan: &Plan, keeper: Option<&Keeper>) -> Subject {
 }
 
 /// Tells who listens from outside that the run begins.
-fn begin(publishers: &mut Vec<Publisher>, subject: Subject) {
+fn begin(publishers: &mut Vec<Publisher>, subject: &Subject) {
     publishers.retain_mut(|publisher| match publisher.begin(subject.clone()) {
         Ok(()) => true,
         Err(error) => {
@@ -148,7 +150,9 @@ fn listeners<'a, 'r: 'a>(
     if let Some(keeper) = keeper {
         listeners.add(keeper);
     }
-    publishers.iter_mut().for_each(|publisher| listeners.add(publisher));
+    for publisher in publishers {
+        listeners.add(publisher);
+    }
     listeners
 }
 
@@ -163,13 +167,13 @@ struct Prepared {
 fn prepare(
     plan: &Plan,
     mut outsiders: Option<Outsiders>,
-    mut keeper: Option<&mut Keeper>,
+    keeper: Option<&mut Keeper>,
     progress: &Arc<dyn Progress>,
 ) -> Result<Prepared, Failure> {
     let loaded = load(plan, keeper.as_deref(), progress)?;
     let liveness_key = runner::liveness_key(plan, &loaded);
     let mut aids = Aids::default();
-    if let Some(keeper) = keeper.as_deref_mut() {
+    if let Some(keeper) = keeper {
         keeper.start(&loaded).or_exit(Exit::Usage)?;
         if let Some(outsiders) = &mut outsiders {
             outsiders.set_shelves(keeper.shelf(), keeper.own_shelf());

@@ -168,7 +168,9 @@ fn tell_scores(running: &mut [Running], entries: &[Entry], emit: &mut dyn FnMut(
     for one in running {
         let mut scores = one.course.take_scores();
         if !scores.is_empty() {
-            scores.iter_mut().for_each(|score| score.probe.clone_from(&entries[one.entry].name));
+            for score in &mut scores {
+                score.probe.clone_from(&entries[one.entry].name);
+            }
             emit(&Event::Scores(&scores));
         }
     }

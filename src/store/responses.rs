@@ -216,7 +216,7 @@ fn check_open(transaction: &Transaction<'_>, id: RunId) -> Result<(), Fault> {
 /// What becomes of a run's own responses when it completes: those of a refresh replace the shared ones, others go.
 pub(super) fn settle(transaction: &Transaction<'_>, id: RunId, mode: Mode) -> rusqlite::Result<()> {
     match mode {
-        Mode::Shared => {}
+        Mode::Shared | Mode::Private => {}
         Mode::Refresh => {
             transaction.execute(
                 "DELETE FROM responses WHERE scope = ?2 AND key IN (SELECT key FROM responses WHERE scope = ?1)",
@@ -224,7 +224,6 @@ pub(super) fn settle(transaction: &Transaction<'_>, id: RunId, mode: Mode) -> ru
             )?;
             transaction.execute("UPDATE responses SET scope = ?2 WHERE scope = ?1", params![id, SHARED])?;
         }
-        Mode::Private => {}
     }
     transaction.execute("DELETE FROM responses WHERE scope = ?1", [id])?;
     Ok(())

@@ -165,6 +165,7 @@ fn embeddings_and_perplexity_come_from_the_base() {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "most of it is what is said")]
 #[test]
 fn what_is_wrong_with_a_pipeline_is_told_before_a_model_is_loaded() {
     let world = World::new();

@@ -15,6 +15,7 @@ mod world;
 
 mod busy;
 mod cache;
+mod endpoint;
 mod files;
 mod guard;
 mod heads;

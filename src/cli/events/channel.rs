@@ -49,7 +49,7 @@ impl Channel {
         let channel = named.filter(|name| !name.is_empty()).unwrap_or_else(|| CHANNEL.to_owned());
         let shown = shown(&url);
         let (lines, waiting) = sync_channel(WAITING);
-        let publish = move || publish(info, &channel, &waiting);
+        let publish = move || publish(&info, &channel, &waiting);
         let thread =
             thread::Builder::new().name("events".to_owned()).spawn(publish).context("can't start a thread for --events")?;
         Ok(Self { shown, lines: Some(lines), thread: Some(thread) })
@@ -64,7 +64,7 @@ impl Channel {
     ///
     /// # Errors
     /// Why nothing is published any more.
-    pub fn send(&mut self, line: String) -> anyhow::Result<()> {
+    pub fn send(&mut self, line: &str) -> anyhow::Result<()> {
         let Some(lines) = &self.lines else { return Ok(()) };
         match lines.try_send(line.trim_end().to_owned()) {
             Ok(()) => Ok(()),
@@ -98,28 +98,30 @@ impl Drop for Channel {
         while self.thread.as_ref().is_some_and(|thread| !thread.is_finished()) && Instant::now() < end {
             thread::sleep(Duration::from_millis(5));
         }
-        if self.thread.as_ref().is_some_and(JoinHandle::is_finished)
-            && let Err(error) = self.ended()
-        {
+        let ended = match &self.thread {
+            Some(thread) if !thread.is_finished() => Err(anyhow::anyhow!("the server is too slow")),
+            _ => self.ended(),
+        };
+        if let Err(error) = ended {
             super::warn(&format!("--events {}: not every event was published: {error:#}", self.shown));
         }
     }
 }
 
-fn publish(info: ConnectionInfo, channel: &str, lines: &Receiver<String>) -> anyhow::Result<()> {
+fn publish(info: &ConnectionInfo, channel: &str, lines: &Receiver<String>) -> anyhow::Result<()> {
     let mut connection: Option<Connection> = None;
     while let Ok(line) = lines.recv() {
         let connection = match &mut connection {
             Some(connection) => connection,
-            none => none.insert(connect(info.clone())?),
+            none => none.insert(connect(info)?),
         };
         redis::cmd("PUBLISH").arg(channel).arg(line).query::<i64>(connection).context("the connection was lost")?;
     }
     Ok(())
 }
 
-fn connect(info: ConnectionInfo) -> anyhow::Result<Connection> {
-    let client = Client::open(info).context("it is no address of a Redis server")?;
+fn connect(info: &ConnectionInfo) -> anyhow::Result<Connection> {
+    let client = Client::open(info.clone()).context("it is no address of a Redis server")?;
     let connection = client.get_connection_with_timeout(PATIENCE).context("the server can't be reached")?;
     connection.set_read_timeout(Some(PATIENCE)).context("the connection takes no time limit")?;
     connection.set_write_timeout(Some(PATIENCE)).context("the connection takes no time limit")?;

@@ -51,10 +51,10 @@ impl Publisher {
     pub fn begin(&mut self, subject: Subject) -> anyhow::Result<()> {
         let line = subject.started(&now())?;
         self.subject = Some(subject);
-        self.write(line)
+        self.write(&line)
     }
 
-    fn write(&mut self, line: String) -> anyhow::Result<()> {
+    fn write(&mut self, line: &str) -> anyhow::Result<()> {
         match &mut self.to {
             // A reader that went away has what it wanted.
             To::Stdout => write_stdout(line.as_bytes()).map_err(|failure| anyhow::anyhow!(failure.render())),
@@ -71,7 +71,7 @@ impl Listener for Publisher {
 
     fn hear(&mut self, event: &Event<'_>) -> anyhow::Result<()> {
         let line = self.subject.as_ref().and_then(|subject| subject.event(event, &now()));
-        line.map_or(Ok(()), |line| self.write(line?))
+        line.map_or(Ok(()), |line| self.write(&line?))
     }
 }
 

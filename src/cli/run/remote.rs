@@ -29,7 +29,7 @@ pub fn run(args: &RunArgs, server: &str, loading: String, recorded: Recorded) ->
     let mut publishers = publishers(args)?;
     let digest = blake3::hash(suite.text().as_bytes()).to_hex().to_string();
     let mut keeper = recorded.begin(args, &suite_path(args).display().to_string(), &digest)?;
-    begin(&mut publishers, subject(args, keeper.as_ref()));
+    begin(&mut publishers, &subject(args, keeper.as_ref()));
     let client = client(server, &args.daemon, interrupt_flag()?)?;
     let mut bars = Bars::new(&suite_path(args).display().to_string(), args.quiet);
     let body = suite.text().as_bytes().to_vec().into();

@@ -10,7 +10,7 @@ use crate::request::{Op, Program, Request};
 /// A program and its arguments. It reads a JSON object on stdin, and writes a number, or an object with `score`, on stdout.
 #[derive(Clone, Debug)]
 pub struct Command {
-    command: Vec<String>,
+    program: Vec<String>,
     /// Given to it beside the case.
     pub target: Option<Template>,
     timeout: Duration,
@@ -19,7 +19,7 @@ pub struct Command {
 impl Command {
     pub fn new(command: Vec<String>, target: Option<Template>, timeout: Duration) -> Result<Self, String> {
         match command.first() {
-            Some(program) if !program.is_empty() => Ok(Self { command, target, timeout }),
+            Some(program) if !program.is_empty() => Ok(Self { program: command, target, timeout }),
             _ => Err("`command` is empty\nhint: command = [\"python3\", \"score.py\"]".to_owned()),
         }
     }
@@ -30,7 +30,7 @@ impl Command {
         if let Some(target) = &self.target {
             input["target"] = target.render(scene)?.into();
         }
-        let program = Program { command: self.command.clone(), input: input.to_string(), timeout: self.timeout };
+        let program = Program { command: self.program.clone(), input: input.to_string(), timeout: self.timeout };
         Ok(Request::outside(Op::Run(program)))
     }
 }

@@ -32,8 +32,8 @@ fn response(n: u64, bytes: usize) -> Response {
         op: ["generate", "next_token_dist"][(n % 2) as usize].to_owned(),
         text: n.is_multiple_of(3).then(|| format!("prompt {n}")),
         answer: (0..bytes).map(|i| (n as usize + i * 7) as u8).collect(),
-        tokens_in: (n % 7 != 0).then_some(n as u32),
-        tokens_out: (n % 11 != 0).then_some(n as u32 % 5),
+        tokens_in: (!n.is_multiple_of(7)).then_some(n as u32),
+        tokens_out: (!n.is_multiple_of(11)).then_some(n as u32 % 5),
         latency_ms: n as f64 / 3.0,
         finish: n.is_multiple_of(2).then(|| "stop".to_owned()),
     }
