@@ -38,6 +38,7 @@ fn the_kinds_are_listed() {
             "prompt_collapse",
             "cluster_kl",
             "multi_turn_coherence_decay",
+            "pipeline",
             "section_internalization",
             "paraphrase_invariance",
             "preference_flip",
