@@ -74,7 +74,8 @@ pub fn run(mut args: RunArgs) -> Result<Exit, Failure> {
             loaded.engine.set_trace(trace.start()?);
         }
         let mut listeners = listeners(&mut bars, &mut reports, keeper.as_mut(), &mut publishers);
-        let record = runner::run(&plan, &mut loaded, aids, &mut |event| listeners.tell(event)).map_err(run_failure)?;
+        let record = runner::run(&plan, &mut loaded, aids, &mut |event| listeners.tell(event));
+        let record = record.map_err(|error| run_failure(error, &plan.sources))?;
         if let (Some(keeper), Some(liveness)) = (&keeper, &record.liveness) {
             keeper.keep_liveness(liveness_key, liveness);
         }
@@ -303,7 +304,10 @@ fn plan_failure(error: PlanError) -> Failure {
     }
 }
 
-fn run_failure(error: RunError) -> Failure {
+fn run_failure(error: RunError, sources: &Sources) -> Failure {
+    if let RunError::Engine(EngineError::Load(_)) = error {
+        return Failure::new(Exit::Input, anyhow::Error::new(error).context(loading(sources)));
+    }
     let exit = match &error {
         RunError::Engine(EngineError::Interrupted { .. }) => Exit::Interrupted,
         RunError::Data { .. } => Exit::Input,

@@ -60,6 +60,9 @@ pub type Reply = Result<Answer, RequestError>;
 pub enum EngineError {
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// Models whose loading was put off can't be loaded.
+    #[error(transparent)]
+    Load(ModelError),
     #[error("backend bug: {asked} jobs were given and {answered} answers came back")]
     WrongCount { asked: usize, answered: usize },
     #[error("backend bug: {asked} jobs were given and an answer came back for job {job}, counted from 0")]
@@ -170,9 +173,9 @@ impl Engine {
     }
 
     /// Loads the models, if that was put off.
-    fn ready(&mut self) -> Result<(), ModelError> {
+    fn ready(&mut self) -> Result<(), EngineError> {
         let start = Instant::now();
-        if let Some(loaded) = self.backend.load()? {
+        if let Some(loaded) = self.backend.load().map_err(EngineError::Load)? {
             self.backend = loaded;
             self.meter.loaded(start.elapsed());
         }
@@ -180,7 +183,7 @@ impl Engine {
     }
 
     /// ‖ΔW‖/‖W‖ of every module that the adapter touches. Reads the weights of all of them.
-    pub fn modules(&mut self) -> Result<Vec<ModuleLiveness>, ModelError> {
+    pub fn modules(&mut self) -> Result<Vec<ModuleLiveness>, EngineError> {
         self.ready()?;
         Ok(self.backend.modules())
     }
