@@ -70,19 +70,19 @@ struct Written {
     scorer: Vec<Scorer>,
     #[serde(default)]
     config: Map<String, Value>,
-    #[serde(default, deserialize_with = "within_one")]
+    #[serde(default, deserialize_with = "below_one")]
     min_gain: Option<f64>,
-    #[serde(default, deserialize_with = "within_one")]
+    #[serde(default, deserialize_with = "above_zero")]
     max_drop: Option<f64>,
-    #[serde(default, deserialize_with = "within_one")]
+    #[serde(default, deserialize_with = "below_one")]
     min_score: Option<f64>,
-    #[serde(default, deserialize_with = "within_one")]
+    #[serde(default, deserialize_with = "above_zero")]
     pass_score: Option<f64>,
     pass_at_k: Option<PassGate>,
     pass_hat_k: Option<PassGate>,
     #[serde(default = "one", deserialize_with = "bounds::at_least_one")]
     repeat: usize,
-    #[serde(default = "default_max_failed", deserialize_with = "share_or_none")]
+    #[serde(default = "default_max_failed", deserialize_with = "share_that_leaves_some")]
     max_failed: f64,
 }
 
@@ -94,16 +94,19 @@ fn default_max_failed() -> f64 {
     0.05
 }
 
-fn within_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
-    let value = f64::deserialize(deserializer)?;
-    if (0.0..=1.0).contains(&value) {
-        Ok(Some(value))
-    } else {
-        Err(D::Error::custom(format!("must lie within 0 and 1, not {value}")))
-    }
+/// What a mean can lie above: none lies above 1.
+fn below_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+    share_that_leaves_some(deserializer).map(Some)
 }
 
-fn share_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+/// What a loss can lie below, and a score can reach.
+fn above_zero<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+    let value = f64::deserialize(deserializer)?;
+    let wrong = || D::Error::custom(format!("must lie above 0, and be at most 1, not {value}"));
+    if value > 0.0 && value <= 1.0 { Ok(Some(value)) } else { Err(wrong()) }
+}
+
+fn share_that_leaves_some<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     let value = f64::deserialize(deserializer)?;
     if (0.0..1.0).contains(&value) {
         Ok(value)

@@ -207,7 +207,9 @@ fn what_no_pipeline_can_be_is_refused() {
     let with = |keys: &str| wrong(&format!("{keys}\n{}\n{STAGE}{SCORER}", cases(1)));
     for (told, expected) in [
         (with(""), "nothing to judge by"),
-        (with("min_gain = 2.0"), "must lie within 0 and 1"),
+        (with("min_gain = 1.0"), "must be 0 or more, and below 1"),
+        (with("min_score = 1.0"), "must be 0 or more, and below 1"),
+        (with("max_drop = 0.0"), "must lie above 0, and be at most 1"),
         (with("min_gain = 0.1\nmax_failed = 1.0"), "must be 0 or more, and below 1"),
         (with("repeat = 0\nmin_gain = 0.1"), "must be at least 1"),
         (with("repeat = 2\nmin_gain = 0.1"), "every stage is greedy"),
