@@ -3,6 +3,8 @@
 //! A rule reads kinds, verdicts and figures, never a probe's name, so that it holds for any suite; it says nothing where its kinds
 //! are not in the suite.
 
+mod pipelines;
+
 use crate::record::{Diagnosis, Liveness, NullOutcome, ProbeRecord, Verdict};
 
 /// Above this R² the change is as good as proportional to the dose: the update is a small perturbation.
@@ -39,6 +41,8 @@ pub fn diagnose(liveness: Option<&Liveness>, probes: &[ProbeRecord], fdr: f64) -
         breaks_calls,
         writes_otherwise,
         reads_worse,
+        pipelines::writes_worse,
+        pipelines::writes_no_better,
     ];
     // The first explains the others: an update that is too strong forgets too.
     let mut said: Vec<Diagnosis> = Vec::new();
