@@ -15,12 +15,20 @@ use crate::store::{Filter, RunDetails, RunId, Score, Stage};
 pub fn show(args: &ShowArgs) -> Result<Exit, Failure> {
     let store = store::open(&args.store)?;
     let with_rows = args.case.is_some() || args.format == ListFormat::Json;
-    let filter = if with_rows { Filter { probe: args.probe.clone(), case: args.case } } else { Filter::nothing() };
+    let rows_of = if with_rows { args.case } else { Filter::nothing().case };
+    let filter = Filter { probe: args.probe.clone(), case: rows_of };
     let run = store.run(RunId(args.run), &filter).map_err(store::refused)?;
     let Some(run) = run else {
         let message = format!("there is no run {}\nhint: `sway history` lists them", args.run);
         return Err(Failure::new(Exit::Usage, anyhow::anyhow!(message)));
     };
+    if let Some(probe) = &args.probe
+        && run.verdicts.is_empty()
+        && run.stages.is_empty()
+    {
+        let message = format!("run {} has no probe `{probe}` with a verdict or a text", args.run);
+        return Err(Failure::new(Exit::Usage, anyhow::anyhow!(message)));
+    }
     if let Some(case) = args.case
         && run.stages.is_empty()
     {
@@ -89,7 +97,8 @@ fn case(run: &RunDetails) -> String {
             if let Some(last) = last {
                 text.push_str(&scores_of(run, last));
             }
-            let sample = if stage.sample > 0 { format!(", sample {}", stage.sample) } else { String::new() };
+            let has_samples = run.stages.iter().any(|stage| stage.sample > 0);
+            let sample = if has_samples { format!(", sample {}", stage.sample) } else { String::new() };
             let _ = writeln!(text, "{} · case {} · {}{sample}", stage.probe, stage.case, stage.view);
         }
         text.push_str(&stage_text(stage));
@@ -121,7 +130,7 @@ fn stage_text(stage: &Stage) -> String {
 /// A text of any lines, each after the same mark. Control characters could rewrite the terminal, and are shown as escapes.
 fn quoted(mark: &str, text: &str) -> String {
     let shown = |line: &str| -> String {
-        line.chars().map(|c| if c.is_control() && c != '\t' { c.escape_default().to_string() } else { c.to_string() }).collect()
+        line.chars().map(|c| if rewrites_the_line(c) { c.escape_default().to_string() } else { c.to_string() }).collect()
     };
     if text.is_empty() {
         return format!("{mark}\n");
@@ -132,6 +141,12 @@ fn quoted(mark: &str, text: &str) -> String {
     })
 }
 
+/// Whether a terminal does something else with it than to show it: controls, and what turns the direction of writing or is not seen.
+fn rewrites_the_line(c: char) -> bool {
+    let is_format = matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+    (c.is_control() && c != '\t') || is_format
+}
+
 fn scores_of(run: &RunDetails, of: &Stage) -> String {
     let is_its =
         |score: &&Score| (&score.probe, score.case, score.sample, &score.view) == (&of.probe, of.case, of.sample, &of.view);
@@ -139,9 +154,8 @@ fn scores_of(run: &RunDetails, of: &Stage) -> String {
     for score in run.scores.iter().filter(is_its) {
         let value = match (score.value, &score.error) {
             (Some(value), _) => format!("{value:.3}"),
-            (None, error) => {
-                format!("none: {}", error.as_deref().and_then(|error| error.lines().next()).unwrap_or("no reason is recorded"))
-            }
+            (None, Some(error)) => format!("none: {}", error.replace('\n', " ")),
+            (None, None) => "none".to_owned(),
         };
         let clamped = score.clamped.map(|measured| format!(" (measured {measured:.3})")).unwrap_or_default();
         let _ = writeln!(text, "  {:14}  {value}{clamped}", score.scorer);

@@ -67,5 +67,9 @@ pub fn open(args: &StoreArgs) -> Result<Store, Failure> {
 }
 
 pub fn refused(error: StoreError) -> Failure {
-    Failure::new(Exit::Input, error.into())
+    let exit = match &error {
+        StoreError::UnknownRun { .. } | StoreError::CompletedRun { .. } | StoreError::RunInProgress { .. } => Exit::Usage,
+        _ => Exit::Input,
+    };
+    Failure::new(exit, error.into())
 }

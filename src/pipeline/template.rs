@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use minijinja::{AutoEscape, Environment, UndefinedBehavior};
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, escape_formatter};
 use serde::Deserialize;
 
 use super::scene::{NAMES, Scene};
@@ -54,6 +54,13 @@ fn read(source: String) -> Result<(Environment<'static>, BTreeSet<String>), Stri
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     // What is written are prompts, not pages.
     environment.set_auto_escape_callback(|_| AutoEscape::None);
+    // What is `None` in Python is no text that anybody means.
+    environment.set_formatter(|out, state, value| {
+        if value.is_none() {
+            return Err(Error::new(ErrorKind::InvalidOperation, "a value is null, which has no text"));
+        }
+        escape_formatter(out, state, value)
+    });
     environment.set_fuel(Some(template::FUEL));
     environment.set_debug(true);
     environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
@@ -75,7 +82,7 @@ impl Template {
     /// # Errors
     /// A name without a value, with its place; whatever else the template can't do.
     pub fn render(&self, scene: &Scene<'_>) -> Result<String, String> {
-        self.sandbox.render(NAME.to_owned(), scene.context())
+        self.sandbox.render(NAME.to_owned(), scene.context()).map_err(|why| format!("its template: {why}"))
     }
 
     /// Whether it names this.
@@ -134,7 +141,8 @@ mod tests {
     }
 
     fn rendered(source: &str, outputs: &[&str]) -> Result<String, String> {
-        let case = Case::try_from(json!({"input": "a < b", "reference": {"long": "c"}, "tags": ["x", "y"]})).unwrap();
+        let case =
+            Case::try_from(json!({"input": "a < b", "reference": {"long": "c"}, "tags": ["x", "y"], "empty": null})).unwrap();
         let config: Map<_, _> = [("tone".to_owned(), json!("brief"))].into_iter().collect();
         let outputs: Vec<String> = outputs.iter().map(|&output| output.to_owned()).collect();
         template(source)?.render(&Scene { case: &case, config: &config, outputs: &outputs, is_over: false })
@@ -161,6 +169,7 @@ mod tests {
             ("a\nb {{ stages[3].output }}", "line 2"),
             ("{{ prev_output }}", "prev_output"),
             ("{% if case.nothing %}x{% endif %}", "case.nothing"),
+            ("{{ case.empty }}", "a value is null"),
         ] {
             let error = rendered(source, &["one"][..usize::from(source.contains("stages"))]).unwrap_err();
             assert!(error.contains(told), "{source}: {error}");

@@ -7,7 +7,7 @@ use serde::de::{Deserializer, Error};
 use serde_json::{Map, Value, json};
 
 use super::items::Item;
-use super::verdict::{Rule, SOUND, Side, all_of, number, score_of, settle_clause, shown};
+use super::verdict::{Rule, Side, all_of, number, score_of, settle_clause, shown};
 use super::{AskedEndpoint, Court, ItemStream, Items, Judgement, Kind, OpenRows, Outsiders, Probe, Spot, bounds};
 use crate::math::{derive_seed, mean};
 use crate::pipeline::{Case, Scene, Score, Scorer, Stage, Who};
@@ -423,8 +423,8 @@ impl Tally {
 impl Fold {
     fn fault(&mut self, why: &str) {
         if self.faults.len() < MOST_SHOWN {
-            let first_line = why.lines().next().unwrap_or_default();
-            self.faults.push(format!("case {}: {first_line}", self.cases));
+            let why = why.lines().collect::<Vec<_>>().join(" ");
+            self.faults.push(format!("case {}: {}", self.cases, shortened(&why)));
         }
     }
 }
@@ -558,9 +558,11 @@ impl Probe for Pipeline {
         let Some(held) = self.hold(fold, &gains, &court) else { return nothing("no case was scored".to_owned()) };
         let (rules, criteria): (Vec<Rule>, Vec<Criterion>) = held.into_iter().unzip();
         let verdict = all_of(&criteria);
-        // Nothing that is written can be too good.
-        let score =
-            rules.iter().zip(&criteria).map(|(rule, criterion)| rule.score(criterion.estimate.value)).fold(SOUND, f64::min);
+        let score = rules
+            .iter()
+            .zip(&criteria)
+            .map(|(rule, criterion)| rule.score(criterion.estimate.value))
+            .fold(PLAINLY_GOOD, f64::min);
         let mut message = criteria.iter().map(|criterion| self.finding(criterion)).collect::<Vec<_>>().join("; ");
         if verdict == Verdict::Inconclusive {
             message.push_str(&settle_clause(&criteria, &court));
@@ -657,6 +659,9 @@ impl Pipeline {
         evidence
     }
 }
+
+/// The best score: nothing that is written is too good to be true. (The healthy band ends a little above.)
+const PLAINLY_GOOD: f64 = 0.84;
 
 /// How far around a threshold of almost nothing a score runs from 0 to what is plainly good.
 const NEAR: f64 = 0.1;

@@ -63,7 +63,7 @@ pub struct Judgement {
 
 /// The upper end of the healthy band: what is as good as it can plainly be scores this, and only what is better than that looks
 /// too good.
-pub const SOUND: f64 = 0.85;
+const SOUND: f64 = 0.85;
 
 /// Where a figure should lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -242,10 +242,13 @@ impl Court<'_> {
     /// a share of which none was found), each as far out as can be.
     pub fn decide_bounded_mean(&self, rule: Rule, values: &[f64], [lowest, highest]: [f64; 2]) -> Option<Criterion> {
         let first = *values.first()?;
+        let mut estimate = self.mean_of_items(values)?;
         if values.iter().any(|value| value.to_bits() != first.to_bits()) {
-            return self.decide_mean(rule, values);
+            // No mean lies where no value can.
+            estimate.interval = estimate.interval.map(|ends| ends.map(|end| end.clamp(lowest, highest)));
+            let (value, spread) = (estimate.value, self.spread(values));
+            return Some(rule.decide(estimate, |threshold| items_for_mean(value, spread?, threshold), self));
         }
-        let estimate = self.mean_of_items(values)?;
         let unseen = clopper_pearson(0, estimate.units() as u64).ok()?.high;
         let interval = Some([first - unseen * (first - lowest), first + unseen * (highest - first)]);
         let units = estimate.units();

@@ -57,7 +57,9 @@ pub(super) fn left_out(probes: &[ProbeRecord]) -> impl Iterator<Item = &ProbeRec
 
 /// What an interrupted run says of itself.
 pub(super) fn interrupted(run: &RunRecord) -> Option<String> {
-    run.interrupted.then(|| match run.probes.len() as u64 {
+    // Those that had not finished are there too, as skipped.
+    let finished = run.probes.iter().filter(|probe| probe.verdict != Verdict::Skip).count();
+    run.interrupted.then(|| match finished as u64 {
         0 => "the run was stopped before any probe had finished".to_owned(),
         n => format!("the run was stopped; only the {} that had finished count", number::plural(n, "probe")),
     })

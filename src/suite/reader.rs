@@ -192,7 +192,7 @@ impl<'de> SeqAccess<'de> for Elements<'de> {
         while let Some(node) = self.nodes.get(self.next) {
             self.next += 1;
             if !node.value.is_gone() {
-                return seed.deserialize(Reader(node)).map(Some).map_err(|wrong| wrong.inside(self.next - 1));
+                return seed.deserialize(Reader(node)).map(Some).map_err(|wrong| wrong.at(&node.span).inside(self.next - 1));
             }
         }
         Ok(None)

@@ -217,7 +217,7 @@ fn what_is_wrong_with_a_pipeline_is_told_before_a_model_is_loaded() {
       |
       = hint: known are input, case, config, stages, stage_index
 
-    error: case 1: stage 0 of ft: `case.titel` is undefined (line 1, column 4)
+    error: case 1: stage 0 of ft: its template: `case.titel` is undefined (line 1, column 4)
      --> DIR/suite.toml:8:8
       |
     8 | name = "written"

@@ -33,9 +33,15 @@ impl Publisher {
     /// Opens what `--events` names: a file, `-` for stdout, or `redis://…`. A file that can't be written, or an address that is none, has
     /// failed by then; a server that is down has not.
     pub fn open(target: &str) -> Result<Self, Failure> {
-        if target.starts_with("redis://") || target.starts_with("rediss://") || target.starts_with("redis+unix://") {
+        if target.starts_with("redis://") {
             let channel = Channel::open(target).or_exit(Exit::Usage)?;
             return Ok(Self { target: channel.shown().to_owned(), to: To::Redis(channel), subject: None });
+        }
+        if target.contains("://") {
+            let message = format!(
+                "--events {target}: nothing can be told there\nhint: a file, `-` for stdout, or redis://HOST/?channel=NAME"
+            );
+            return Err(Failure::new(Exit::Usage, anyhow::anyhow!(message)));
         }
         let to = match target {
             "-" => To::Stdout,
