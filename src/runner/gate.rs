@@ -19,7 +19,7 @@ pub fn judge(probes: &[ProbeRecord], spec: &GateSpec) -> Gate {
         (Verdict::Fail, failed.into_iter().chain(low_clause).collect::<Vec<_>>().join(", and "))
     } else if !errors.is_empty() || !open.is_empty() {
         let errors = (!errors.is_empty()).then(|| format!("{} could not be measured", list(&errors)));
-        let open = (!open.is_empty()).then(|| format!("{} could not be settled with the items given", list(&open)));
+        let open = (!open.is_empty()).then(|| format!("{} could not be settled", list(&open)));
         (Verdict::Inconclusive, errors.into_iter().chain(open).collect::<Vec<_>>().join(", and "))
     } else if score.is_none() {
         (Verdict::Inconclusive, "no probe gave a score".to_owned())

@@ -40,6 +40,9 @@ pub enum Fault {
         /// How the try before ended.
         last: Option<Box<Fault>>,
     },
+    /// Nothing was sent: so many questions in a row got no answer, the last of them for this reason.
+    #[error("not asked, as the {silent} questions before got no answer; the last: {last}")]
+    GivenUp { silent: usize, last: Box<Fault> },
 }
 
 impl Fault {
@@ -57,6 +60,7 @@ impl Fault {
             Self::TooLong { .. } => "too_long",
             Self::Timeout { .. } => "timeout",
             Self::Deadline { .. } => "deadline",
+            Self::GivenUp { .. } => "given_up",
         }
     }
 
@@ -68,6 +72,11 @@ impl Fault {
             Self::Unreachable { .. } | Self::CutOff { .. } | Self::Timeout { .. } => true,
             _ => false,
         }
+    }
+
+    /// Whether it looks as if nobody were there, or whoever is there can't keep up: the next question will hardly fare better.
+    pub(super) fn is_silence(&self) -> bool {
+        self.is_passing() || matches!(self, Self::Deadline { .. })
     }
 
     /// Whether the server wants `max_completion_tokens` in place of `max_tokens`. Some name it where the number is only too large.
@@ -85,6 +94,7 @@ impl Fault {
             Self::Redirect { .. } => Some("give the url that it leads to, where the key may be sent there"),
             Self::NotJson { .. } => Some("check the endpoint's url, which usually ends in /v1"),
             Self::Timeout { .. } | Self::Deadline { .. } => Some("give the endpoint more time, or fewer questions at a time"),
+            Self::GivenUp { last, .. } => last.hint(),
             _ => None,
         }
     }

@@ -1,6 +1,7 @@
 //! An endpoint that is ready to be asked.
 
 use std::sync::atomic::AtomicBool;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, TRANSFER_ENCODING};
@@ -21,6 +22,9 @@ const LONGEST_ANSWER: usize = 32 << 20;
 /// The most bytes of a refusal that are looked at.
 const LONGEST_REFUSAL: usize = 64 << 10;
 
+/// The fewest questions in a row without an answer after which none is put any more.
+const MOST_SILENT: usize = 4;
+
 /// An endpoint that is ready to be asked.
 pub struct Line {
     pub endpoint: Endpoint,
@@ -30,6 +34,14 @@ pub struct Line {
     pub turns: Semaphore,
     /// Whether it once wanted `max_completion_tokens`.
     pub has_other_limit: AtomicBool,
+    silence: Mutex<Silence>,
+}
+
+/// Questions in a row that got no answer, each after all tries that it had.
+#[derive(Default)]
+struct Silence {
+    questions: usize,
+    last: Option<Fault>,
 }
 
 /// A try that failed, and the pause that the server asks for.
@@ -62,7 +74,7 @@ impl Line {
         }
         let http = client(&endpoint, &address, header).map_err(|error| wrong(causes(&error)))?;
         let turns = Semaphore::new(endpoint.max_concurrent.min(Semaphore::MAX_PERMITS));
-        Ok(Self { endpoint, address, http, turns, has_other_limit: AtomicBool::new(false) })
+        Ok(Self { endpoint, address, http, turns, has_other_limit: AtomicBool::new(false), silence: Mutex::default() })
     }
 
     /// Refuses a question that can't be put to it.
@@ -74,10 +86,32 @@ impl Line {
     }
 
     /// Puts a question, again while that may help.
+    ///
+    /// Once as many as are put at a time (and at least [`MOST_SILENT`]) have got no answer in a row, none is put any more: a thousand
+    /// cases are not to wait for a dead server one deadline after the other.
     pub async fn ask(&self, question: &Question, jitter: &Jitter) -> Result<Completion, OutsideError> {
+        if let Some(fault) = self.given_up() {
+            return Err(self.failed(0, fault));
+        }
         let mut tries = Tries::new(self, question, jitter);
         let answer = tries.until_answered().await;
+        self.hear(answer.as_ref().err());
         answer.map_err(|fault| self.failed(tries.sent(), fault))
+    }
+
+    fn given_up(&self) -> Option<Fault> {
+        let silence = self.silence.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = silence.last.clone().filter(|_| silence.questions >= self.endpoint.max_concurrent.max(MOST_SILENT))?;
+        Some(Fault::GivenUp { silent: silence.questions, last: Box::new(last) })
+    }
+
+    /// A refusal is an answer too: somebody is there.
+    fn hear(&self, fault: Option<&Fault>) {
+        let mut silence = self.silence.lock().unwrap_or_else(PoisonError::into_inner);
+        *silence = match fault.filter(|fault| fault.is_silence()) {
+            Some(fault) => Silence { questions: silence.questions + 1, last: Some(fault.clone()) },
+            None => Silence::default(),
+        };
     }
 
     fn failed(&self, tries: u32, fault: Fault) -> OutsideError {

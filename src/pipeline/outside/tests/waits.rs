@@ -76,3 +76,44 @@ fn waiting_for_ones_turn_takes_nothing_from_ones_time() {
     assert_eq!(failed.unwrap_err().code(), "deadline");
     assert!(matches!(brought, Ok(Brought::Completion(_))), "{brought:?}");
 }
+
+#[test]
+fn a_server_that_never_answers_is_not_waited_for_again_and_again() {
+    let server = hanging();
+    let patience = Patience { attempt: SHORT, tries: 1, ..patience() };
+    let outside = outside(Endpoint { max_concurrent: 5, patience, ..endpoint(&server) });
+    let ask_all = |count: usize| -> Vec<String> {
+        let errands = outside.send((0..count).map(|nth| Errand::Ask(question(&nth.to_string()))).collect());
+        errands.map(|(_, brought)| brought.unwrap_err().to_string()).collect()
+    };
+    let errors = ask_all(200);
+    let late = errors.iter().filter(|error| error.starts_with("endpoint `judge`: no whole answer within 0.3 s\nhint: ")).count();
+    // Those whose turn came while the others of the wave were still waited for were asked as well.
+    assert!((5..=9).contains(&late), "{late}");
+    assert_eq!(errors.len(), 200);
+    let unasked = errors.iter().filter(|error| {
+        let told = error.strip_prefix("endpoint `judge`: not asked, as the ").and_then(|rest| rest.split_once(' '));
+        told.is_some_and(|(_, rest)| {
+            rest.starts_with("questions before got no answer; the last: no whole answer within 0.3 s\nhint: ")
+        })
+    });
+    assert_eq!(unasked.count(), 200 - late, "{errors:?}");
+    let asked = server.requests().len();
+    assert!(ask_all(1)[0].contains("not asked"), "and none is asked later");
+    assert_eq!(server.requests().len(), asked);
+}
+
+#[test]
+fn a_server_that_answers_now_and_then_is_asked_on() {
+    // Of five, three in a row get nothing: the longest silence that is short of too many.
+    let server = Server::start(|request, out| match request.nth % 5 {
+        0..3 => out.answer("503 Busy", &[], b"busy"),
+        3 => out.say("hello"),
+        _ => out.answer("400 Wrong", &[], b"wrong"),
+    });
+    let outside = outside(Endpoint { max_concurrent: 1, patience: Patience { tries: 1, ..patience() }, ..endpoint(&server) });
+    let errands = outside.send((0..50).map(|nth| Errand::Ask(question(&nth.to_string()))).collect());
+    let errors: Vec<OutsideError> = errands.filter_map(|(_, brought)| brought.err()).collect();
+    assert_eq!((errors.len(), server.requests().len()), (40, 50));
+    assert!(errors.iter().all(|error| error.code() == "refused"), "{errors:?}");
+}
