@@ -77,12 +77,17 @@ fn by_token(dist: &NextTokenDist) -> Vec<f64> {
 struct Worst {
     difference: f64,
     place: String,
+    /// All differences, and those that bf16 alone does not explain.
+    seen: usize,
+    far: usize,
 }
 
 impl Worst {
     fn see(&mut self, difference: f64, place: impl FnOnce() -> String) {
+        self.seen += 1;
+        self.far += usize::from(difference > BF16_TOLERANCE);
         if difference > self.difference || difference.is_nan() {
-            *self = Self { difference, place: place() };
+            (self.difference, self.place) = (difference, place());
         }
     }
 }
@@ -217,8 +222,10 @@ fn is_rounded(golden: &Path, worst: &Worst) -> bool {
     let config = config(golden);
     // A checkpoint in bf16 loses nothing where only weights are rounded.
     let rounded = config["dtype"] != "bfloat16" && config["torch_dtype"] != "bfloat16";
-    // Among these few experts, a logit of the router that is a little off sends a row to another.
-    let near = worst.difference <= BF16_TOLERANCE || (rounded && config["model_type"] == "qwen3_moe");
+    // Among few experts, a logit of the router that is a little off sends a row to another, and which rows these are depends on how a
+    // CPU rounds: in PyTorch's own bf16, mixtral_bf16's second token goes elsewhere, and is 0.95 nats off. Most rows stay where they are.
+    let is_routed = config["num_local_experts"].is_u64() || config["num_experts"].is_u64();
+    let near = worst.difference <= BF16_TOLERANCE || (is_routed && worst.difference.is_finite() && worst.far * 20 < worst.seen);
     near && (!rounded || worst.difference > F32_TOLERANCE)
 }
 
