@@ -724,7 +724,7 @@ _sway() {
             return 0
             ;;
         sway__subcmd__run)
-            opts="-q -h --base --adapter --revision --adapter-revision --device --format --json --jsonl --markdown --junit --html --trace --stats --events --store --no-store --no-cache --refresh --resume --server --token-file --dry-run --filter --exit-zero --quiet --threads --help"
+            opts="-q -h --base --adapter --revision --adapter-revision --device --format --json --jsonl --markdown --junit --html --trace --stats --events --stream-cache --stream-cache-bytes --store --no-store --no-cache --refresh --resume --server --token-file --dry-run --filter --exit-zero --quiet --threads --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -783,6 +783,14 @@ _sway() {
                     return 0
                     ;;
                 --events)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --stream-cache)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --stream-cache-bytes)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

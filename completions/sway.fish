@@ -57,6 +57,8 @@ complete -c sway -n "__fish_sway_using_subcommand run" -l html -d 'Write a page 
 complete -c sway -n "__fish_sway_using_subcommand run" -l trace -d 'Write a line for every request that was answered' -r -F
 complete -c sway -n "__fish_sway_using_subcommand run" -l stats -d 'Write what the engine did, as JSON' -r -F
 complete -c sway -n "__fish_sway_using_subcommand run" -l events -d 'Tell of the run while it goes on, a JSON line an event: a file, `-` for stdout, or `redis://HOST/?channel=NAME` (may be given several times)' -r
+complete -c sway -n "__fish_sway_using_subcommand run" -l stream-cache -d 'Keep what is fetched for the suite\'s sources in this folder' -r -F
+complete -c sway -n "__fish_sway_using_subcommand run" -l stream-cache-bytes -d 'Most that may be kept there; what was used least lately goes (10 GiB)' -r
 complete -c sway -n "__fish_sway_using_subcommand run" -l store -d 'Record the run, and keep answers, in this file; `SWAY_STORE`, or one in the user\'s data folder, where it is left out' -r -F
 complete -c sway -n "__fish_sway_using_subcommand run" -l resume -d 'Go on with a run that failed or was interrupted: the last one (of SUITE), or this one. What is complete is not computed again' -r
 complete -c sway -n "__fish_sway_using_subcommand run" -l server -d 'Have a daemon answer, where models stay warm: `http://HOST:PORT`, or `unix:PATH`' -r

@@ -47,6 +47,8 @@ json\:"The record"))' \
 '--trace=[Write a line for every request that was answered]:FILE:_files' \
 '--stats=[Write what the engine did, as JSON]:FILE:_files' \
 '*--events=[Tell of the run while it goes on, a JSON line an event\: a file, \`-\` for stdout, or \`redis\://HOST/?channel=NAME\` (may be given several times)]:TARGET:_default' \
+'--stream-cache=[Keep what is fetched for the suite'\''s sources in this folder]:DIR:_files' \
+'--stream-cache-bytes=[Most that may be kept there; what was used least lately goes (10 GiB)]:BYTES:_default' \
 '--store=[Record the run, and keep answers, in this file; \`SWAY_STORE\`, or one in the user'\''s data folder, where it is left out]:FILE:_files' \
 '(--no-store --no-cache --refresh --base --adapter --revision --adapter-revision --device --filter --server --dry-run)--resume=[Go on with a run that failed or was interrupted\: the last one (of SUITE), or this one. What is complete is not computed again]::RUN:_default' \
 '--server=[Have a daemon answer, where models stay warm\: \`http\://HOST\:PORT\`, or \`unix\:PATH\`]:URL:_default' \

@@ -18,9 +18,10 @@
 //! | [`doctor`] | whether this machine is fit for it: what the figures of other rooms mean, and what to do |
 //! | [`score`] | requests and answers as lines of JSON |
 //! | [`serve`] | the daemon: models that stay warm for many clients |
-//! | [`stream`] | where items come from: the rows of files |
+//! | [`stream`] | where items come from: files, globs, stores and the hub; blocks ahead of their reading, and rows |
 //! | [`store`] | what outlives a process: answers, and runs with all they found; the only SQL |
 //! | [`workspace`] | what a user's paths start from, and the fence around what may be read for somebody else |
+//! | [`retry`] | how a request is tried again: pauses, and what a server asks for |
 //! | [`template`] | Jinja with bounds: a template is somebody's program |
 //! | [`request`], [`record`], [`math`] | leaves: the words of a question, of a finding, and formulas |
 
@@ -34,6 +35,7 @@ pub mod probe;
 pub mod record;
 pub mod report;
 pub mod request;
+pub mod retry;
 pub mod runner;
 pub mod score;
 pub mod serve;

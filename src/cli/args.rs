@@ -29,7 +29,7 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run a suite of probes, and say pass, fail, or can't tell
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Answer requests (JSONL in, JSONL out)
     Score(ScoreArgs),
     /// Keep models warm, and answer over HTTP
@@ -101,6 +101,12 @@ pub struct RunArgs {
     /// several times)
     #[arg(long, value_name = "TARGET")]
     pub events: Vec<String>,
+    /// Keep what is fetched for the suite's sources in this folder
+    #[arg(long, value_name = "DIR")]
+    pub stream_cache: Option<PathBuf>,
+    /// Most that may be kept there; what was used least lately goes (10 GiB)
+    #[arg(long, value_name = "BYTES", requires = "stream_cache")]
+    pub stream_cache_bytes: Option<Bytes>,
     #[command(flatten)]
     pub store: StoreArgs,
     /// Record nothing, and keep no answer

@@ -57,7 +57,7 @@ fn dispatch(args: Args) -> Result<Exit, Failure> {
             .map_err(|e| Failure::new(Exit::Internal, anyhow::anyhow!("starting {threads} threads: {e}")))?;
     }
     match args.command {
-        Command::Run(args) => run::run(args),
+        Command::Run(args) => run::run(*args),
         Command::Score(args) => score::score(&args),
         Command::Serve(args) => serve::run(&args),
         Command::History(args) => history::list(&args),
@@ -75,14 +75,19 @@ fn dispatch(args: Args) -> Result<Exit, Failure> {
 
 /// A flag that Ctrl-C raises. The second Ctrl-C ends the process at once.
 fn interrupt_flag() -> Result<Arc<AtomicBool>, Failure> {
-    let flag = Arc::new(AtomicBool::new(false));
-    let raised = Arc::clone(&flag);
+    let flag = Arc::default();
+    raise_on_interrupt(&flag)?;
+    Ok(flag)
+}
+
+/// Until then, an interrupt ends the process.
+fn raise_on_interrupt(flag: &Arc<AtomicBool>) -> Result<(), Failure> {
+    let raised = Arc::clone(flag);
     ctrlc::set_handler(move || {
         if raised.swap(true, Ordering::Relaxed) {
             #[expect(clippy::exit, reason = "asked for twice, and nothing is left that could return")]
             std::process::exit(i32::from(Exit::Interrupted.code()));
         }
     })
-    .map_err(|e| Failure::new(Exit::Internal, anyhow::Error::new(e).context("can't listen for Ctrl-C")))?;
-    Ok(flag)
+    .map_err(|e| Failure::new(Exit::Internal, anyhow::Error::new(e).context("can't listen for Ctrl-C")))
 }

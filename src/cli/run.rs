@@ -8,22 +8,24 @@ use std::fmt::Write;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use anyhow::Context;
 
 use super::args::{Format, Revisions, RunArgs};
 use super::events::{Listener, Listeners, Publisher, run_id, warn};
 use super::exit::{Exit, Failure, OrExit};
-use super::interrupt_flag;
 use super::output::{Output, TraceOutput, spelling, stdout_style, width, write_stdout};
 use super::progress::Bars;
+use super::raise_on_interrupt;
 use super::source::check_device;
 use crate::engine::{self, EngineError, Loaded, Places, Sources};
 use crate::model::hub::Progress;
 use crate::record::{Event, RunRecord, Verdict};
 use crate::report::published::Subject;
 use crate::report::{html, json, jsonl, junit, markdown, terminal};
-use crate::runner::{self, Aids, Keeper, Outsiders, Plan, PlanError, Replacements, RunError};
+use crate::runner::{self, Aids, Keeper, Outsiders, Plan, PlanError, PlanOptions, Replacements, RunError};
+use crate::stream::StreamSettings;
 use recorded::Recorded;
 
 /// A report as a fold over the record.
@@ -41,7 +43,8 @@ pub fn run(mut args: RunArgs) -> Result<Exit, Failure> {
     if let (Some(device), None) = (args.device, &args.daemon.server) {
         check_device(device)?;
     }
-    let plan = plan(args);
+    let interrupted = Arc::default();
+    let plan = plan(args, &interrupted);
     if args.dry_run {
         write_stdout(dry_run(&plan.map_err(plan_failure)?).as_bytes())?;
         return Ok(Exit::Ok);
@@ -59,7 +62,7 @@ pub fn run(mut args: RunArgs) -> Result<Exit, Failure> {
     let mut reports = Reports::create(args)?;
     let mut publishers = publishers(args)?;
     let trace = args.trace.as_deref().map(TraceOutput::create).transpose()?;
-    let interrupted = interrupt_flag()?;
+    raise_on_interrupt(&interrupted)?;
     let outsiders = Outsiders::of(&plan, Arc::clone(&interrupted)).or_exit(Exit::Usage)?;
     let mut keeper = recorded.begin(args, &plan.suite, &plan.digest)?;
     begin(&mut publishers, &subject(&plan, keeper.as_ref()));
@@ -82,6 +85,9 @@ pub fn run(mut args: RunArgs) -> Result<Exit, Failure> {
         Ok(record)
     });
     drop(bars);
+    if let Some(trouble) = plan.streams.settle() {
+        warn(&trouble);
+    }
     end(ran, keeper, &mut publishers, reports)
 }
 
@@ -187,8 +193,16 @@ fn prepare(
 }
 
 /// The suite, with the models that take the place of its own.
-fn plan(args: &RunArgs) -> Result<Plan, PlanError> {
-    let mut plan = Plan::read(suite_path(args), args.filter.as_deref())?;
+fn plan(args: &RunArgs, interrupted: &Arc<AtomicBool>) -> Result<Plan, PlanError> {
+    let usual = StreamSettings::default();
+    let streams = StreamSettings {
+        folder: args.stream_cache.clone(),
+        disk: args.stream_cache_bytes.map_or(usual.disk, |bytes| bytes.0),
+        interrupted: Arc::clone(interrupted),
+        ..usual
+    };
+    let options = PlanOptions { filter: args.filter.clone(), streams, ..PlanOptions::default() };
+    let mut plan = Plan::read(suite_path(args), options)?;
     plan.replace_models(&replacements(args))?;
     Ok(plan)
 }
@@ -383,18 +397,27 @@ fn dry_run(plan: &Plan) -> String {
     for entry in &plan.entries {
         let kind = entry.probe.kind().name;
         if entry.enabled {
+            let (items, requests) = (entry.survey.items, plan.requests_of(entry));
+            // Of sources it was only seen that there are so many.
+            let more = if entry.survey.is_whole { "" } else { "+" };
             let _ = writeln!(
                 text,
                 "{:name_width$}  {kind:22}  {:>6}  {:>8}",
                 entry.name,
-                entry.survey.items,
-                plan.requests_of(entry)
+                format!("{items}{more}"),
+                format!("{requests}{more}")
             );
         } else {
             let _ = writeln!(text, "{:name_width$}  {kind:22}  not enabled", entry.name);
         }
     }
     let count = |count: usize, noun: &str| if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") };
-    let _ = writeln!(text, "\n{}, {} in their first rounds", count(plan.items(), "item"), count(plan.requests(), "request"));
+    let at_least = if plan.entries.iter().any(|entry| entry.enabled && !entry.survey.is_whole) { "at least " } else { "" };
+    let _ = writeln!(
+        text,
+        "\n{at_least}{}, {} in their first rounds",
+        count(plan.items(), "item"),
+        count(plan.requests(), "request")
+    );
     text
 }

@@ -115,6 +115,12 @@ pub struct Loaded {
 }
 
 impl Loaded {
+    /// An engine of whatever backend, as if a base and an adapter had been loaded.
+    pub fn with_engine(engine: Engine, base: BaseInfo, adapter: AdapterInfo, vocab_size: usize) -> Self {
+        let vocab_sizes = [vocab_size; 2];
+        Self { engine, base, adapter: Some(adapter), adapter_tensors: 0, embedders: Vec::new(), vocab_sizes, model: None }
+    }
+
     /// An engine of its own for a model, whose sources have these names. Nothing but the embedders is read.
     ///
     /// `start`: when loading began.

@@ -147,6 +147,11 @@ impl Engine {
         self.trace = Some(trace);
     }
 
+    /// Whether it was interrupted: nothing more is computed.
+    pub fn is_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::Relaxed)
+    }
+
     /// A call in progress ends with [`EngineError::Interrupted`] after its current batch once this is true.
     pub fn set_interrupt(&mut self, interrupted: Arc<AtomicBool>) {
         self.interrupted = interrupted;

@@ -31,6 +31,7 @@ mod roc;
 mod seed;
 mod share;
 mod skew;
+pub mod stream;
 mod student;
 mod subsequence;
 pub mod text;

@@ -1,79 +1,23 @@
-//! A text of a suite that names other texts.
+//! A text of a suite that names the case, and what the stages wrote.
 
-use std::collections::BTreeSet;
-use std::fmt;
-use std::sync::Arc;
+use std::ops::Deref;
 
-use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, escape_formatter};
 use serde::Deserialize;
 
 use super::scene::{NAMES, Scene};
-use crate::template::{self, Sandbox, check_size, in_words, place};
+use crate::template::TextTemplate;
 
-/// What its environment calls it.
-const NAME: &str = "template";
-
-/// A Jinja template; a name without a value is an error.
-#[derive(Clone, Deserialize)]
+/// A Jinja template over a [`Scene`]; a name without a value is an error.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(try_from = "String")]
-pub struct Template {
-    source: Arc<str>,
-    /// Names that it takes from the scene, with their attributes: `case.reference`.
-    names: Arc<BTreeSet<String>>,
-    sandbox: Arc<Sandbox>,
-}
-
-impl fmt::Debug for Template {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.source.fmt(f)
-    }
-}
-
-impl PartialEq for Template {
-    fn eq(&self, other: &Self) -> bool {
-        self.source == other.source
-    }
-}
+pub struct Template(TextTemplate);
 
 impl TryFrom<String> for Template {
     type Error = String;
 
     fn try_from(source: String) -> Result<Self, String> {
-        check_size(&source)?;
-        let text = source.clone();
-        // The engine computes what is constant in a template while it reads it: that needs bounds too.
-        let (environment, names) = template::run(move || read(text)).and_then(|read| read)?;
-        let template = Self { source: source.into(), names: Arc::new(names), sandbox: Arc::new(Sandbox::new(environment)) };
-        template.check_names(&NAMES)?;
-        Ok(template)
+        TextTemplate::read(source, &NAMES).map(Self)
     }
-}
-
-fn read(source: String) -> Result<(Environment<'static>, BTreeSet<String>), String> {
-    let mut environment = Environment::new();
-    environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    // What is written are prompts, not pages.
-    environment.set_auto_escape_callback(|_| AutoEscape::None);
-    // What is `None` in Python is no text that anybody means.
-    environment.set_formatter(|out, state, value| {
-        if value.is_none() {
-            return Err(Error::new(ErrorKind::InvalidOperation, "a value is null, which has no text"));
-        }
-        escape_formatter(out, state, value)
-    });
-    environment.set_fuel(Some(template::FUEL));
-    environment.set_debug(true);
-    environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-    let added = environment.add_template_owned(NAME, source);
-    added.map_err(|error| format!("it is no template: {}", in_words(&error)))?;
-    let of_engine: BTreeSet<String> = environment.globals().map(|(name, _)| name.to_owned()).collect();
-    let template = environment.get_template(NAME).map_err(|error| in_words(&error))?;
-    let names = template.undeclared_variables(true).into_iter().filter(|name| !of_engine.contains(root(name))).collect();
-    Ok((environment, names))
-}
-
-fn root(name: &str) -> &str {
-    name.split('.').next().unwrap_or(name)
 }
 
 impl Template {
@@ -82,50 +26,15 @@ impl Template {
     /// # Errors
     /// A name without a value, with its place; whatever else the template can't do.
     pub fn render(&self, scene: &Scene<'_>) -> Result<String, String> {
-        self.sandbox.render(NAME.to_owned(), scene.context()).map_err(|why| format!("its template: {why}"))
+        self.0.render(scene.context())
     }
+}
 
-    /// Whether it names this.
-    pub fn names(&self, wanted: &str) -> bool {
-        self.names.iter().any(|name| root(name) == wanted)
-    }
+impl Deref for Template {
+    type Target = TextTemplate;
 
-    /// Refuses a name that is none of these, with its place.
-    pub fn check_names(&self, known: &[&str]) -> Result<(), String> {
-        match self.names.iter().find(|name| !known.contains(&root(name))) {
-            Some(unknown) => Err(format!(
-                "there is no `{}` here{}\nhint: known are {}",
-                root(unknown),
-                self.at(root(unknown)),
-                known.join(", ")
-            )),
-            None => Ok(()),
-        }
-    }
-
-    /// Refuses an attribute of `of` that `has` not.
-    pub fn check_attributes(&self, of: &str, has: impl Fn(&str) -> bool) -> Result<(), String> {
-        let attributes = self.names.iter().filter_map(|name| {
-            let (root, rest) = name.split_once('.')?;
-            (root == of).then(|| rest.split('.').next().unwrap_or(rest))
-        });
-        match attributes.into_iter().find(|attribute| !has(attribute)) {
-            Some(attribute) => {
-                let name = format!("{of}.{attribute}");
-                Err(format!("there is no `{name}`{}", self.at(&name)))
-            }
-            None => Ok(()),
-        }
-    }
-
-    /// Where a name stands first, as the end of a sentence.
-    fn at(&self, name: &str) -> String {
-        let is_part = |c: char| c.is_alphanumeric() || c == '_';
-        let whole = self.source.match_indices(name).find(|(at, _)| {
-            let (before, after) = (&self.source[..*at], &self.source[at + name.len()..]);
-            !before.ends_with(|c| is_part(c) || c == '.') && !after.starts_with(is_part)
-        });
-        whole.map_or_else(String::new, |(at, _)| format!(" ({})", place(&self.source[..at])))
+    fn deref(&self) -> &TextTemplate {
+        &self.0
     }
 }
 

@@ -7,7 +7,7 @@ use super::bounds;
 use super::posed::Posed;
 use super::verdict::{Rule, Side, score_of, settle_clause, shown};
 use super::{Court, Items, Judgement, Kind, Probe};
-use crate::math::{mean, quantiles};
+use crate::math::stream::{Bounds, ExactSum, Sketch, Values};
 use crate::record::{self, Category, Verdict};
 use crate::request::{Answer, Divergence, Op, Request, View};
 
@@ -38,14 +38,34 @@ enum Measure {
     Kl,
 }
 
-#[derive(Default)]
+/// As large for a million prompts as for a hundred thousand.
 pub struct Fold {
-    values: Vec<f64>,
-    same_top: usize,
-    top_changes: Vec<f64>,
+    values: Values,
+    same_top: u64,
+    /// Squares of the changes of the top token's probability.
+    top_changes: ExactSum,
+}
+
+/// Draws the prompts whose values are shown, where these are too many to show all.
+const SAMPLE_SEED: u64 = 0;
+
+impl Default for Fold {
+    fn default() -> Self {
+        Self { values: Values::new(Bounds::seeded(SAMPLE_SEED)), same_top: 0, top_changes: ExactSum::default() }
+    }
 }
 
 impl DeltaKl {
+    fn divergence_in(rounds: &[Vec<Answer>]) -> Option<Divergence> {
+        match rounds {
+            [answers] => match answers.as_slice() {
+                [Answer::NextTokenDist(dist)] => dist.divergence,
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     fn value(&self, divergence: &Divergence) -> f64 {
         match self.divergence {
             Measure::Js => divergence.js,
@@ -82,23 +102,25 @@ impl Probe for DeltaKl {
     }
 
     fn measure(&self, _: &Posed, rounds: &[Vec<Answer>]) -> Option<Divergence> {
-        match rounds {
-            [answers] => match answers.as_slice() {
-                [Answer::NextTokenDist(dist)] => dist.divergence,
-                _ => None,
-            },
-            _ => None,
-        }
+        Self::divergence_in(rounds)
+    }
+
+    fn flaw(&self, _: &Posed, rounds: &[Vec<Answer>]) -> Option<String> {
+        let divergence = Self::divergence_in(rounds)?;
+        let finite = [self.value(&divergence), divergence.top_probability_change].iter().all(|figure| figure.is_finite());
+        (!finite).then(|| "its figure is not a finite number".to_owned())
     }
 
     fn fold(&self, fold: &mut Fold, _: &Posed, divergence: Divergence) {
-        fold.values.push(self.value(&divergence));
-        fold.same_top += usize::from(divergence.same_top);
-        fold.top_changes.push(divergence.top_probability_change);
+        let index = fold.values.len();
+        // Each prompt comes once, and what is not finite is a flaw.
+        let _ = fold.values.push(index, self.value(&divergence));
+        fold.same_top += u64::from(divergence.same_top);
+        fold.top_changes.push(index, divergence.top_probability_change.powi(2));
     }
 
     fn metric(&self, fold: &Fold) -> Option<f64> {
-        mean(&fold.values).ok()
+        fold.values.mean().ok()
     }
 
     fn divergence(&self, fold: &Fold) -> Option<(record::Measure, f64)> {
@@ -106,7 +128,7 @@ impl Probe for DeltaKl {
             Measure::Js => record::Measure::Js,
             Measure::Kl => record::Measure::Kl,
         };
-        Some((measure, mean(&fold.values).ok()?))
+        Some((measure, fold.values.mean().ok()?))
     }
 
     fn judge(&self, fold: &Fold, court: &Court<'_>) -> Judgement {
@@ -122,8 +144,14 @@ impl Probe for DeltaKl {
             threshold: self.threshold,
             best: best.max(2.0 * self.threshold),
         };
-        let Some(criterion) = court.decide_mean(rule, &fold.values) else {
-            return Judgement::nothing("no prompt was measured", fold.values.clone());
+        let values = fold.values.sample();
+        let Some(criterion) = court.decide_values(rule, &fold.values) else {
+            let why = if fold.values.is_whole() {
+                "no prompt was measured"
+            } else {
+                "prompts in groups are compared as groups, and these are more than are held at once"
+            };
+            return Judgement::nothing(why, values);
         };
         let value = criterion.estimate.value;
         let name = match self.divergence {
@@ -140,22 +168,20 @@ impl Probe for DeltaKl {
             _ => format!("{moved}, which does not settle it{}", settle_clause(&criteria, court)),
         };
         let mut evidence = Map::new();
-        if let Ok(percentiles) = quantiles(&fold.values, &[1.0, 0.999, 0.99, 0.95, 0.9, 0.5, 0.1]) {
+        if let Ok(percentiles) = fold.values.quantiles(&[1.0, 0.999, 0.99, 0.95, 0.9, 0.5, 0.1]) {
             for (name, value) in ["max", "p99_9", "p99", "p95", "p90", "median", "p10"].into_iter().zip(percentiles) {
                 evidence.insert(name.to_owned(), json!(value));
             }
         }
-        evidence.insert("same_top_token_share".to_owned(), json!(fold.same_top as f64 / fold.values.len() as f64));
-        let squares = fold.top_changes.iter().map(|change| change * change).sum::<f64>() / fold.top_changes.len() as f64;
-        evidence.insert("rms_top_probability_change".to_owned(), json!(squares.sqrt()));
-        Judgement {
-            verdict,
-            score: score_of(verdict, rule.score(value)),
-            p_paired: None,
-            criteria,
-            message,
-            evidence,
-            values: fold.values.clone(),
+        let count = fold.values.len() as f64;
+        evidence.insert("same_top_token_share".to_owned(), json!(fold.same_top as f64 / count));
+        if let Ok(squares) = fold.top_changes.value() {
+            evidence.insert("rms_top_probability_change".to_owned(), json!((squares / count).sqrt()));
         }
+        if !fold.values.is_whole() {
+            evidence.insert("values_shown".to_owned(), json!(values.len()));
+            evidence.insert("quantiles_within".to_owned(), json!(Sketch::RELATIVE_ERROR));
+        }
+        Judgement { verdict, score: score_of(verdict, rule.score(value)), p_paired: None, criteria, message, evidence, values }
     }
 }

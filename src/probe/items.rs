@@ -21,6 +21,8 @@ pub enum Items<T> {
     Absent,
     Inline(Vec<T>),
     File(FileItems),
+    /// However many the suite's sources have.
+    Streamed(SourceItems),
     /// Those that come with the program.
     Shipped(Pack),
     /// One after another.
@@ -42,6 +44,15 @@ pub struct FileItems {
     /// What a row is; the kind says.
     #[serde(skip)]
     pub layout: Layout,
+}
+
+/// Items from `[[source]]`s of the suite.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceItems {
+    /// By name; several are woven into one.
+    pub source: Vec<String>,
+    /// Take the first only, of all of them together.
+    pub limit: Option<usize>,
 }
 
 /// One unit of inference.
@@ -85,9 +96,29 @@ pub struct ItemRows {
     pub rows: Box<dyn Iterator<Item = Result<ItemRow, String>> + Send>,
 }
 
+/// The rows of sources.
+pub trait SourceRows: Send {
+    /// The next row.
+    ///
+    /// # Errors
+    /// What keeps the rows from being read, and where: there are none after it.
+    fn next(&mut self) -> Option<Result<Value, String>>;
+
+    /// The row that was taken last is no item, for this reason.
+    ///
+    /// # Errors
+    /// Where its source has more such rows than it may have.
+    fn refuse(&mut self, why: &str) -> Result<(), String>;
+}
+
 /// Opens the files that items are in.
 pub trait OpenRows {
     fn open(&self, items: &FileItems) -> Result<ItemRows, String>;
+
+    /// The rows of sources, from the first, woven into one.
+    fn open_sources(&self, items: &SourceItems) -> Result<Box<dyn SourceRows>, String> {
+        Err(format!("there is no source `{}`", items.source.join("`, `")))
+    }
 
     /// Where a file is that a probe names.
     fn named(&self, file: &str) -> PathBuf {
@@ -115,7 +146,7 @@ impl<T> Items<T> {
     pub fn in_a_file(&self) -> bool {
         match self {
             Self::Absent | Self::Inline(_) | Self::Shipped(_) => false,
-            Self::File(_) => true,
+            Self::File(_) | Self::Streamed(_) => true,
             Self::Several(all) => all.iter().any(Self::in_a_file),
         }
     }
@@ -125,8 +156,16 @@ impl<T> Items<T> {
         match self {
             Self::Absent => true,
             Self::Inline(items) => items.is_empty(),
-            Self::File(_) | Self::Shipped(_) => false,
+            Self::File(_) | Self::Streamed(_) | Self::Shipped(_) => false,
             Self::Several(all) => all.iter().all(Self::is_none),
+        }
+    }
+
+    /// The sources that they come from; those are not counted before they are asked about.
+    pub fn sources(&self) -> Option<&SourceItems> {
+        match self {
+            Self::Streamed(items) => Some(items),
+            _ => None,
         }
     }
 }
@@ -164,7 +203,37 @@ impl<T: Item> Items<T> {
                 });
                 Ok(Box::new(items))
             }
+            Self::Streamed(items) => {
+                let limit = items.limit.unwrap_or(usize::MAX);
+                Ok(Box::new(Streamed { rows: rows.open_sources(items)?, ended: false, item: PhantomData }.take(limit)))
+            }
         }
+    }
+}
+
+/// Items of sources. What is wrong ends them: a row that may be none is passed over.
+struct Streamed<T> {
+    rows: Box<dyn SourceRows>,
+    ended: bool,
+    item: PhantomData<fn() -> T>,
+}
+
+impl<T: Item> Iterator for Streamed<T> {
+    type Item = Result<T, String>;
+
+    fn next(&mut self) -> Option<Result<T, String>> {
+        while !self.ended {
+            let found =
+                self.rows.next()?.and_then(|row| match parse_row::<T>(row, None).and_then(|item| item.check().map(|()| item)) {
+                    Ok(item) => Ok(Some(item)),
+                    Err(why) => self.rows.refuse(&why).map(|()| None),
+                });
+            self.ended = found.is_err();
+            if let Some(found) = found.transpose() {
+                return Some(found);
+            }
+        }
+        None
     }
 }
 
@@ -212,6 +281,54 @@ pub fn check_text(name: &str, text: &str) -> Result<(), String> {
     if text.is_empty() { Err(format!("`{name}` is empty")) } else { Ok(()) }
 }
 
+/// Items that don't stand in the suite, as it names them.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Elsewhere {
+    file: Option<String>,
+    #[serde(default, deserialize_with = "one_or_more")]
+    source: Vec<String>,
+    field: Option<String>,
+    limit: Option<usize>,
+}
+
+impl Elsewhere {
+    fn items<T>(self) -> Result<Items<T>, &'static str> {
+        let Self { file, source, field, limit } = self;
+        match (file, source.is_empty()) {
+            (Some(file), true) => Ok(Items::File(FileItems { file, field, limit, layout: Layout::default() })),
+            (None, false) if field.is_none() => Ok(Items::Streamed(SourceItems { source, limit })),
+            (None, false) => Err("must not name a `field`: the `[[source]]` says what of a row is an item"),
+            (Some(_), false) => Err("must name `file` or `source`, not both"),
+            (None, true) => Err("must name `file` or `source`"),
+        }
+    }
+}
+
+/// A string, or a list of strings, of which there is one at least.
+fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    struct Strings;
+
+    impl<'de> Visitor<'de> for Strings {
+        type Value = Vec<String>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a source's name, or a list of names")
+        }
+
+        fn visit_str<E>(self, one: &str) -> Result<Vec<String>, E> {
+            Ok(vec![one.to_owned()])
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Vec<String>, A::Error> {
+            let names: Vec<String> = Vec::deserialize(SeqAccessDeserializer::new(seq))?;
+            if names.is_empty() { Err(serde::de::Error::custom("must name at least one source")) } else { Ok(names) }
+        }
+    }
+
+    deserializer.deserialize_any(Strings)
+}
+
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Items<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct ItemsVisitor<T>(PhantomData<T>);
@@ -220,7 +337,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Items<T> {
             type Value = Items<T>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list, or a table with `file`")
+                f.write_str("a list, or a table with `file` or `source`")
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Items<T>, A::Error> {
@@ -228,7 +345,8 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Items<T> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Items<T>, A::Error> {
-                FileItems::deserialize(MapAccessDeserializer::new(map)).map(Items::File)
+                let elsewhere = Elsewhere::deserialize(MapAccessDeserializer::new(map))?;
+                elsewhere.items().map_err(serde::de::Error::custom)
             }
         }
 

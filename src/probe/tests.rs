@@ -76,7 +76,7 @@ fn course_of<P: Probe>(
     answer: impl Fn(&Request) -> Result<Answer, RequestError>,
 ) -> Box<dyn Course> {
     let mut course = probe.start(&NoFiles, MODEL, plan).unwrap();
-    while course.draw(3) > 0 {
+    while course.draw(3).unwrap() > 0 {
         loop {
             let asked = course.ask();
             if asked.is_empty() {
@@ -185,7 +185,7 @@ mod nulls {
         let probe: P = probe(toml);
         let other_rank = Scale::from_hundredths(200);
         let mut course = probe.start(&NoFiles, MODEL, CoursePlan { ranks: vec![other_rank], ..plan(&[7, 8], &[1, 4]) }).unwrap();
-        course.draw(6);
+        course.draw(6).unwrap();
         let asked = course.ask();
         let of_items = |request: &Request| [1.0, 4.0].contains(&number(request));
         // What is asked of the base on the way is asked once a lane, and answered once.

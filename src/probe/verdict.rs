@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
+use crate::math::stream::Values;
 use crate::math::{
     Bootstrap, Endpoints, Interval, PairedShares, Permutation, SignFlip, clopper_pearson, clustered_share, derive_seed,
     items_to_settle, mean, mean_interval, mean_interval_by, mean_variance_by, ratio_interval, ratio_interval_by, sd,
@@ -57,7 +58,7 @@ pub struct Judgement {
     pub p_paired: Option<Permutation>,
     pub message: String,
     pub evidence: Map<String, Value>,
-    /// The metric of each item.
+    /// The metric of each item; of very many, that of a seeded sample.
     pub values: Vec<f64>,
 }
 
@@ -235,6 +236,18 @@ impl Court<'_> {
         let value = estimate.value;
         let spread = self.spread(values);
         Some(rule.decide(estimate, |threshold| items_for_mean(value, spread?, threshold), self))
+    }
+
+    /// As [`Self::decide_mean`], of values of which only figures are held once there are many. Groups of so many items have none.
+    pub fn decide_values(&self, rule: Rule, values: &Values) -> Option<Criterion> {
+        if values.is_whole() {
+            return self.decide_mean(rule, &values.sample());
+        }
+        let mean = values.mean().ok().filter(|_| self.clusters.is_empty())?;
+        let interval = values.interval().ok().map(ends);
+        let estimate = Estimate { interval, ..Estimate::bare(mean, usize::try_from(values.len()).ok()?) };
+        let spread = values.sd().ok();
+        Some(rule.decide(estimate, |threshold| items_for_mean(mean, spread?, threshold), self))
     }
 
     /// As [`Self::decide_mean`], of values that lie within bounds. Where all of them are the same, resampling finds no spread, and how

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Diagnosis, NoiseFloor, ProbeRecord, ScoreRecord, StageRecord, Verdict};
+use super::{Diagnosis, NoiseFloor, ProbeRecord, ScoreRecord, SourceRecord, StageRecord, Verdict};
 
 /// Version of the JSON that a run writes. A field added keeps it; a field renamed, removed or of another meaning raises it.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -157,6 +157,9 @@ pub struct RunRecord {
     pub suite_digest: String,
     pub base: BaseInfo,
     pub adapter: Option<AdapterInfo>,
+    /// Those that the suite's probes took items from, where there are any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<SourceRecord>,
     pub liveness: Option<Liveness>,
     pub probes: Vec<ProbeRecord>,
     pub gate: Gate,

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::record::{AdapterInfo, BaseInfo, Diagnosis, Gate, Liveness, ProbeRecord, RunRecord, SCHEMA_VERSION, Stats};
+use crate::record::{
+    AdapterInfo, BaseInfo, Diagnosis, Gate, Liveness, ProbeRecord, RunRecord, SCHEMA_VERSION, SourceRecord, Stats,
+};
 
 use super::non_finite::{self, NonFinite};
 use super::outcome;
@@ -30,6 +32,8 @@ struct SummaryLine<'a> {
     suite_digest: &'a str,
     base: &'a BaseInfo,
     adapter: Option<&'a AdapterInfo>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    sources: &'a [SourceRecord],
     liveness: Option<&'a Liveness>,
     gate: &'a Gate,
     diagnosis: &'a [Diagnosis],
@@ -70,6 +74,7 @@ pub fn summary_line(run: &RunRecord) -> serde_json::Result<String> {
         suite_digest,
         base,
         adapter,
+        sources,
         liveness,
         probes,
         gate,
@@ -85,6 +90,7 @@ pub fn summary_line(run: &RunRecord) -> serde_json::Result<String> {
         suite_digest,
         base,
         adapter: adapter.as_ref(),
+        sources,
         liveness: liveness.as_ref(),
         gate,
         diagnosis,

@@ -145,6 +145,11 @@ fn details(out: &mut String, run: &RunRecord) -> fmt::Result {
             Markdown(number::short(&adapter.digest)),
         )?;
     }
+    for source in &run.sources {
+        let pieces: Vec<String> = outcome::source(source).iter().map(|piece| Markdown(piece).to_string()).collect();
+        writeln!(out, "| source | {}, {} |", Markdown(&source.name), pieces.join(", "))?;
+        source.bad_rows.iter().try_for_each(|bad| writeln!(out, "| | {} |", Markdown(bad)))?;
+    }
     if let Some(liveness) = &run.liveness {
         let modules = outcome::modules(liveness).map(|modules| format!("; {modules}")).unwrap_or_default();
         writeln!(out, "| liveness | {}{modules} |", Markdown(&liveness.message))?;

@@ -33,6 +33,7 @@ pub(super) fn of_summary(run: &RunRecord) -> NonFinite {
         suite_digest: _,
         base: _,
         adapter: _,
+        sources: _,
         probes: _,
         interrupted: _,
     } = run;

@@ -1,6 +1,6 @@
 //! What every human report says first: the gate's word, the score, the tally, and what stands beside the score.
 
-use crate::record::{BesideNoise, Liveness, ModuleLiveness, ProbeRecord, RunRecord, Verdict};
+use crate::record::{BesideNoise, Liveness, ModuleLiveness, ProbeRecord, RunRecord, SourceRecord, Verdict};
 
 use super::number;
 
@@ -119,4 +119,13 @@ fn past(verdict: Verdict) -> &'static str {
         Verdict::Error => "in error",
         Verdict::Inconclusive => "inconclusive",
     }
+}
+
+/// What was read of a source.
+pub(super) fn source(source: &SourceRecord) -> Vec<String> {
+    let files = format!("{}, {}", number::plural(source.files as u64, "file"), number::bytes(source.bytes));
+    let items = format!("{} of {}", number::plural(source.items, "item"), number::plural(source.rows, "row"));
+    let bad = (source.bad > 0).then(|| format!("{} that are none", number::plural(source.bad, "row")));
+    let listing = number::short(&source.listing).to_owned();
+    [files, items].into_iter().chain(bad).chain([listing]).collect()
 }

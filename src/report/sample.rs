@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::record::{
     AdapterInfo, BaseInfo, BesideNoise, Calibration, Category, Criterion, Diagnosis, Estimate, Gate, Liveness, Measure,
-    ModuleLiveness, NoiseFloor, NullOutcome, ProbeRecord, RankedNulls, RunRecord, SCHEMA_VERSION, Stats, Verdict,
+    ModuleLiveness, NoiseFloor, NullOutcome, ProbeRecord, RankedNulls, RunRecord, SCHEMA_VERSION, SourceRecord, Stats, Verdict,
 };
 
 /// Every sample by name.
@@ -44,6 +44,7 @@ pub fn healthy() -> RunRecord {
             parameters: 24_576,
             digest: "91ab03c4d5e6f7081920".repeat(3),
         }),
+        sources: Vec::new(),
         liveness: Some(Liveness {
             live: true,
             inconclusive: false,
@@ -235,7 +236,23 @@ pub fn hostile() -> RunRecord {
     run.adapter.as_mut().unwrap().source = "<script>src</script>".into();
     run.gate.message = format!("`{}` failed: </script><script>alert(2)</script>", names[1]);
     run.liveness.as_mut().unwrap().modules[0].module = "<script>.0.x".into();
+    run.sources = vec![SourceRecord { name: "<script>logs|\x1b[31m".to_owned(), ..traffic() }];
     run
+}
+
+/// What a run read of a source.
+pub fn traffic() -> SourceRecord {
+    SourceRecord {
+        name: "traffic".to_owned(),
+        uris: vec!["s3://bucket/logs/2026-*/*.jsonl.zst".to_owned()],
+        files: 12,
+        bytes: 3_400_000_000,
+        listing: "77aa12c03f9a2c1b04de".repeat(3),
+        rows: 100_203,
+        items: 100_000,
+        bad: 203,
+        bad_rows: vec!["s3://bucket/logs/2026-01/a.jsonl.zst:17: it has no field `prompt`; it has `text`".to_owned()],
+    }
 }
 
 fn moved() -> ProbeRecord {

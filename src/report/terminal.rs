@@ -72,6 +72,14 @@ impl Page<'_> {
             source.extend([clean(&adapter.peft_type), size, clean(number::short(&adapter.digest))]);
             text += &self.labelled("adapter", &source);
         }
+        for source in &run.sources {
+            let pieces: Vec<String> =
+                std::iter::once(&source.name).chain(&outcome::source(source)).map(|piece| clean(piece)).collect();
+            text += &self.labelled("source", &pieces);
+            for bad in &source.bad_rows {
+                text += &wrap::hang(&" ".repeat(9), 9, &clean(bad), self.width);
+            }
+        }
         if let Some(liveness) = &run.liveness {
             let verdict = liveness.verdict();
             let head = match verdict {

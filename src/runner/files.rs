@@ -1,13 +1,15 @@
 //! The files that probes read: those that a suite names, and those that a training left beside the adapter.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use super::streams::WovenRows;
 use crate::engine::{OptimizerFile, Source};
 use crate::probe::{
-    FileItems, ItemRow, ItemRows, Layout, LossPoint, OpenRows, OptimizerMemory, Place, SecondMoments, TrainedParameter,
-    TrainingFile,
+    FileItems, ItemRow, ItemRows, Layout, LossPoint, OpenRows, OptimizerMemory, Place, SecondMoments, SourceItems, SourceRows,
+    TrainedParameter, TrainingFile,
 };
-use crate::stream::{Rows, TrainingLog};
+use crate::stream::{FileRows, Streams, TrainingLog};
 use crate::workspace::Workspace;
 
 /// Opens the files of a suite's probes.
@@ -17,18 +19,24 @@ pub struct Files {
     pub(super) dir: PathBuf,
     /// `None` where the suite names none, or it is not settled which.
     pub(super) adapter: Option<Source>,
+    pub(super) streams: Arc<Streams>,
 }
 
 impl OpenRows for Files {
     fn open(&self, items: &FileItems) -> Result<ItemRows, String> {
         let path = self.dir.join(&items.file);
         let rows = match items.layout {
-            Layout::Rows => Rows::open(&self.workspace, &path, items.limit),
-            Layout::Pieces => Rows::open_pieces(&self.workspace, &path, items.limit),
+            Layout::Rows => FileRows::open(&self.workspace, &path, items.limit),
+            Layout::Pieces => FileRows::open_pieces(&self.workspace, &path, items.limit),
         };
         let rows = rows.map_err(|e| e.to_string())?;
         let rows = rows.map(|row| row.map(|row| ItemRow { line: row.line, value: row.value }).map_err(|e| e.to_string()));
         Ok(ItemRows { path: path.display().to_string(), rows: Box::new(rows) })
+    }
+
+    fn open_sources(&self, items: &SourceItems) -> Result<Box<dyn SourceRows>, String> {
+        let woven = self.streams.weave(&items.source).map_err(|error| error.to_string())?;
+        Ok(Box::new(WovenRows(woven)))
     }
 
     fn named(&self, file: &str) -> PathBuf {
@@ -87,7 +95,7 @@ mod tests {
     use std::path::Path;
     use std::sync::Arc;
 
-    use crate::runner::{Entry, Plan, PlanError};
+    use crate::runner::{Entry, Plan, PlanError, PlanOptions};
     use crate::suite::Source;
     use crate::workspace::{Fence, Workspace};
 
@@ -112,7 +120,8 @@ mod tests {
         fence.allow(&world.path().join("client")).unwrap();
         let workspace = Workspace::fenced(world.path().join("client"), Arc::new(fence)).unwrap();
         let text = format!("version = 1\n[model]\nbase = \"../base\"\nadapter = \"../adapter\"\n{probes}");
-        Plan::of(Source::new("suites/s.toml", text), Path::new("suites/s.toml"), workspace, None)
+        let options = PlanOptions { workspace, ..PlanOptions::default() };
+        Plan::of(Source::new("suites/s.toml", text), Path::new("suites/s.toml"), options)
     }
 
     fn prompts(file: &str) -> String {

@@ -19,10 +19,11 @@ mod plan;
 mod round;
 mod run;
 mod sections;
+mod streams;
 mod templates;
 
 pub use errands::{Outsiders, OutsidersError};
 pub use keeper::{Bounds, Keeper, ResumeError, Warn};
 pub use liveness::key as liveness_key;
-pub use plan::{Entry, Plan, PlanError, Replacements};
+pub use plan::{Entry, Plan, PlanError, PlanOptions, Replacements};
 pub use run::{Aids, RunError, run};

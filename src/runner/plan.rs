@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::files::Files;
-use super::{kinds, nulls, outsiders, sections};
+use super::{kinds, nulls, outsiders, sections, streams};
 use crate::engine::{Device, NullDraws, Precision, Source as ModelSource, Sources};
 use crate::math::derive_seed;
-use crate::probe::{AnyProbe, ChatForm, CoursePlan, Decide, Survey};
+use crate::probe::{AnyProbe, ChatForm, CoursePlan, Decide, Lot, Survey};
 use crate::request::{Embedder, Prompt, Scale};
+use crate::stream::{StreamSettings, Streams};
 use crate::suite::{
     self, Chat, Diagnostic, Diagnostics, Dtype, EndpointSpec, GateSpec, ModelSpec, NullSpec, ProbeTable, Source, Suite,
     SuiteError,
@@ -32,6 +34,17 @@ pub enum PlanError {
     Filter { filter: String, names: Vec<String> },
 }
 
+/// How a suite is read.
+#[derive(Clone, Debug, Default)]
+pub struct PlanOptions {
+    /// Where its files are looked for.
+    pub workspace: Workspace,
+    /// Keeps the probes whose name contains it.
+    pub filter: Option<String>,
+    /// How its sources are read.
+    pub streams: StreamSettings,
+}
+
 /// A suite ready to be run.
 pub struct Plan {
     /// The suite's path as given.
@@ -49,6 +62,8 @@ pub struct Plan {
     pub null_ranks: Vec<Scale>,
     pub gate: GateSpec,
     pub endpoints: Vec<EndpointSpec>,
+    /// What items come from, where they come from sources.
+    pub streams: Arc<Streams>,
     pub entries: Vec<Entry>,
 }
 
@@ -87,17 +102,21 @@ impl Entry {
 }
 
 impl Plan {
-    /// Reads a suite and everything that it names, models aside. `filter` keeps the probes whose name contains it.
-    pub fn read(path: &Path, filter: Option<&str>) -> Result<Self, PlanError> {
-        Self::of(Source::read(path)?, path, Workspace::default(), filter)
+    /// Reads a suite and everything that it names, models aside.
+    pub fn read(path: &Path, options: PlanOptions) -> Result<Self, PlanError> {
+        Self::of(Source::read(path)?, path, options)
     }
 
     /// As [`Self::read`], of a suite whose text is here: `path` is where it is in the workspace, and is not read.
-    pub fn of(source: Source, path: &Path, workspace: Workspace, filter: Option<&str>) -> Result<Self, PlanError> {
+    pub fn of(source: Source, path: &Path, options: PlanOptions) -> Result<Self, PlanError> {
+        let PlanOptions { workspace, filter, streams: settings } = options;
         let (suite, mut diagnostics) = suite::parse(&source);
         let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
         // Another adapter may be named yet: what lies beside it is looked for in `look_beside_adapter`.
-        let files = Files { workspace: workspace.clone(), dir: dir.clone(), adapter: None };
+        let (item_sources, wrong) = streams::of(&suite, &dir, &workspace, settings);
+        diagnostics.extend(wrong);
+        let streams = Arc::new(item_sources);
+        let files = Files { workspace: workspace.clone(), dir: dir.clone(), adapter: None, streams: Arc::clone(&streams) };
         let mut entries = Vec::new();
         let (document, wrong) = sections::document(&suite);
         let document_is_whole = wrong.is_empty();
@@ -108,9 +127,13 @@ impl Plan {
                 false if table.enabled => Err(Vec::new()),
                 _ => entry(table, probe, &suite),
             });
-            let built = built.and_then(|entry| match outsiders::check(&entry, table, &suite.endpoints, &workspace) {
-                None => Ok(entry),
-                Some(wrong) => Err(vec![wrong]),
+            let built = built.and_then(|entry| {
+                match outsiders::check(&entry, table, &suite.endpoints, &workspace)
+                    .or_else(|| streams::check(&entry, table, &suite.sources))
+                {
+                    None => Ok(entry),
+                    Some(wrong) => Err(vec![wrong]),
+                }
             });
             match built.and_then(|entry| survey_inline(entry, table, &files)) {
                 Ok(entry) => entries.push(entry),
@@ -131,9 +154,9 @@ impl Plan {
         };
         if let Some(filter) = filter {
             let names = entries.iter().map(|entry| entry.name.clone()).collect();
-            entries.retain(|entry| entry.name.contains(filter));
+            entries.retain(|entry| entry.name.contains(&filter));
             if entries.is_empty() {
-                return Err(PlanError::Filter { filter: filter.to_owned(), names });
+                return Err(PlanError::Filter { filter, names });
             }
         }
         sources.embedders = embedders(&entries, named);
@@ -152,6 +175,7 @@ impl Plan {
             null_ranks,
             gate: suite.gate,
             endpoints: suite.endpoints,
+            streams,
             entries,
         })
     }
@@ -184,7 +208,12 @@ impl Plan {
 
     /// Where the probes' files are opened.
     pub fn files(&self) -> Files {
-        Files { workspace: self.workspace.clone(), dir: self.dir.clone(), adapter: self.sources.adapter.clone() }
+        Files {
+            workspace: self.workspace.clone(),
+            dir: self.dir.clone(),
+            adapter: self.sources.adapter.clone(),
+            streams: Arc::clone(&self.streams),
+        }
     }
 
     /// Looks through what lies beside the adapter, once it is settled which that is.
@@ -227,25 +256,11 @@ impl Plan {
             return CoursePlan { chat, seed, ..CoursePlan::default() };
         }
         let nulls = (1..=self.null.runs as u64).map(|draw| self.seed.wrapping_add(draw)).collect();
-        CoursePlan {
-            chat,
-            seed,
-            nulls,
-            ranks: self.null_ranks.clone(),
-            calibrated: choose(entry.survey.items, self.null.max_items, derive_seed(self.seed, &[&entry.name, "null items"])),
-        }
+        let lot = Lot { wanted: self.null.max_items, seed: derive_seed(self.seed, &[&entry.name, "null items"]) };
+        let (calibrated, lot) =
+            if entry.survey.is_whole { (lot.among(entry.survey.items), None) } else { (BTreeSet::new(), Some(lot)) };
+        CoursePlan { chat, seed, nulls, ranks: self.null_ranks.clone(), calibrated, lot }
     }
-}
-
-/// A seeded choice of `wanted` indices below `count`: those with the smallest hashes, so that it does not depend on an order.
-fn choose(count: usize, wanted: usize, seed: u64) -> BTreeSet<usize> {
-    if count <= wanted {
-        return (0..count).collect();
-    }
-    let mut ranked: Vec<(u64, usize)> = (0..count).map(|index| (derive_seed(seed, &[&index.to_string()]), index)).collect();
-    ranked.select_nth_unstable(wanted);
-    ranked.truncate(wanted);
-    ranked.into_iter().map(|(_, index)| index).collect()
 }
 
 /// Looks through items that stand in the suite itself: what is wrong with them is a mistake of the suite's.
@@ -348,13 +363,10 @@ fn device(model: &ModelSpec, diagnostics: &mut Diagnostics) -> Device {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use std::path::Path;
 
-    use super::{Plan, choose};
+    use super::{Plan, PlanOptions};
     use crate::suite::{Source, toml_of_json};
-    use crate::workspace::Workspace;
 
     /// What tells one plan from another.
     fn told(plan: &Plan) -> Vec<String> {
@@ -376,22 +388,12 @@ mod tests {
         for path in suites {
             let json: serde_json::Value = toml::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
             let text = toml_of_json(&json).unwrap();
-            let of = |path: &Path| Plan::of(Source::new(path.display().to_string(), text), path, Workspace::default(), None);
+            let of = |path: &Path| Plan::of(Source::new(path.display().to_string(), text), path, PlanOptions::default());
             let (from_json, from_file) = (
                 of(&path).unwrap_or_else(|error| panic!("{error}")),
-                Plan::read(&path, None).unwrap_or_else(|error| panic!("{error}")),
+                Plan::read(&path, PlanOptions::default()).unwrap_or_else(|error| panic!("{error}")),
             );
             assert_eq!(told(&from_json), told(&from_file));
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn a_choice_has_as_many_as_wanted_and_is_the_same_again(count in 0usize..300, wanted in 1usize..40, seed: u64) {
-            let chosen = choose(count, wanted, seed);
-            prop_assert_eq!(chosen.len(), count.min(wanted));
-            prop_assert!(chosen.iter().all(|index| *index < count));
-            prop_assert_eq!(&chosen, &choose(count, wanted, seed));
         }
     }
 }

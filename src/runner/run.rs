@@ -4,10 +4,10 @@ use super::diagnosis::diagnose;
 use super::errands::Outsiders;
 use super::plan::{Entry, Plan};
 use super::round::Round;
-use super::{gate, liveness, noise, templates};
+use super::{gate, liveness, noise, streams, templates};
 use crate::engine::{EngineError, Loaded, Reply, Shelf};
 use crate::math::benjamini_hochberg;
-use crate::probe::{Course, Court, ModelFacts};
+use crate::probe::{Course, Court, ModelFacts, Survey};
 use crate::record::{
     BesideNoise, Calibration, Event, Gate, Liveness, NoiseFloor, NullOutcome, ProbeRecord, RunRecord, SCHEMA_VERSION, Stats,
     Verdict,
@@ -86,8 +86,8 @@ pub fn run(plan: &Plan, loaded: &mut Loaded, aids: Aids, emit: &mut dyn FnMut(&E
     }
     let interrupted = match carry(&mut started.running, &plan.entries, loaded, outsiders.as_mut(), emit) {
         Ok(()) => false,
-        Err(EngineError::Interrupted { .. }) => true,
-        Err(error) => return Err(error.into()),
+        Err(RunError::Engine(EngineError::Interrupted { .. })) => true,
+        Err(error) => return Err(error),
     };
     let floor = found.as_ref().and_then(|liveness| liveness.floors);
     let probes = judge(plan, &started, floor, loaded, interrupted);
@@ -128,10 +128,19 @@ fn carry(
     loaded: &mut Loaded,
     mut outsiders: Option<&mut Outsiders>,
     emit: &mut dyn FnMut(&Event<'_>),
-) -> Result<(), EngineError> {
+) -> Result<(), RunError> {
     let share = (WINDOW / running.len().max(1)).max(1);
     loop {
-        let drawn: usize = running.iter_mut().map(|one| one.course.draw(share)).sum();
+        let mut drawn = 0;
+        for one in &mut *running {
+            let data = |message| RunError::Data { probe: entries[one.entry].name.clone(), message };
+            drawn += match one.course.draw(share) {
+                Ok(drawn) => drawn,
+                // What was waited for did not come because of that.
+                Err(_) if loaded.engine.is_interrupted() => return Err(EngineError::Interrupted { replies: Vec::new() }.into()),
+                Err(message) => return Err(data(message)),
+            };
+        }
         if drawn == 0 {
             return Ok(());
         }
@@ -155,9 +164,9 @@ fn carry(
                         left = others;
                         tell_if_whole(one, own);
                     }
-                    return Err(EngineError::Interrupted { replies });
+                    return Err(EngineError::Interrupted { replies }.into());
                 }
-                Err(error) => return Err(error),
+                Err(error) => return Err(error.into()),
             }
         }
     }
@@ -189,7 +198,7 @@ fn tell_if_whole(one: &mut Running, replies: &[Option<Reply>]) {
 fn judge(plan: &Plan, started: &Started, floor: Option<NoiseFloor>, loaded: &Loaded, interrupted: bool) -> Vec<ProbeRecord> {
     let Started { running, skipped } = started;
     let finished: Vec<&Running> =
-        running.iter().filter(|one| !interrupted || one.course.measured() == plan.entries[one.entry].survey.items).collect();
+        running.iter().filter(|one| !interrupted || is_finished(one, &plan.entries[one.entry].survey)).collect();
     let floors = finished.iter().filter_map(|one| one.course.noise_floor());
     let floor = floor.into_iter().chain(floors).reduce(NoiseFloor::max);
     let calibrations: Vec<Option<Calibration>> = finished.iter().map(|one| one.course.calibration()).collect();
@@ -225,6 +234,11 @@ fn judge(plan: &Plan, started: &Started, floor: Option<NoiseFloor>, loaded: &Loa
     records.extend(left_out.map(|(index, why)| (index, empty_record(&plan.entries[index], Verdict::Skip, why))));
     records.sort_by_key(|(index, _)| *index);
     records.into_iter().map(|(_, record)| record).collect()
+}
+
+/// Whether an interrupted run had come to a probe's end.
+fn is_finished(one: &Running, survey: &Survey) -> bool {
+    if survey.is_whole { one.course.measured() == survey.items } else { one.course.is_over() && !one.course.is_under_way() }
 }
 
 fn null_p(calibration: &Calibration) -> Option<f64> {
@@ -315,6 +329,7 @@ fn record(plan: &Plan, loaded: &Loaded, liveness: Option<Liveness>, probes: Vec<
         suite_digest: plan.digest.clone(),
         base: loaded.base.clone(),
         adapter: loaded.adapter.clone(),
+        sources: streams::records(&plan.streams),
         liveness,
         probes,
         gate,

@@ -29,7 +29,7 @@ use super::settings::{Limits, Listen, Settings};
 use super::socket::Socket;
 use super::{Bounds, BoundsError, Log};
 use crate::engine::hub_cache;
-use crate::runner::{Plan, PlanError};
+use crate::runner::{Plan, PlanError, PlanOptions};
 use crate::workspace::Fence;
 
 /// How often it looks for models that nobody asks for any more.
@@ -170,7 +170,8 @@ impl Daemon {
 }
 
 fn read_suite(suite: &Path) -> Result<Plan, ServeError> {
-    Plan::read(suite, None).map_err(|source| ServeError::Suite { suite: suite.display().to_string(), source: Box::new(source) })
+    Plan::read(suite, PlanOptions::default())
+        .map_err(|source| ServeError::Suite { suite: suite.display().to_string(), source: Box::new(source) })
 }
 
 async fn unload_idle(daemon: Arc<Daemon>, idle_for: Duration) {

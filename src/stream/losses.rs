@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::rows::{RowError, in_one_line};
+use super::file::{FileError, in_one_line};
 use crate::workspace::Workspace;
 
 /// Largest log that is read, in bytes: some 600,000 steps.
@@ -39,8 +39,8 @@ impl TrainingLog {
     ///
     /// # Errors
     /// A file that can't be read, is too large, or is no JSON; an entry with a loss and without a step.
-    pub fn read(workspace: &Workspace, path: &Path) -> Result<Self, RowError> {
-        let format = |message: String| RowError::Format { path: path.to_owned(), message };
+    pub fn read(workspace: &Workspace, path: &Path) -> Result<Self, FileError> {
+        let format = |message: String| FileError::Format { path: path.to_owned(), message };
         let lines = match path.extension().and_then(|extension| extension.to_str()) {
             Some("jsonl" | "ndjson") => true,
             Some("json") => false,
@@ -49,7 +49,7 @@ impl TrainingLog {
                 return Err(format(format!("what kind of log it is can't be told by its name\nhint: {hint}")));
             }
         };
-        let open = |source| RowError::Open { path: path.to_owned(), source };
+        let open = |source| FileError::Open { path: path.to_owned(), source };
         let mut bytes = Vec::new();
         workspace.open(path).map_err(open)?.take(LARGEST_LOG + 1).read_to_end(&mut bytes).map_err(open)?;
         if bytes.len() as u64 > LARGEST_LOG {
@@ -74,10 +74,10 @@ fn of_state(text: &str) -> Result<TrainingLog, String> {
     Ok(log)
 }
 
-fn of_lines(text: &str, path: &Path) -> Result<TrainingLog, RowError> {
+fn of_lines(text: &str, path: &Path) -> Result<TrainingLog, FileError> {
     let mut log = TrainingLog::default();
     for (index, line) in text.split_inclusive('\n').enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let error = |message: String| RowError::Row { path: path.to_owned(), line: index + 1, message };
+        let error = |message: String| FileError::Row { path: path.to_owned(), line: index + 1, message };
         let entry: Map<String, Value> = match serde_json::from_str(line.trim_end()) {
             Ok(entry) => entry,
             Err(_) if !line.ends_with('\n') => break,

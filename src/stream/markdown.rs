@@ -3,7 +3,7 @@
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 use serde_json::{Value, json};
 
-use super::rows::Row;
+use super::file::FileRow;
 
 /// The sections of a document as rows of `text`, and of `name` where there is a heading; a row's line is that of the heading, or else
 /// of the text.
@@ -11,7 +11,7 @@ use super::rows::Row;
 /// A section is the Markdown, as it is written, from under a heading to the next, of whatever level; what stands before the first is one
 /// too. One without a letter or a digit is left out. Headings are lines that begin with `#` (ATX); those inside of quotes and lists,
 /// like what looks like one in code, cut nothing. Front matter is no text.
-pub(super) fn sections(text: &str) -> Vec<Row> {
+pub(super) fn sections(text: &str) -> Vec<FileRow> {
     let mut sections = Vec::new();
     let mut current = Under { name: None, heading: 0, start: 0 };
     // How many elements are open around an event.
@@ -46,7 +46,7 @@ pub(super) fn sections(text: &str) -> Vec<Row> {
     }
     current.end(text, &mut sections);
     let mut lines = Lines { text, counted: 0, line: 1 };
-    sections.into_iter().map(|(start, value)| Row { line: lines.of(start), value }).collect()
+    sections.into_iter().map(|(start, value)| FileRow { line: lines.of(start), value }).collect()
 }
 
 /// Lines of places that come in order.

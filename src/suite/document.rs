@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use toml::Spanned;
 
 use super::{
-    Diagnostic, Diagnostics, EndpointSpec, ModelSpec, ProbeTable, SectionTable, Source, Suite, VERSION,
+    Diagnostic, Diagnostics, EndpointSpec, ModelSpec, ProbeTable, SectionTable, Source, SourceSpec, Suite, VERSION,
     bounds::checked,
     nearest,
     syntax::Syntax,
@@ -13,7 +13,7 @@ use super::{
 };
 
 /// The tables of a suite.
-const SECTIONS: [&str; 7] = ["model", "defaults", "null", "gate", "endpoint", "section", "probe"];
+const SECTIONS: [&str; 8] = ["model", "defaults", "null", "gate", "endpoint", "source", "section", "probe"];
 
 /// The tables without which there is nothing to do.
 const NEEDED: [(&str, &str, &str); 2] = [
@@ -46,6 +46,7 @@ pub fn parse(source: &Source) -> (Suite, Diagnostics) {
             "null" => suite.null = document.section(node, "[null]"),
             "gate" => suite.gate = document.section(node, "[gate]"),
             "endpoint" => suite.endpoints = document.endpoints(source, node),
+            "source" => suite.sources = document.sources(source, node),
             "section" => suite.sections = document.document(node),
             _ => suite.probes = document.probes(source, key_span, node),
         }
@@ -119,17 +120,34 @@ impl Document {
     }
 
     fn endpoints(&mut self, source: &Source, node: Node) -> Vec<EndpointSpec> {
-        let mut endpoints = Vec::new();
+        self.named_tables(source, node, "endpoint", EndpointSpec::read, |endpoint| &endpoint.name)
+    }
+
+    fn sources(&mut self, source: &Source, node: Node) -> Vec<SourceSpec> {
+        self.named_tables(source, node, "source", SourceSpec::read, |spec| &spec.name)
+    }
+
+    /// Tables of which a suite may have several, each of another name.
+    fn named_tables<T>(
+        &mut self,
+        source: &Source,
+        node: Node,
+        what: &str,
+        read: impl Fn(&Table) -> (Option<T>, Vec<Diagnostic>),
+        name: impl Fn(&T) -> &Spanned<String>,
+    ) -> Vec<T> {
+        let header = format!("[[{what}]]");
+        let mut specs = Vec::new();
         let mut named: HashMap<String, usize> = HashMap::new();
-        for node in self.tables(node, "[[endpoint]]", "a suite may have several endpoints") {
-            let Some(table) = self.open(node, "[[endpoint]]") else { continue };
-            let (endpoint, wrong) = EndpointSpec::read(&table);
+        for node in self.tables(node, &header, &format!("a suite may have several {what}s")) {
+            let Some(table) = self.open(node, &header) else { continue };
+            let (spec, wrong) = read(&table);
             self.diagnostics.extend(wrong);
-            let Some(endpoint) = endpoint else { continue };
-            self.check_name(source, &mut named, &endpoint.name, "endpoint");
-            endpoints.push(endpoint);
+            let Some(spec) = spec else { continue };
+            self.check_name(source, &mut named, name(&spec), what);
+            specs.push(spec);
         }
-        endpoints
+        specs
     }
 
     /// Refuses a name that another thing of its kind has.

@@ -32,6 +32,7 @@ mod diagnostics;
 mod document;
 mod endpoint;
 mod gate;
+mod item_source;
 mod json;
 mod model;
 mod nearest;
@@ -52,6 +53,7 @@ pub use diagnostics::Diagnostics;
 pub use document::parse;
 pub use endpoint::{EndpointForm, EndpointKind, EndpointSpec};
 pub use gate::{Decide, GateSpec};
+pub use item_source::{SampleSpec, SourceSpec, Uris};
 pub use json::{JsonError, toml_of_json};
 pub use model::{Chat, Dtype, ModelSpec};
 pub use nearest::nearest;
@@ -80,6 +82,8 @@ pub struct Suite {
     pub gate: GateSpec,
     /// `[[endpoint]]`, in the file's order.
     pub endpoints: Vec<EndpointSpec>,
+    /// `[[source]]`, in the file's order.
+    pub sources: Vec<SourceSpec>,
     /// `[[section]]`, in the file's order.
     pub sections: Vec<SectionTable>,
     /// `[[probe]]`, in the file's order, disabled ones included.

@@ -348,7 +348,7 @@ knd = "delta_kl"
       | ^^^^
       |
       = hint: known here: `version`, `model`, `defaults`, `null`, `gate`,
-              `endpoint`, `section`, `probe`
+              `endpoint`, `source`, `section`, `probe`
 
     error: unknown key `modle`
      --> suite.toml:3:2

@@ -1,12 +1,14 @@
 //! Jinja with bounds: a template is a program, and it gets so many steps, so much memory, stack and output, and so much time.
 //!
 //! A leaf room. What templates may name and call is their owner's business: chat templates are the room `model`'s, those of a
-//! suite's pipelines the room `pipeline`'s.
+//! suite's pipelines the room `pipeline`'s, those over a source's rows the room `stream`'s.
 
 mod budget;
 mod sandbox;
+mod text;
 
 pub use sandbox::{Sandbox, run};
+pub use text::TextTemplate;
 
 /// The longest template that is read, in bytes; those in use have a few thousand.
 const LONGEST: usize = 1 << 20;

@@ -10,7 +10,7 @@ mod fence;
 
 pub use fence::Fence;
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -49,6 +49,30 @@ impl Workspace {
             }
         }
         File::open(path)
+    }
+
+    /// What lies in a folder.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn read_folder(&self, written: &Path) -> io::Result<fs::ReadDir> {
+        fs::read_dir(self.find(written)?)
+    }
+
+    /// What there is about a file or folder, links followed. Nothing is opened: a pipe would block.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn metadata(&self, written: &Path) -> io::Result<fs::Metadata> {
+        fs::metadata(self.find(written)?)
+    }
+
+    /// Where something really is: absolute, without links.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn real_path(&self, written: &Path) -> io::Result<PathBuf> {
+        fs::canonicalize(self.find(written)?)
     }
 
     /// Where a folder is; `None` where none is.

@@ -73,7 +73,7 @@ fn what_is_not_toml_is_shown_where_it_ends_to_be() {
       | ^^^^
       |
       = hint: known here: `version`, `model`, `defaults`, `null`, `gate`,
-              `endpoint`, `section`, `probe`
+              `endpoint`, `source`, `section`, `probe`
 
     2 errors in DIR/suite.toml
     "#);

@@ -30,6 +30,7 @@ mod score;
 mod sections;
 #[path = "../../src/pipeline/outside/tests/server.rs"]
 mod server;
+mod sources;
 mod stored;
 mod talker;
 mod traces;

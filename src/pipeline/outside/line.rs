@@ -11,10 +11,10 @@ use tokio::time::timeout;
 
 use super::answer::{self, Told, shown};
 use super::endpoint::is_loopback;
-use super::retry_after::retry_after;
-use super::transfer::{Ending, causes, read};
+use super::transfer::{Ending, read};
 use super::tries::Tries;
 use super::{Completion, Endpoint, Fault, Jitter, OutsideError, Question};
+use crate::retry::{causes, retry_after};
 
 /// The most bytes of an answer. No text that a model writes comes near.
 const LONGEST_ANSWER: usize = 32 << 20;

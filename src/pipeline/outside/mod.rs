@@ -20,7 +20,6 @@ mod pipe;
 mod program;
 mod program_fault;
 mod question;
-mod retry_after;
 mod secret;
 mod stop;
 #[cfg(test)]
@@ -28,12 +27,13 @@ mod tests;
 mod transfer;
 mod tries;
 
+pub use crate::retry::Jitter;
 pub use answer::Completion;
 pub use endpoint::{Endpoint, Form};
 pub use errands::{Brought, Errand, Errands};
 pub use error::OutsideError;
 pub use fault::Fault;
-pub use patience::{Jitter, Patience};
+pub use patience::Patience;
 pub use program::{Output, Program};
 pub use program_fault::ProgramFault;
 pub use question::{Question, Words};

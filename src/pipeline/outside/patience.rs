@@ -1,12 +1,8 @@
 //! How long an answer is waited for, and when a question is put again.
 
-use std::fmt;
-use std::hash::{BuildHasher, RandomState};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
+use crate::retry::Jitter;
 
 /// How long an answer is waited for, and when a question is put again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,41 +50,7 @@ impl Patience {
         if failed >= self.tries {
             return None;
         }
-        let most = self.pause.saturating_mul(1 << failed.saturating_sub(1).min(20));
-        Some(jitter.draw(most).max(asked.unwrap_or_default()))
-    }
-}
-
-/// Draws a pause from the most that it may be.
-#[derive(Clone)]
-pub struct Jitter(Arc<dyn Fn(Duration) -> Duration + Send + Sync>);
-
-impl Jitter {
-    /// Another rule; what it draws beyond the most is cut to it.
-    pub fn new(draw: impl Fn(Duration) -> Duration + Send + Sync + 'static) -> Self {
-        Self(Arc::new(draw))
-    }
-
-    fn draw(&self, most: Duration) -> Duration {
-        (self.0)(most).min(most)
-    }
-}
-
-impl Default for Jitter {
-    /// Full jitter: evenly between nothing and the most, otherwise in each process. No result depends on it.
-    fn default() -> Self {
-        let seed = RandomState::new().hash_one("jitter");
-        let generator = Mutex::new(ChaCha8Rng::seed_from_u64(seed));
-        Self::new(move |most| {
-            let share: f64 = generator.lock().unwrap_or_else(PoisonError::into_inner).random_range(0.0..=1.0);
-            most.mul_f64(share)
-        })
-    }
-}
-
-impl fmt::Debug for Jitter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Jitter")
+        Some(jitter.pause(self.pause, failed, asked))
     }
 }
 
@@ -126,14 +88,6 @@ mod tests {
         assert!(Patience { tries: 0, ..Patience::default() }.fault().is_some());
         assert!(Patience { attempt: Duration::ZERO, ..Patience::default() }.fault().is_some());
         assert_eq!(Patience { pause: Duration::ZERO, ..Patience::default() }.fault(), None);
-    }
-
-    #[test]
-    fn drawn_pauses_spread_over_the_whole_range() {
-        let jitter = Jitter::default();
-        let drawn: Vec<Duration> = (0..1000).map(|_| jitter.draw(SECOND)).collect();
-        // Of a thousand even draws all are above a tenth, or below nine tenths, once in 10^45.
-        assert!(drawn.iter().any(|pause| *pause < SECOND / 10) && drawn.iter().any(|pause| *pause > SECOND * 9 / 10));
     }
 
     proptest! {

@@ -50,7 +50,7 @@ fn halving(turns: f64) -> impl Fn(f64, usize) -> f64 {
 fn both_views_are_asked_after_what_the_adapter_said() {
     let probe: MultiTurnCoherenceDecay = probe("turns = 3\nprompts = [\"prompt 7\"]");
     let mut course = probe.start(&NoFiles, MODEL, CoursePlan::default()).unwrap();
-    course.draw(1);
+    course.draw(1).unwrap();
     let model = model(|_, _| 0.1);
     let mut asked = Vec::new();
     loop {

@@ -41,7 +41,7 @@ fn both_sides_are_asked_the_same_with_the_same_seeds() {
     );
     let asked = |seed: u64| {
         let mut course = probe::<Pipeline>(&toml).start(&NoFiles, MODEL, CoursePlan { seed, ..CoursePlan::default() }).unwrap();
-        course.draw(2);
+        course.draw(2).unwrap();
         course.ask()
     };
     let first = asked(1);
@@ -102,7 +102,7 @@ fn a_later_stage_is_asked_with_what_the_earlier_wrote() {
     );
     let probe: Pipeline = probe(&toml);
     let mut course = probe.start(&NoFiles, MODEL, CoursePlan::default()).unwrap();
-    course.draw(1);
+    course.draw(1).unwrap();
     assert_eq!(course.ask().len(), 2);
     assert_eq!(
         course.spots().iter().map(|spot| spot.map(|(_, spot)| (spot.view, spot.stage))).collect::<Vec<_>>(),

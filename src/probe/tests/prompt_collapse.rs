@@ -53,7 +53,7 @@ fn the_lengths_are_those_of_the_models_own_tokens() {
 fn counting_is_asked_in_the_same_words_by_every_item() {
     let probe: PromptCollapse = probe(&prompts(3));
     let mut course = probe.start(&NoFiles, MODEL, CoursePlan::default()).unwrap();
-    course.draw(3);
+    course.draw(3).unwrap();
     let model = model(CONTEXT, |_, _| 0.1);
     let mut counted = Vec::new();
     loop {

@@ -40,7 +40,7 @@ impl OpenRows for Left {
 fn found<P: Probe>(toml: &str, left: &Left, court: &Court<'_>) -> Judgement {
     let probe: P = probe(toml);
     let mut course = probe.start(left, MODEL, CoursePlan::default()).unwrap();
-    while course.draw(7) > 0 {
+    while course.draw(7).unwrap() > 0 {
         assert!(course.ask().is_empty());
     }
     course.judge(court).judgement.unwrap()

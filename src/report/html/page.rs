@@ -95,6 +95,10 @@ fn subjects(out: &mut String, run: &RunRecord) -> fmt::Result {
         Subject { role: "adapter", source, commit, family: peft_type, parameters: *parameters, computed_in: None, digest }
             .write(out)?;
     }
+    for source in &run.sources {
+        writeln!(out, "<div><dt>source</dt><dd><code>{}</code>", Html(&source.name))?;
+        writeln!(out, "<span>{}</span></dd></div>", Html(&outcome::source(source).join(" · ")))?;
+    }
     writeln!(out, "</dl>")
 }
 

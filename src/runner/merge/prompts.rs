@@ -1,6 +1,7 @@
 //! The texts that both models are asked about.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::probe::{FileItems, Items, Layout};
 use crate::request::Prompt;
@@ -66,7 +67,7 @@ impl Prompts {
                     layout: Layout::Rows,
                 });
                 let rows = items
-                    .open(&Files { workspace: Workspace::default(), dir: PathBuf::new(), adapter: None })
+                    .open(&Files { workspace: Workspace::default(), dir: PathBuf::new(), adapter: None, streams: Arc::default() })
                     .map_err(PromptError::Read)?;
                 let prompts: Result<Vec<String>, String> =
                     rows.map(|prompt| prompt.map(|prompt| prompt.words().into_owned())).collect();

@@ -19,7 +19,7 @@ use super::state::Daemon;
 use super::which::device;
 use crate::engine::Loaded;
 use crate::report::events::{self, Cause, Ended};
-use crate::runner::{self, Aids, Plan, PlanError, Replacements, RunError};
+use crate::runner::{self, Aids, Plan, PlanError, PlanOptions, Replacements, RunError};
 use crate::serve::Lease;
 use crate::serve::models::Served;
 use crate::serve::panic::caught;
@@ -97,7 +97,8 @@ fn plan(daemon: &Daemon, asked: &Asked, text: String) -> Result<Plan, Refusal> {
         Replacements { base, adapter, revision, adapter_revision, device: name.map(|name| device(Some(&name))).transpose()? };
     let path = path.unwrap_or_else(|| PathBuf::from("suite.toml"));
     let source = Source::new(path.display().to_string(), text);
-    let plan = Plan::of(source, &path, daemon.workspace(folder)?, filter.as_deref());
+    let options = PlanOptions { workspace: daemon.workspace(folder)?, filter, ..PlanOptions::default() };
+    let plan = Plan::of(source, &path, options);
     let plan = plan.and_then(|mut plan| plan.replace_models(&replacements).map(|()| plan));
     plan.map_err(|error| refuse(&error))
 }

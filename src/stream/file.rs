@@ -20,7 +20,7 @@ const SEPARATOR: &str = "***";
 
 /// A row that can't be read, or a file that can't be opened.
 #[derive(Debug, thiserror::Error)]
-pub enum RowError {
+pub enum FileError {
     #[error("can't read {path}: {source}", path = .path.display())]
     Open { path: PathBuf, source: std::io::Error },
     #[error("{path}:{line}: {message}", path = .path.display())]
@@ -31,7 +31,7 @@ pub enum RowError {
 
 /// One row with its place.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Row {
+pub struct FileRow {
     /// Counted from 1.
     pub line: usize,
     pub value: Value,
@@ -51,34 +51,34 @@ enum Format {
 }
 
 /// The rows of a file. Blank lines are passed over.
-pub struct Rows {
+pub struct FileRows {
     path: PathBuf,
     format: Format,
     reader: BufReader<File>,
     /// Of a document, the sections to come.
-    sections: Option<std::vec::IntoIter<Row>>,
+    sections: Option<std::vec::IntoIter<FileRow>>,
     line: usize,
     left: usize,
     ended: bool,
 }
 
-impl Rows {
+impl FileRows {
     /// Opens a file of JSON lines (`.jsonl`, `.ndjson`), of text lines (`.txt`), or a document of sections (`.md`, `.markdown`), and
     /// gives its first `limit` rows.
-    pub fn open(workspace: &Workspace, path: &Path, limit: Option<usize>) -> Result<Self, RowError> {
+    pub fn open(workspace: &Workspace, path: &Path, limit: Option<usize>) -> Result<Self, FileError> {
         let format = match path.extension().and_then(|extension| extension.to_str()) {
             Some("jsonl" | "ndjson") => Format::Jsonl,
             Some("txt") => Format::Text,
             Some("md" | "markdown") => Format::Markdown,
             _ => {
                 let message = "what its lines are can't be told by its name\nhint: `.jsonl` (a JSON value a line), `.txt` (a text a line) or `.md` (a section a heading)".to_owned();
-                return Err(RowError::Format { path: path.to_owned(), message });
+                return Err(FileError::Format { path: path.to_owned(), message });
             }
         };
-        let open = |source| RowError::Open { path: path.to_owned(), source };
+        let open = |source| FileError::Open { path: path.to_owned(), source };
         let file = workspace.open(path).map_err(open)?;
         if file.metadata().map_err(open)?.is_dir() {
-            return Err(RowError::Format { path: path.to_owned(), message: "it is a folder".to_owned() });
+            return Err(FileError::Format { path: path.to_owned(), message: "it is a folder".to_owned() });
         }
         Ok(Self {
             path: path.to_owned(),
@@ -92,7 +92,7 @@ impl Rows {
     }
 
     /// As [`Self::open`], but that a text file's rows are the texts between its lines of `***`, each with its line ends.
-    pub fn open_pieces(workspace: &Workspace, path: &Path, limit: Option<usize>) -> Result<Self, RowError> {
+    pub fn open_pieces(workspace: &Workspace, path: &Path, limit: Option<usize>) -> Result<Self, FileError> {
         let rows = Self::open(workspace, path, limit)?;
         Ok(if rows.format == Format::Text { Self { format: Format::Pieces, ..rows } } else { rows })
     }
@@ -102,14 +102,14 @@ impl Rows {
     }
 
     /// The error of a row's content, at its place.
-    pub fn error(&self, line: usize, message: impl Into<String>) -> RowError {
-        RowError::Row { path: self.path.clone(), line, message: message.into() }
+    pub fn error(&self, line: usize, message: impl Into<String>) -> FileError {
+        FileError::Row { path: self.path.clone(), line, message: message.into() }
     }
 
-    fn read_line(&mut self) -> Result<Option<String>, RowError> {
+    fn read_line(&mut self) -> Result<Option<String>, FileError> {
         let mut bytes = Vec::new();
         let read = (&mut self.reader).take(LONGEST_LINE as u64 + 1).read_until(b'\n', &mut bytes);
-        let read = read.map_err(|source| RowError::Open { path: self.path.clone(), source })?;
+        let read = read.map_err(|source| FileError::Open { path: self.path.clone(), source })?;
         if read == 0 {
             return Ok(None);
         }
@@ -124,13 +124,13 @@ impl Rows {
     }
 
     /// A document's next section; it is read whole before the first.
-    fn next_section(&mut self) -> Result<Option<Row>, RowError> {
+    fn next_section(&mut self) -> Result<Option<FileRow>, FileError> {
         if self.sections.is_none() {
             let mut bytes = Vec::new();
             let read = (&mut self.reader).take(LARGEST_DOCUMENT + 1).read_to_end(&mut bytes);
-            read.map_err(|source| RowError::Open { path: self.path.clone(), source })?;
+            read.map_err(|source| FileError::Open { path: self.path.clone(), source })?;
             if bytes.len() as u64 > LARGEST_DOCUMENT {
-                return Err(RowError::Format { path: self.path.clone(), message: "a document may have 64 MiB".to_owned() });
+                return Err(FileError::Format { path: self.path.clone(), message: "a document may have 64 MiB".to_owned() });
             }
             let text = String::from_utf8(bytes).map_err(|e| {
                 let line = e.as_bytes()[..e.utf8_error().valid_up_to()].split(|&byte| byte == b'\n').count();
@@ -142,7 +142,7 @@ impl Rows {
     }
 
     /// The next text that says something; its line is its first that does.
-    fn next_piece(&mut self) -> Result<Option<Row>, RowError> {
+    fn next_piece(&mut self) -> Result<Option<FileRow>, FileError> {
         let (mut piece, mut first) = (String::new(), 0);
         while let Some(text) = self.read_line()? {
             let ends = text.trim() == SEPARATOR;
@@ -159,10 +159,10 @@ impl Rows {
                 return Err(self.error(first, format!("the text is longer than {LONGEST_LINE} bytes")));
             }
         }
-        Ok((first > 0).then(|| Row { line: first, value: Value::String(piece.trim_end().to_owned()) }))
+        Ok((first > 0).then(|| FileRow { line: first, value: Value::String(piece.trim_end().to_owned()) }))
     }
 
-    fn next_row(&mut self) -> Result<Option<Row>, RowError> {
+    fn next_row(&mut self) -> Result<Option<FileRow>, FileError> {
         match self.format {
             Format::Markdown => return self.next_section(),
             Format::Pieces => return self.next_piece(),
@@ -178,7 +178,7 @@ impl Rows {
                     serde_json::from_str(&text).map_err(|e| self.error(self.line, format!("not JSON: {}", in_one_line(&e))))?
                 }
             };
-            return Ok(Some(Row { line: self.line, value }));
+            return Ok(Some(FileRow { line: self.line, value }));
         }
         Ok(None)
     }
@@ -198,8 +198,8 @@ pub fn in_one_line(error: &serde_json::Error) -> String {
     }
 }
 
-impl Iterator for Rows {
-    type Item = Result<Row, RowError>;
+impl Iterator for FileRows {
+    type Item = Result<FileRow, FileError>;
 
     /// After an error there are no more rows: what a broken line hides can't be told.
     fn next(&mut self) -> Option<Self::Item> {
@@ -232,14 +232,14 @@ mod tests {
     #[test]
     fn blank_lines_carriage_returns_and_a_byte_order_mark_are_no_content() {
         let file = file(".txt", "\u{feff}one\r\n\n  \ntwo".as_bytes());
-        let rows: Vec<Row> = Rows::open(&HERE, file.path(), None).unwrap().map(Result::unwrap).collect();
-        assert_eq!(rows, [Row { line: 1, value: "one".into() }, Row { line: 4, value: "two".into() }]);
+        let rows: Vec<FileRow> = FileRows::open(&HERE, file.path(), None).unwrap().map(Result::unwrap).collect();
+        assert_eq!(rows, [FileRow { line: 1, value: "one".into() }, FileRow { line: 4, value: "two".into() }]);
     }
 
     #[test]
     fn a_broken_row_names_its_line_and_ends_the_file() {
         let file = file(".jsonl", b"{\"a\":1}\n{\"a\":\n{\"a\":3}\n");
-        let rows: Vec<_> = Rows::open(&HERE, file.path(), None).unwrap().collect();
+        let rows: Vec<_> = FileRows::open(&HERE, file.path(), None).unwrap().collect();
         assert_eq!(rows.len(), 2);
         let message = rows[1].as_ref().unwrap_err().to_string();
         assert!(message.ends_with(":2: not JSON: EOF while parsing a value at column 5"), "{message}");
@@ -248,36 +248,36 @@ mod tests {
     #[test]
     fn a_documents_rows_are_its_sections() {
         let document = file(".md", "\u{feff}# One\nFirst.\n# Two\nSecond.\n".as_bytes());
-        let rows: Vec<Row> = Rows::open(&HERE, document.path(), None).unwrap().map(Result::unwrap).collect();
+        let rows: Vec<FileRow> = FileRows::open(&HERE, document.path(), None).unwrap().map(Result::unwrap).collect();
         assert_eq!(rows.iter().map(|row| row.line).collect::<Vec<_>>(), [1, 3]);
         assert_eq!(rows[1].value, serde_json::json!({"name": "Two", "text": "Second."}));
-        assert_eq!(Rows::open(&HERE, document.path(), Some(1)).unwrap().count(), 1);
+        assert_eq!(FileRows::open(&HERE, document.path(), Some(1)).unwrap().count(), 1);
         let broken = file(".md", b"# One\n\xff\n");
-        let message = Rows::open(&HERE, broken.path(), None).unwrap().last().unwrap().unwrap_err().to_string();
+        let message = FileRows::open(&HERE, broken.path(), None).unwrap().last().unwrap().unwrap_err().to_string();
         assert!(message.ends_with(".md:2: not UTF-8"), "{message}");
     }
 
     #[test]
     fn pieces_lie_between_lines_of_stars() {
         let prose = file(".txt", b"***\n\none\n\nstill one\n***\n \n ***\r\ntwo\n");
-        let rows: Vec<Row> = Rows::open_pieces(&HERE, prose.path(), None).unwrap().map(Result::unwrap).collect();
-        assert_eq!(rows, [Row { line: 3, value: "one\n\nstill one".into() }, Row { line: 9, value: "two".into() }]);
-        assert_eq!(Rows::open_pieces(&HERE, prose.path(), Some(1)).unwrap().count(), 1);
+        let rows: Vec<FileRow> = FileRows::open_pieces(&HERE, prose.path(), None).unwrap().map(Result::unwrap).collect();
+        assert_eq!(rows, [FileRow { line: 3, value: "one\n\nstill one".into() }, FileRow { line: 9, value: "two".into() }]);
+        assert_eq!(FileRows::open_pieces(&HERE, prose.path(), Some(1)).unwrap().count(), 1);
         let json = file(".jsonl", b"\"one\"\n\"two\"\n");
-        assert_eq!(Rows::open_pieces(&HERE, json.path(), None).unwrap().count(), 2);
-        assert_eq!(Rows::open_pieces(&HERE, file(".txt", b"\n***\n").path(), None).unwrap().count(), 0);
+        assert_eq!(FileRows::open_pieces(&HERE, json.path(), None).unwrap().count(), 2);
+        assert_eq!(FileRows::open_pieces(&HERE, file(".txt", b"\n***\n").path(), None).unwrap().count(), 0);
     }
 
     #[test]
     fn a_limit_counts_rows() {
         let file = file(".txt", b"a\n\nb\nc\n");
-        assert_eq!(Rows::open(&HERE, file.path(), Some(2)).unwrap().count(), 2);
+        assert_eq!(FileRows::open(&HERE, file.path(), Some(2)).unwrap().count(), 2);
     }
 
     #[test]
     fn bytes_that_are_not_text_are_refused() {
         let file = file(".txt", b"a\n\xff\n");
-        let message = Rows::open(&HERE, file.path(), None).unwrap().last().unwrap().unwrap_err().to_string();
+        let message = FileRows::open(&HERE, file.path(), None).unwrap().last().unwrap().unwrap_err().to_string();
         assert!(message.contains(":2: not UTF-8"), "{message}");
     }
 }

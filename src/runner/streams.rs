@@ -1,0 +1,85 @@
+//! The suite's sources: checked, opened, and told of.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::plan::Entry;
+use crate::probe::SourceRows;
+use crate::record::SourceRecord;
+use crate::stream::{Sample, Shape, Source, SourceReport, StreamSettings, Streams, Tally, Woven};
+use crate::suite::{Diagnostic, ProbeTable, SampleSpec, SourceSpec, Suite, nearest};
+use crate::workspace::Workspace;
+
+/// The suite's sources; what is wrong with one is a mistake of the suite's. Nothing is opened.
+pub fn of(suite: &Suite, dir: &Path, workspace: &Workspace, settings: StreamSettings) -> (Streams, Vec<Diagnostic>) {
+    let mut wrong = Vec::new();
+    let mut sources = Vec::new();
+    for spec in &suite.sources {
+        match source(spec) {
+            Ok(source) => match source.check(workspace.is_fenced()) {
+                Ok(()) => sources.push(source),
+                Err(why) => wrong.push(Diagnostic::new(spec.uri.span(), why)),
+            },
+            Err(diagnostic) => wrong.push(diagnostic),
+        }
+    }
+    (Streams::new(sources, dir.to_owned(), workspace.clone(), settings), wrong)
+}
+
+fn source(spec: &SourceSpec) -> Result<Source, Diagnostic> {
+    let SourceSpec { name, uri, field, fields, limit, sample, weight, max_bad } = spec;
+    let shape = Shape::read(field.as_ref().map(|field| field.get_ref().as_str()), fields.as_ref().map(toml::Spanned::get_ref));
+    let span = field.as_ref().map(toml::Spanned::span).or(fields.as_ref().map(toml::Spanned::span)).unwrap_or_default();
+    Ok(Source {
+        name: name.get_ref().clone(),
+        uris: uri.get_ref().0.clone(),
+        shape: shape.map_err(|why| Diagnostic::new(span, why))?,
+        limit: *limit,
+        sample: sample.map(|SampleSpec { rate, seed }| Sample { rate, seed }),
+        weight: *weight,
+        max_bad: *max_bad,
+    })
+}
+
+/// What is wrong with the sources that an enabled probe takes its items from, if anything is.
+pub fn check(entry: &Entry, table: &ProbeTable, sources: &[SourceSpec]) -> Option<Diagnostic> {
+    let items = entry.probe.sources().filter(|_| entry.enabled)?;
+    let known: Vec<&str> = sources.iter().map(|spec| spec.name.get_ref().as_str()).collect();
+    let wrong = |message: String| Diagnostic::new(table.name.span(), message).with_label("in this probe");
+    for (index, name) in items.source.iter().enumerate() {
+        if !known.contains(&name.as_str()) {
+            let hint = match nearest(name, known.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "write `[[source]]`, and under it its `name` and `uri`".to_owned(),
+            };
+            return Some(wrong(format!("the suite has no source `{name}`")).with_hint(hint));
+        }
+        if items.source[..index].contains(name) {
+            return Some(wrong(format!("it names the source `{name}` twice")));
+        }
+    }
+    None
+}
+
+/// Rows of sources, as probes take them.
+pub struct WovenRows(pub Woven);
+
+impl SourceRows for WovenRows {
+    fn next(&mut self) -> Option<Result<Value, String>> {
+        Some(self.0.next()?.map(|row| row.value).map_err(|error| error.to_string()))
+    }
+
+    fn refuse(&mut self, why: &str) -> Result<(), String> {
+        self.0.refuse(why).map_err(|error| error.to_string())
+    }
+}
+
+/// What the run read of its sources.
+pub fn records(streams: &Streams) -> Vec<SourceRecord> {
+    let record = |report: SourceReport| {
+        let SourceReport { name, uris, files, bytes, listing, read: Tally { rows, items, bad, bad_rows } } = report;
+        SourceRecord { name, uris, files, bytes, listing, rows, items, bad, bad_rows }
+    };
+    streams.reports().into_iter().map(record).collect()
+}
