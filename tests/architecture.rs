@@ -71,7 +71,6 @@ const OWNED: &[(&str, &str)] = &[
     ("hyper", "serve"),
     ("hyper_util", "serve"),
     ("tokio_io_timeout", "serve"),
-    ("hdrhistogram", "serve"),
 ];
 
 fn sources(dir: &Path, found: &mut Vec<PathBuf>) {

@@ -19,6 +19,6 @@ pub use merge::{Distance, MERGE_SCHEMA_VERSION, MergeFinding, MergeRecord, Merge
 pub use noise::{BesideNoise, Measure, NoiseFloor};
 pub use probe::{Calibration, Category, Criterion, Estimate, NullOutcome, ProbeRecord, RankedNulls, Verdict};
 pub use run::{AdapterInfo, BaseInfo, EmbedderInfo, Event, Gate, Liveness, ModuleLiveness, RunRecord, SCHEMA_VERSION, Stats};
-pub use source::SourceRecord;
+pub use source::{SourceRecord, SourceStats};
 pub use stage::{ScoreRecord, StageRecord};
 pub use trace::TraceLine;

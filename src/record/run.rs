@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Diagnosis, NoiseFloor, ProbeRecord, ScoreRecord, SourceRecord, StageRecord, Verdict};
+use super::{Diagnosis, NoiseFloor, ProbeRecord, ScoreRecord, SourceRecord, SourceStats, StageRecord, Verdict};
 
 /// Version of the JSON that a run writes. A field added keeps it; a field renamed, removed or of another meaning raises it.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -145,6 +145,9 @@ pub struct Stats {
     pub product_flops: u64,
     pub load_s: f64,
     pub peak_rss_bytes: u64,
+    /// Where items came from sources.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sources: Option<SourceStats>,
 }
 
 /// Everything that a run found.

@@ -62,6 +62,8 @@ pub(super) fn of_summary(run: &RunRecord) -> NonFinite {
         tokens_computed: _,
         product_flops: _,
         peak_rss_bytes: _,
+        // Of times and counts that this machine measured.
+        sources: _,
     } = stats;
     found.look_if("stats.hit_rate", Some(*hit_rate));
     found.look_if("stats.scoring_wall_s", Some(*scoring_wall_s));

@@ -90,6 +90,7 @@ pub fn healthy() -> RunRecord {
             product_flops: 26_400_000_000,
             load_s: 0.41,
             peak_rss_bytes: 312 * 1_048_576,
+            sources: None,
         },
     }
 }
@@ -240,7 +241,7 @@ pub fn hostile() -> RunRecord {
     run
 }
 
-/// What a run read of a source.
+/// What was read of a source.
 pub fn traffic() -> SourceRecord {
     SourceRecord {
         name: "traffic".to_owned(),

@@ -200,15 +200,14 @@ impl Page<'_> {
                 format!("{} saved ({})", number::count(saved), number::percent(ratio(saved, stats.tokens_requested as f64))),
             ],
         );
-        text + &self.labelled(
-            "time",
-            &[
-                format!("load {}", number::seconds(stats.load_s)),
-                format!("scoring {}", number::seconds(stats.scoring_wall_s)),
-                format!("{} tokens/s", number::fixed(ratio(stats.tokens_computed, stats.scoring_wall_s), 0)),
-                format!("peak {}", number::bytes(stats.peak_rss_bytes)),
-            ],
-        )
+        let mut times = vec![
+            format!("load {}", number::seconds(stats.load_s)),
+            format!("scoring {}", number::seconds(stats.scoring_wall_s)),
+            format!("{} tokens/s", number::fixed(ratio(stats.tokens_computed, stats.scoring_wall_s), 0)),
+            format!("peak {}", number::bytes(stats.peak_rss_bytes)),
+        ];
+        times.extend(stats.sources.map(|sources| format!("{} waiting for rows", number::seconds(sources.starved_s))));
+        text + &self.labelled("time", &times)
     }
 
     fn labelled(&self, label: &str, pieces: &[String]) -> String {

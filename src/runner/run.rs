@@ -321,7 +321,7 @@ fn record(plan: &Plan, loaded: &Loaded, liveness: Option<Liveness>, probes: Vec<
         _ => gate::judge(&probes, &plan.gate),
     };
     let diagnosis = if interrupted { Vec::new() } else { diagnose(liveness.as_ref(), &probes, plan.gate.fdr) };
-    let stats: Stats = loaded.engine.stats();
+    let stats = Stats { sources: streams::stats(&plan.streams), ..loaded.engine.stats() };
     RunRecord {
         schema_version: SCHEMA_VERSION,
         sway_version: env!("CARGO_PKG_VERSION").to_owned(),

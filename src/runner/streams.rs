@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use super::plan::Entry;
 use crate::probe::SourceRows;
-use crate::record::SourceRecord;
+use crate::record::{SourceRecord, SourceStats};
+use crate::stream::block::Metrics;
 use crate::stream::{Sample, Shape, Source, SourceReport, StreamSettings, Streams, Tally, Woven};
 use crate::suite::{Diagnostic, ProbeTable, SampleSpec, SourceSpec, Suite, nearest};
 use crate::workspace::Workspace;
@@ -82,4 +83,30 @@ pub fn records(streams: &Streams) -> Vec<SourceRecord> {
         SourceRecord { name, uris, files, bytes, listing, rows, items, bad, bad_rows }
     };
     streams.reports().into_iter().map(record).collect()
+}
+
+/// What it took to read them; `None` where the run has none.
+pub fn stats(streams: &Streams) -> Option<SourceStats> {
+    let (starved, Metrics { cache, ahead }) = streams.metrics()?;
+    Some(SourceStats {
+        starved_s: starved.as_secs_f64(),
+        memory_hits: cache.memory_hits,
+        disk_hits: cache.disk_hits,
+        misses: cache.misses,
+        evictions: cache.evictions,
+        expired: cache.expired,
+        damaged: cache.damaged,
+        raw_bytes: cache.raw_bytes,
+        stored_bytes: cache.stored_bytes,
+        ratio: cache.ratio,
+        hit_p50_ms: cache.hit_p50_ms,
+        hit_p99_ms: cache.hit_p99_ms,
+        miss_p50_ms: cache.miss_p50_ms,
+        miss_p99_ms: cache.miss_p99_ms,
+        prefetched: ahead.prefetched,
+        used: ahead.used,
+        wasted: ahead.wasted,
+        requests: ahead.requests,
+        fetched_bytes: ahead.fetched_bytes,
+    })
 }

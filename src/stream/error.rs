@@ -35,8 +35,8 @@ impl fmt::Display for Refusals {
         match first.as_slice() {
             [only] if *bad == 1 => write!(f, "{only}")?,
             all => {
-                write!(f, "{bad} of {rows} rows are no items:")?;
-                all.iter().try_for_each(|row| write!(f, "\n  {row}"))?;
+                let more = if *bad > all.len() as u64 { "; …" } else { "" };
+                write!(f, "{bad} of {rows} rows are no items: {}{more}", all.join("; "))?;
             }
         }
         let more =

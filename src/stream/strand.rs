@@ -71,13 +71,25 @@ pub struct Strand {
     tally: Tally,
     /// What of the source was read, by whoever read furthest.
     furthest: Arc<Mutex<Tally>>,
+    /// How long it was waited for rows of any source, and how much of that was for these.
+    starved: Arc<Mutex<Duration>>,
+    told: Duration,
     is_over: bool,
 }
 
+/// What the strands of a run tell of their reading.
+#[derive(Clone, Default)]
+pub struct Ledger {
+    pub furthest: Arc<Mutex<Tally>>,
+    pub starved: Arc<Mutex<Duration>>,
+}
+
 impl Strand {
-    pub fn new(place: usize, source: &Source, steps: Ahead<Step>, furthest: Arc<Mutex<Tally>>) -> Self {
+    pub fn new(place: usize, source: &Source, steps: Ahead<Step>, ledger: Ledger) -> Self {
         let Source { name, max_bad, .. } = source;
-        Self { steps, place, name: name.clone(), max_bad: *max_bad, tally: Tally::default(), furthest, is_over: false }
+        let Ledger { furthest, starved } = ledger;
+        let (tally, told) = (Tally::default(), Duration::ZERO);
+        Self { steps, place, name: name.clone(), max_bad: *max_bad, tally, furthest, starved, told, is_over: false }
     }
 
     /// A row is no item.
@@ -107,11 +119,10 @@ impl Strand {
         self.refuse(file, line, why)
     }
 
-    pub fn waited(&self) -> Duration {
-        self.steps.waited()
-    }
-
-    fn settle(&self) {
+    fn settle(&mut self) {
+        let waited = self.steps.waited();
+        *self.starved.lock().unwrap_or_else(PoisonError::into_inner) += waited.saturating_sub(self.told);
+        self.told = waited;
         let mut furthest = self.furthest.lock().unwrap_or_else(PoisonError::into_inner);
         if self.tally.rows >= furthest.rows {
             furthest.clone_from(&self.tally);

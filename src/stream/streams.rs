@@ -12,7 +12,7 @@ use super::place::{Environment, Patience, Places, Uri};
 use super::reach::{Fetching, Reach};
 use super::reading::Reading;
 use super::source::{Listed, Source};
-use super::strand::{Strand, Tally};
+use super::strand::{Ledger, Strand, Tally};
 use super::woven::Woven;
 use crate::workspace::Workspace;
 
@@ -70,6 +70,8 @@ pub struct Streams {
     settings: StreamSettings,
     /// Made once something is asked for: most suites have no sources.
     reach: OnceLock<Result<Arc<Reach>, String>>,
+    /// How long it was waited for rows.
+    starved: Arc<Mutex<Duration>>,
 }
 
 struct Known {
@@ -84,7 +86,14 @@ impl Streams {
     /// Relative paths start at `dir`. Nothing is opened.
     pub fn new(sources: Vec<Source>, dir: PathBuf, workspace: Workspace, settings: StreamSettings) -> Self {
         let known = |source| Known { source: Arc::new(source), listed: Mutex::default(), furthest: Arc::default() };
-        Self { sources: sources.into_iter().map(known).collect(), dir, workspace, settings, reach: OnceLock::new() }
+        Self {
+            sources: sources.into_iter().map(known).collect(),
+            dir,
+            workspace,
+            settings,
+            reach: OnceLock::new(),
+            starved: Arc::default(),
+        }
     }
 
     /// The rows of these sources, from the first, woven into one. Reading begins.
@@ -109,7 +118,8 @@ impl Streams {
         let interrupted = Arc::clone(&self.settings.interrupted);
         let steps = Ahead::start("rows", reading, QUEUE, interrupted)
             .map_err(|error| failed(format!("no thread to read it: {error}")))?;
-        Ok(Strand::new(place, source, steps, Arc::clone(&known.furthest)))
+        let ledger = Ledger { furthest: Arc::clone(&known.furthest), starved: Arc::clone(&self.starved) };
+        Ok(Strand::new(place, source, steps, ledger))
     }
 
     fn reach(&self) -> Result<&Arc<Reach>, String> {
@@ -159,9 +169,10 @@ impl Streams {
         self.sources.iter().filter_map(report).collect()
     }
 
-    /// What was fetched, ahead and at all, and kept; `None` where nothing was read.
-    pub fn metrics(&self) -> Option<Metrics> {
-        Some(self.reach.get()?.as_ref().ok()?.blocks.metrics())
+    /// How long it was waited for rows, and what was fetched and kept; `None` where nothing was read.
+    pub fn metrics(&self) -> Option<(Duration, Metrics)> {
+        let starved = *self.starved.lock().unwrap_or_else(PoisonError::into_inner);
+        Some((starved, self.reach.get()?.as_ref().ok()?.blocks.metrics()))
     }
 
     /// Waits until what was fetched is kept, where it is kept in a folder. What keeps it from being kept is told once.

@@ -23,11 +23,7 @@ impl<I: Iterator> Weave<I> {
 }
 
 impl<I> Weave<I> {
-    /// The streams, those that have ended left out once a turn came to them.
-    pub fn iter(&self) -> impl Iterator<Item = &I> {
-        self.strands.iter().map(|strand| &strand.items)
-    }
-
+    /// The streams, those left out that have ended and whose turn came again.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut I> {
         self.strands.iter_mut().map(|strand| &mut strand.items)
     }

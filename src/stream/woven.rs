@@ -1,7 +1,6 @@
 //! The rows of several sources, woven into one.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::error::StreamError;
 use super::strand::{Strand, StreamRow};
@@ -31,11 +30,6 @@ impl Woven {
         let refused = refused.unwrap_or(Ok(()));
         self.is_over |= refused.is_err();
         refused
-    }
-
-    /// How long it was waited for rows.
-    pub fn waited(&self) -> Duration {
-        self.strands.iter().map(Strand::waited).sum()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Mutex;
 
-use ::parquet::basic::{BrotliLevel, Compression as Codec, Encoding, GzipLevel, ZstdLevel};
+use ::parquet::basic::{Compression as Codec, Encoding};
 use ::parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int32Type};
 use ::parquet::file::properties::{WriterProperties, WriterVersion};
 use ::parquet::file::writer::SerializedFileWriter;
@@ -143,25 +143,17 @@ fn table(texts: &[String], codec: Codec, version: WriterVersion) -> Vec<u8> {
 #[test]
 fn what_the_crate_itself_writes_is_read() {
     let texts: Vec<String> = (0..1500).map(|row| format!("text {row}")).collect();
-    let codecs = [
-        Codec::SNAPPY,
-        Codec::ZSTD(ZstdLevel::default()),
-        Codec::GZIP(GzipLevel::default()),
-        Codec::LZ4_RAW,
-        Codec::BROTLI(BrotliLevel::default()),
-    ];
-    for codec in codecs {
-        for version in [WriterVersion::PARQUET_1_0, WriterVersion::PARQUET_2_0] {
-            let bytes = table(&texts, codec, version);
-            assert_eq!(values("a.parquet", &bytes, field("text")), texts);
-            let (object, source) = object("a.parquet", &bytes);
-            for row in [0, 149, 150, 699, 700, 1011, 1499, 1500] {
-                let place = Place::Group { group: row / 700, row: row % 700 };
-                let options = Options { from: Some(Position { number: row, place }), ..options("a.parquet", Wanted::Row) };
-                let rest = told(&object, &source, &options);
-                assert_eq!((rest.rows.len() as u64, rest.fault), (1500 - row, None));
-                assert!(rest.rows.first().is_none_or(|first| first.value["text"] == format!("text {row}")));
-            }
+    // Packed pages are those of the golden files: here the crate is without what packs.
+    for version in [WriterVersion::PARQUET_1_0, WriterVersion::PARQUET_2_0] {
+        let bytes = table(&texts, Codec::UNCOMPRESSED, version);
+        assert_eq!(values("a.parquet", &bytes, field("text")), texts);
+        let (object, source) = object("a.parquet", &bytes);
+        for row in [0, 149, 150, 699, 700, 1011, 1499, 1500] {
+            let place = Place::Group { group: row / 700, row: row % 700 };
+            let options = Options { from: Some(Position { number: row, place }), ..options("a.parquet", Wanted::Row) };
+            let rest = told(&object, &source, &options);
+            assert_eq!((rest.rows.len() as u64, rest.fault), (1500 - row, None));
+            assert!(rest.rows.first().is_none_or(|first| first.value["text"] == format!("text {row}")));
         }
     }
 }
