@@ -1,14 +1,17 @@
-//! A probe's items: written in the suite, or rows of a file.
+//! A probe's items: written in the suite, rows of a file, or rows of sources.
 
-use std::fmt;
-use std::marker::PhantomData;
+mod streamed;
+mod written;
+
+pub use streamed::{SourceItems, SourceRows};
+
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
-use serde::de::{DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeOwned, Deserializer};
 use serde_json::{Map, Value};
 
+use self::streamed::Streamed;
 use super::pack::{Layout, Pack};
 use super::training::{LossPoint, OptimizerMemory, Place, TrainingFile};
 use crate::request::{Asked, Prompt};
@@ -44,15 +47,6 @@ pub struct FileItems {
     /// What a row is; the kind says.
     #[serde(skip)]
     pub layout: Layout,
-}
-
-/// Items from `[[source]]`s of the suite.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SourceItems {
-    /// By name; several are woven into one.
-    pub source: Vec<String>,
-    /// Take the first only, of all of them together.
-    pub limit: Option<usize>,
 }
 
 /// One unit of inference.
@@ -94,21 +88,6 @@ pub struct ItemRows {
     /// The file as messages name it.
     pub path: String,
     pub rows: Box<dyn Iterator<Item = Result<ItemRow, String>> + Send>,
-}
-
-/// The rows of sources.
-pub trait SourceRows: Send {
-    /// The next row.
-    ///
-    /// # Errors
-    /// What keeps the rows from being read, and where: there are none after it.
-    fn next(&mut self) -> Option<Result<Value, String>>;
-
-    /// The row that was taken last is no item, for this reason.
-    ///
-    /// # Errors
-    /// Where its source has more such rows than it may have.
-    fn refuse(&mut self, why: &str) -> Result<(), String>;
 }
 
 /// Opens the files that items are in.
@@ -205,35 +184,9 @@ impl<T: Item> Items<T> {
             }
             Self::Streamed(items) => {
                 let limit = items.limit.unwrap_or(usize::MAX);
-                Ok(Box::new(Streamed { rows: rows.open_sources(items)?, ended: false, item: PhantomData }.take(limit)))
+                Ok(Box::new(Streamed::new(rows.open_sources(items)?).take(limit)))
             }
         }
-    }
-}
-
-/// Items of sources. What is wrong ends them: a row that may be none is passed over.
-struct Streamed<T> {
-    rows: Box<dyn SourceRows>,
-    ended: bool,
-    item: PhantomData<fn() -> T>,
-}
-
-impl<T: Item> Iterator for Streamed<T> {
-    type Item = Result<T, String>;
-
-    fn next(&mut self) -> Option<Result<T, String>> {
-        while !self.ended {
-            let found =
-                self.rows.next()?.and_then(|row| match parse_row::<T>(row, None).and_then(|item| item.check().map(|()| item)) {
-                    Ok(item) => Ok(Some(item)),
-                    Err(why) => self.rows.refuse(&why).map(|()| None),
-                });
-            self.ended = found.is_err();
-            if let Some(found) = found.transpose() {
-                return Some(found);
-            }
-        }
-        None
     }
 }
 
@@ -279,79 +232,6 @@ fn from_field<T: Item>(mut fields: Map<String, Value>, field: &str) -> Result<T,
 /// A text that no model can be asked about.
 pub fn check_text(name: &str, text: &str) -> Result<(), String> {
     if text.is_empty() { Err(format!("`{name}` is empty")) } else { Ok(()) }
-}
-
-/// Items that don't stand in the suite, as it names them.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Elsewhere {
-    file: Option<String>,
-    #[serde(default, deserialize_with = "one_or_more")]
-    source: Vec<String>,
-    field: Option<String>,
-    limit: Option<usize>,
-}
-
-impl Elsewhere {
-    fn items<T>(self) -> Result<Items<T>, &'static str> {
-        let Self { file, source, field, limit } = self;
-        match (file, source.is_empty()) {
-            (Some(file), true) => Ok(Items::File(FileItems { file, field, limit, layout: Layout::default() })),
-            (None, false) if field.is_none() => Ok(Items::Streamed(SourceItems { source, limit })),
-            (None, false) => Err("must not name a `field`: the `[[source]]` says what of a row is an item"),
-            (Some(_), false) => Err("must name `file` or `source`, not both"),
-            (None, true) => Err("must name `file` or `source`"),
-        }
-    }
-}
-
-/// A string, or a list of strings, of which there is one at least.
-fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    struct Strings;
-
-    impl<'de> Visitor<'de> for Strings {
-        type Value = Vec<String>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a source's name, or a list of names")
-        }
-
-        fn visit_str<E>(self, one: &str) -> Result<Vec<String>, E> {
-            Ok(vec![one.to_owned()])
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Vec<String>, A::Error> {
-            let names: Vec<String> = Vec::deserialize(SeqAccessDeserializer::new(seq))?;
-            if names.is_empty() { Err(serde::de::Error::custom("must name at least one source")) } else { Ok(names) }
-        }
-    }
-
-    deserializer.deserialize_any(Strings)
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Items<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ItemsVisitor<T>(PhantomData<T>);
-
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for ItemsVisitor<T> {
-            type Value = Items<T>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list, or a table with `file` or `source`")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Items<T>, A::Error> {
-                Vec::deserialize(SeqAccessDeserializer::new(seq)).map(Items::Inline)
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Items<T>, A::Error> {
-                let elsewhere = Elsewhere::deserialize(MapAccessDeserializer::new(map))?;
-                elsewhere.items().map_err(serde::de::Error::custom)
-            }
-        }
-
-        deserializer.deserialize_any(ItemsVisitor(PhantomData))
-    }
 }
 
 impl Item for Prompt {

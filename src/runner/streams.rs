@@ -79,7 +79,8 @@ impl SourceRows for WovenRows {
 /// What the run read of its sources.
 pub fn records(streams: &Streams) -> Vec<SourceRecord> {
     let record = |report: SourceReport| {
-        let SourceReport { name, uris, files, bytes, listing, read: Tally { rows, items, bad, bad_rows } } = report;
+        let SourceReport { name, uris, files, bytes, listing, read } = report;
+        let Tally { rows, items, bad, bad_rows, waited: _ } = read;
         SourceRecord { name, uris, files, bytes, listing, rows, items, bad, bad_rows }
     };
     streams.reports().into_iter().map(record).collect()

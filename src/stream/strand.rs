@@ -1,6 +1,6 @@
 //! One source's rows as they are taken, and what is counted of them.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -45,7 +45,7 @@ impl Weigh for Step {
     }
 }
 
-/// What was read of a source.
+/// What was read of a source so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     pub rows: u64,
@@ -53,6 +53,8 @@ pub struct Tally {
     pub bad: u64,
     /// The first few, each with its place.
     pub bad_rows: Vec<String>,
+    /// How long it was waited for rows.
+    pub waited: Duration,
 }
 
 /// Bad rows that are told in words.
@@ -68,28 +70,19 @@ pub struct Strand {
     pub place: usize,
     name: String,
     max_bad: u64,
-    tally: Tally,
-    /// What of the source was read, by whoever read furthest.
-    furthest: Arc<Mutex<Tally>>,
-    /// How long it was waited for rows of any source, and how much of that was for these.
-    starved: Arc<Mutex<Duration>>,
-    told: Duration,
+    /// Whoever reports it looks at it while rows are taken.
+    tally: Arc<Mutex<Tally>>,
     is_over: bool,
 }
 
-/// What the strands of a run tell of their reading.
-#[derive(Clone, Default)]
-pub struct Ledger {
-    pub furthest: Arc<Mutex<Tally>>,
-    pub starved: Arc<Mutex<Duration>>,
-}
-
 impl Strand {
-    pub fn new(place: usize, source: &Source, steps: Ahead<Step>, ledger: Ledger) -> Self {
+    pub fn new(place: usize, source: &Source, steps: Ahead<Step>, tally: Arc<Mutex<Tally>>) -> Self {
         let Source { name, max_bad, .. } = source;
-        let Ledger { furthest, starved } = ledger;
-        let (tally, told) = (Tally::default(), Duration::ZERO);
-        Self { steps, place, name: name.clone(), max_bad: *max_bad, tally, furthest, starved, told, is_over: false }
+        Self { steps, place, name: name.clone(), max_bad: *max_bad, tally, is_over: false }
+    }
+
+    fn tally(&self) -> MutexGuard<'_, Tally> {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A row is no item.
@@ -97,42 +90,28 @@ impl Strand {
     /// # Errors
     /// Where more are than may be.
     pub fn refuse(&mut self, file: &str, line: u64, why: &str) -> Result<(), StreamError> {
-        self.tally.bad += 1;
-        if self.tally.bad_rows.len() < MOST_TOLD {
+        let mut tally = self.tally();
+        tally.bad += 1;
+        if tally.bad_rows.len() < MOST_TOLD {
             let first_line = why.lines().next().unwrap_or_default();
             let told: String = first_line.chars().take(LONGEST_TOLD).collect();
-            self.tally.bad_rows.push(format!("{file}:{line}: {told}"));
+            tally.bad_rows.push(format!("{file}:{line}: {told}"));
         }
-        if self.tally.bad <= self.max_bad {
+        if tally.bad <= self.max_bad {
             return Ok(());
         }
+        let refusals = Refusals { rows: tally.rows, bad: tally.bad, max_bad: self.max_bad, first: tally.bad_rows.clone() };
+        drop(tally);
         self.is_over = true;
-        self.settle();
-        let Tally { rows, bad, bad_rows, .. } = &self.tally;
-        let refusals = Refusals { rows: *rows, bad: *bad, max_bad: self.max_bad, first: bad_rows.clone() };
         Err(StreamError::TooManyBad { name: self.name.clone(), refusals })
     }
 
     /// One that was taken for an item is none.
     pub fn take_back(&mut self, file: &str, line: u64, why: &str) -> Result<(), StreamError> {
-        self.tally.items = self.tally.items.saturating_sub(1);
+        let mut tally = self.tally();
+        tally.items = tally.items.saturating_sub(1);
+        drop(tally);
         self.refuse(file, line, why)
-    }
-
-    fn settle(&mut self) {
-        let waited = self.steps.waited();
-        *self.starved.lock().unwrap_or_else(PoisonError::into_inner) += waited.saturating_sub(self.told);
-        self.told = waited;
-        let mut furthest = self.furthest.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.tally.rows >= furthest.rows {
-            furthest.clone_from(&self.tally);
-        }
-    }
-}
-
-impl Drop for Strand {
-    fn drop(&mut self) {
-        self.settle();
     }
 }
 
@@ -141,30 +120,37 @@ impl Iterator for Strand {
 
     fn next(&mut self) -> Option<Self::Item> {
         while !self.is_over {
-            let step = match self.steps.next()? {
-                Ok(step) => step,
-                Err(why) => Step::Fault(StreamError::Halted { name: self.name.clone(), why }),
-            };
-            match step {
-                Step::Row { file, line, value, rows, .. } => {
-                    self.tally.rows = rows;
-                    self.tally.items += 1;
+            let step = self.steps.next();
+            let mut tally = self.tally();
+            tally.waited = self.steps.waited();
+            match step? {
+                Ok(Step::Row { file, line, value, rows, .. }) => {
+                    tally.rows = rows;
+                    tally.items += 1;
+                    drop(tally);
                     return Some(Ok(StreamRow { source: self.place, file, line, value }));
                 }
-                Step::Bad { file, line, why, rows } => {
-                    self.tally.rows = rows;
+                Ok(Step::Bad { file, line, why, rows }) => {
+                    tally.rows = rows;
+                    drop(tally);
                     if let Err(error) = self.refuse(&file, line, &why) {
                         return Some(Err(error));
                     }
                 }
-                Step::Fault(error) => {
+                Ok(Step::Fault(error)) => {
+                    drop(tally);
                     self.is_over = true;
                     return Some(Err(error));
                 }
-                Step::End { rows } => {
+                Ok(Step::End { rows }) => {
+                    tally.rows = rows;
+                    drop(tally);
                     self.is_over = true;
-                    self.tally.rows = rows;
-                    self.settle();
+                }
+                Err(why) => {
+                    drop(tally);
+                    self.is_over = true;
+                    return Some(Err(StreamError::Halted { name: self.name.clone(), why }));
                 }
             }
         }

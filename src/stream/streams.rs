@@ -12,7 +12,7 @@ use super::place::{Environment, Patience, Places, Uri};
 use super::reach::{Fetching, Reach};
 use super::reading::Reading;
 use super::source::{Listed, Source};
-use super::strand::{Ledger, Strand, Tally};
+use super::strand::{Strand, Tally};
 use super::woven::Woven;
 use crate::workspace::Workspace;
 
@@ -58,6 +58,7 @@ pub struct SourceReport {
     pub bytes: u64,
     /// Digest of the listing, 64 hex digits.
     pub listing: String,
+    /// By whoever read furthest.
     pub read: Tally,
 }
 
@@ -70,30 +71,29 @@ pub struct Streams {
     settings: StreamSettings,
     /// Made once something is asked for: most suites have no sources.
     reach: OnceLock<Result<Arc<Reach>, String>>,
-    /// How long it was waited for rows.
-    starved: Arc<Mutex<Duration>>,
 }
 
 struct Known {
     source: Arc<Source>,
     /// `None` until somebody wants its rows.
     listed: Mutex<Option<Arc<Listed>>>,
-    /// What was read of it, by whoever read furthest.
-    furthest: Arc<Mutex<Tally>>,
+    /// What was read of it, each time that it was read.
+    read: Mutex<Vec<Arc<Mutex<Tally>>>>,
+}
+
+impl Known {
+    /// What was read of it so far, each time that it was read.
+    fn tallies(&self) -> Vec<Tally> {
+        let read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        read.iter().map(|tally| tally.lock().unwrap_or_else(PoisonError::into_inner).clone()).collect()
+    }
 }
 
 impl Streams {
     /// Relative paths start at `dir`. Nothing is opened.
     pub fn new(sources: Vec<Source>, dir: PathBuf, workspace: Workspace, settings: StreamSettings) -> Self {
-        let known = |source| Known { source: Arc::new(source), listed: Mutex::default(), furthest: Arc::default() };
-        Self {
-            sources: sources.into_iter().map(known).collect(),
-            dir,
-            workspace,
-            settings,
-            reach: OnceLock::new(),
-            starved: Arc::default(),
-        }
+        let known = |source| Known { source: Arc::new(source), listed: Mutex::default(), read: Mutex::default() };
+        Self { sources: sources.into_iter().map(known).collect(), dir, workspace, settings, reach: OnceLock::new() }
     }
 
     /// The rows of these sources, from the first, woven into one. Reading begins.
@@ -118,8 +118,9 @@ impl Streams {
         let interrupted = Arc::clone(&self.settings.interrupted);
         let steps = Ahead::start("rows", reading, QUEUE, interrupted)
             .map_err(|error| failed(format!("no thread to read it: {error}")))?;
-        let ledger = Ledger { furthest: Arc::clone(&known.furthest), starved: Arc::clone(&self.starved) };
-        Ok(Strand::new(place, source, steps, ledger))
+        let tally: Arc<Mutex<Tally>> = Arc::default();
+        known.read.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&tally));
+        Ok(Strand::new(place, source, steps, tally))
     }
 
     fn reach(&self) -> Result<&Arc<Reach>, String> {
@@ -163,7 +164,7 @@ impl Streams {
                 files: listed.files.len(),
                 bytes: listed.bytes,
                 listing: listed.digest.clone(),
-                read: known.furthest.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+                read: known.tallies().into_iter().max_by_key(|tally| tally.rows).unwrap_or_default(),
             })
         };
         self.sources.iter().filter_map(report).collect()
@@ -171,7 +172,7 @@ impl Streams {
 
     /// How long it was waited for rows, and what was fetched and kept; `None` where nothing was read.
     pub fn metrics(&self) -> Option<(Duration, Metrics)> {
-        let starved = *self.starved.lock().unwrap_or_else(PoisonError::into_inner);
+        let starved = self.sources.iter().flat_map(Known::tallies).map(|tally| tally.waited).sum();
         Some((starved, self.reach.get()?.as_ref().ok()?.blocks.metrics()))
     }
 

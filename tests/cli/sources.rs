@@ -101,6 +101,20 @@ fn sources_are_woven_by_weight_and_cut_by_limits() {
 }
 
 #[test]
+fn a_record_tells_what_was_read_where_a_probe_stops_before_the_end() {
+    let world = World::new();
+    let many: Vec<String> = (0..300).map(|row| format!("{} {row}", prompts()[row % 8])).collect();
+    world.write("many.txt", many.join("\n"));
+    let suite = suite(&world, "uri = 'many.txt'", "");
+    // More than is glanced at before, and fewer than there are.
+    let text = fs::read_to_string(&suite).unwrap().replace("{ source = \"traffic\" }", "{ source = \"traffic\", limit = 150 }");
+    fs::write(&suite, text).unwrap();
+    let found = run(&suite).json();
+    assert_eq!(found["probes"][0]["n"], 150);
+    assert_eq!((&found["sources"][0]["rows"], &found["sources"][0]["items"]), (&json!(150), &json!(150)));
+}
+
+#[test]
 fn a_sample_is_chosen_by_what_rows_hold_and_not_by_where_they_stand() {
     let world = World::new();
     let rows: Vec<String> = (0..200).map(|row| format!("{} {row}", prompts()[row % 8])).collect();

@@ -273,7 +273,7 @@ fn a_source_is_told_with_what_was_read_of_it_and_its_rows_that_are_none() {
     let run = RunRecord { sources: vec![sample::traffic()], ..sample::healthy() };
     let told = plain(&run, 80);
     let source = "source   traffic · 12 files, 3.17 GiB · 100,000 items of 100,203 rows ·\n         203 rows that are none · 77aa12c03f9a\n         \
-        s3://bucket/logs/2026-01/a.jsonl.zst:17: it has no field `prompt`; it has\n         `text`\n";
+        s3://bucket/logs/2026-01/a.jsonl.zst:17: it has no field `prompt`; it\n         has `text`\n";
     assert!(told.contains(source), "{told}");
     assert!(told.lines().all(|line| line.chars().count() <= 80), "{told}");
 }
