@@ -17,6 +17,7 @@ pub struct Bars {
     loading: ProgressBar,
     requests: ProgressBar,
     tokens: u64,
+    has_total: bool,
 }
 
 fn style(template: &str) -> ProgressStyle {
@@ -36,7 +37,7 @@ impl Bars {
         let requests = ProgressBar::with_draw_target(Some(0), target(quiet))
             .with_style(style("{bar:24} {pos}/{len} requests · {msg} · {elapsed} gone, {eta} left"))
             .with_message("first batch");
-        Self { all, loading, requests, tokens: 0 }
+        Self { all, loading, requests, tokens: 0, has_total: true }
     }
 
     /// For what is loaded, above the bar that says so.
@@ -49,6 +50,13 @@ impl Bars {
         self.loading.clone()
     }
 
+    /// How much there is to do is not known: what was done is shown alone.
+    pub fn show_no_total(&mut self) {
+        self.requests.unset_length();
+        self.requests.set_style(style("{spinner} {pos} requests · {msg} · {elapsed} gone"));
+        self.has_total = false;
+    }
+
     /// The models are there.
     pub fn loaded(&self) {
         self.loading.finish_and_clear();
@@ -56,7 +64,7 @@ impl Bars {
 
     pub fn see(&mut self, event: &Event<'_>) {
         match event {
-            Event::Started { requests, .. } => self.requests.set_length(*requests as u64),
+            Event::Started { requests, .. } if self.has_total => self.requests.set_length(*requests as u64),
             Event::Answered { requests, tokens } => {
                 self.tokens += tokens;
                 self.requests.inc(*requests as u64);
@@ -70,7 +78,12 @@ impl Bars {
                 }
             }
             Event::Finished(_) | Event::Failed { .. } => self.requests.finish_and_clear(),
-            Event::Liveness(_) | Event::ProbeStarted { .. } | Event::Stage(_) | Event::Scores(_) | Event::Probe(_) => {}
+            Event::Started { .. }
+            | Event::Liveness(_)
+            | Event::ProbeStarted { .. }
+            | Event::Stage(_)
+            | Event::Scores(_)
+            | Event::Probe(_) => {}
         }
     }
 }

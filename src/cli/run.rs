@@ -68,6 +68,9 @@ pub fn run(mut args: RunArgs) -> Result<Exit, Failure> {
     begin(&mut publishers, &subject(&plan, keeper.as_ref()));
 
     let mut bars = Bars::new(&plan.sources.base.name, args.quiet);
+    if !plan.is_counted() {
+        bars.show_no_total();
+    }
     let downloads: Arc<dyn Progress> = Arc::new(bars.downloads());
     let prepared = prepare(&plan, outsiders, keeper.as_mut(), &downloads);
     bars.loaded();
@@ -412,7 +415,7 @@ fn dry_run(plan: &Plan) -> String {
         }
     }
     let count = |count: usize, noun: &str| if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") };
-    let at_least = if plan.entries.iter().any(|entry| entry.enabled && !entry.survey.is_whole) { "at least " } else { "" };
+    let at_least = if plan.is_counted() { "" } else { "at least " };
     let _ = writeln!(
         text,
         "\n{at_least}{}, {} in their first rounds",

@@ -176,7 +176,10 @@ pub struct TemplateEffect {
 fn check_least<P: Probe>(probe: &P, items: usize) -> Result<(), String> {
     let (least, kind) = (*probe.counts().start(), P::KIND.name);
     match items {
-        0 if least > 0 => Err(format!("there are no {}", P::Item::PLURAL)),
+        0 if least > 0 => {
+            let of = probe.items().sources().map(|items| format!(" in the source `{}`", items.source.join("`, `")));
+            Err(format!("there are no {}{}", P::Item::PLURAL, of.unwrap_or_default()))
+        }
         _ if items < least => Err(format!("{items} {} are too few: {kind} needs {least}", P::Item::PLURAL)),
         _ => Ok(()),
     }

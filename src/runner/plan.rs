@@ -226,6 +226,11 @@ impl Plan {
         Ok(())
     }
 
+    /// Whether all items were counted: those of sources are not.
+    pub fn is_counted(&self) -> bool {
+        self.entries.iter().all(|entry| !entry.enabled || entry.survey.is_whole)
+    }
+
     /// Items over all enabled probes.
     pub fn items(&self) -> usize {
         self.entries.iter().filter(|entry| entry.enabled).map(|entry| entry.survey.items).sum()

@@ -176,9 +176,12 @@ impl Streams {
         Some((starved, self.reach.get()?.as_ref().ok()?.blocks.metrics()))
     }
 
-    /// Waits until what was fetched is kept, where it is kept in a folder. What keeps it from being kept is told once.
+    /// Ends all fetching, and waits until what was fetched is kept, where it is kept in a folder. What keeps it from being kept is told
+    /// once.
     pub fn settle(&self) -> Option<String> {
         let reach = self.reach.get()?.as_ref().ok()?;
+        // What is on its way was wanted by a run that is over, and a server may be silent for minutes.
+        reach.blocks.stop();
         reach.blocks.settle();
         reach.blocks.trouble()
     }

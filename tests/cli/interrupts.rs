@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::file_server::Server;
 use crate::world::{BASE, World, json_lines, moved, probe, process, sway};
 
 fn interrupt(child: &Child) {
@@ -133,4 +134,30 @@ fn the_report_says_that_it_was_interrupted() {
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130));
     assert!(String::from_utf8(output.stdout).unwrap().starts_with("INTERRUPTED  the run was stopped"));
+}
+
+#[test]
+fn a_run_that_waits_for_a_source_that_is_silent_ends_all_the_same() {
+    let world = World::new();
+    let prompts = (0..300).fold(String::new(), |mut text, row| {
+        let _ = writeln!(text, "The {row}th home of Nessa Drace is in");
+        text
+    });
+    // Listed, and then never read.
+    let server = Server::start(move |request, out| match request.range() {
+        Some((_, end)) if request.target == "/b.txt" && end > 1 => out.hang(),
+        _ => out.file(request, prompts.as_bytes(), "\"1\""),
+    });
+    let source = format!("[[source]]\nname = 's'\nuri = ['{0}/a.txt', '{0}/b.txt']\n", server.url());
+    let probe = "[[probe]]\nname = 'moved'\nkind = 'delta_kl'\nprompts = { source = 's' }\n";
+    let suite = world.suite(&format!("[null]\nruns = 0\n{source}{probe}"));
+    let (trace, json) = (world.path("t.jsonl"), world.path("r.json"));
+    let mut child =
+        process(&["run", &suite, "--quiet", "--trace", &trace, "--json", &json]).stderr(Stdio::piped()).spawn().unwrap();
+    // The first window of items was answered, and the next one waits for the other file.
+    await_lines(&world, &mut child, 256);
+    interrupt(&child);
+    assert_eq!(end(&mut child).code(), Some(130));
+    let record = world.json("r.json");
+    assert_eq!((&record["interrupted"], &record["sources"][0]["rows"]), (&true.into(), &300.into()));
 }

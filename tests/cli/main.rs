@@ -13,6 +13,8 @@ mod document;
 mod dtype;
 mod embedders;
 mod every_kind;
+#[path = "../../src/stream/place/tests/server.rs"]
+mod file_server;
 mod hub;
 #[path = "../support/hub_server.rs"]
 mod hub_server;

@@ -1,4 +1,5 @@
 //! A server that does what a test tells it, in plain std.
+#![allow(dead_code, reason = "the tests of the command line use a part of it")]
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
