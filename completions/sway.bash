@@ -40,6 +40,9 @@ _sway() {
             sway,list-probes)
                 cmd="sway__subcmd__list__subcmd__probes"
                 ;;
+            sway,merge)
+                cmd="sway__subcmd__merge"
+                ;;
             sway,run)
                 cmd="sway__subcmd__run"
                 ;;
@@ -106,6 +109,9 @@ _sway() {
             sway__subcmd__help,list-probes)
                 cmd="sway__subcmd__help__subcmd__list__subcmd__probes"
                 ;;
+            sway__subcmd__help,merge)
+                cmd="sway__subcmd__help__subcmd__merge"
+                ;;
             sway__subcmd__help,run)
                 cmd="sway__subcmd__help__subcmd__run"
                 ;;
@@ -140,7 +146,7 @@ _sway() {
 
     case "${cmd}" in
         sway)
-            opts="-h -V --threads --help --version run score serve history show cache trace inspect doctor verify-merge list-probes list-models completions help"
+            opts="-h -V --threads --help --version run merge score serve history show cache trace inspect doctor verify-merge list-probes list-models completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -364,7 +370,7 @@ _sway() {
             return 0
             ;;
         sway__subcmd__help)
-            opts="run score serve history show cache trace inspect doctor verify-merge list-probes list-models completions help"
+            opts="run merge score serve history show cache trace inspect doctor verify-merge list-probes list-models completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -518,6 +524,20 @@ _sway() {
             return 0
             ;;
         sway__subcmd__help__subcmd__list__subcmd__probes)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sway__subcmd__help__subcmd__merge)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -723,8 +743,54 @@ _sway() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        sway__subcmd__merge)
+            opts="-q -h --format --json --jsonl --markdown --junit --html --stats --exit-zero --quiet --threads --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -W "human jsonl json" -- "${cur}"))
+                    return 0
+                    ;;
+                --json)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --jsonl)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --markdown)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --junit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --html)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --stats)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         sway__subcmd__run)
-            opts="-q -h --base --adapter --revision --adapter-revision --device --format --json --jsonl --markdown --junit --html --trace --stats --events --stream-cache --stream-cache-bytes --store --no-store --no-cache --refresh --resume --server --token-file --dry-run --filter --exit-zero --quiet --threads --help"
+            opts="-q -h --base --adapter --revision --adapter-revision --device --format --json --jsonl --markdown --junit --html --stats --exit-zero --quiet --trace --events --stream-cache --stream-cache-bytes --store --no-store --no-cache --refresh --resume --continue --checkpoint-every --shard --server --token-file --dry-run --filter --threads --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -774,11 +840,11 @@ _sway() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --trace)
+                --stats)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --stats)
+                --trace)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -799,6 +865,14 @@ _sway() {
                     return 0
                     ;;
                 --resume)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --checkpoint-every)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --shard)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

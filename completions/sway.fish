@@ -28,6 +28,7 @@ complete -c sway -n "__fish_sway_needs_command" -l threads -d 'Threads to comput
 complete -c sway -n "__fish_sway_needs_command" -s h -l help -d 'Print help'
 complete -c sway -n "__fish_sway_needs_command" -s V -l version -d 'Print version'
 complete -c sway -n "__fish_sway_needs_command" -f -a "run" -d 'Run a suite of probes, and say pass, fail, or can\'t tell'
+complete -c sway -n "__fish_sway_needs_command" -f -a "merge" -d 'Make one record of those that `sway run --shard` wrote (this very build), and say pass, fail, or can\'t tell'
 complete -c sway -n "__fish_sway_needs_command" -f -a "score" -d 'Answer requests (JSONL in, JSONL out)'
 complete -c sway -n "__fish_sway_needs_command" -f -a "serve" -d 'Keep models warm, and answer over HTTP'
 complete -c sway -n "__fish_sway_needs_command" -f -a "history" -d 'List the runs that were recorded'
@@ -54,24 +55,40 @@ complete -c sway -n "__fish_sway_using_subcommand run" -l jsonl -d 'Write a line
 complete -c sway -n "__fish_sway_using_subcommand run" -l markdown -d 'Write a report for a pull request' -r -F
 complete -c sway -n "__fish_sway_using_subcommand run" -l junit -d 'Write a report for CI, as `JUnit` XML' -r -F
 complete -c sway -n "__fish_sway_using_subcommand run" -l html -d 'Write a page for a browser' -r -F
-complete -c sway -n "__fish_sway_using_subcommand run" -l trace -d 'Write a line for every request that was answered' -r -F
 complete -c sway -n "__fish_sway_using_subcommand run" -l stats -d 'Write what the engine did, as JSON' -r -F
+complete -c sway -n "__fish_sway_using_subcommand run" -l trace -d 'Write a line for every request that was answered' -r -F
 complete -c sway -n "__fish_sway_using_subcommand run" -l events -d 'Tell of the run while it goes on, a JSON line an event: a file, `-` for stdout, or `redis://HOST/?channel=NAME` (may be given several times)' -r
 complete -c sway -n "__fish_sway_using_subcommand run" -l stream-cache -d 'Keep what is fetched for the suite\'s sources in this folder' -r -F
 complete -c sway -n "__fish_sway_using_subcommand run" -l stream-cache-bytes -d 'Most that may be kept there; what was used least lately goes (10 GiB)' -r
 complete -c sway -n "__fish_sway_using_subcommand run" -l store -d 'Record the run, and keep answers, in this file; `SWAY_STORE`, or one in the user\'s data folder, where it is left out' -r -F
 complete -c sway -n "__fish_sway_using_subcommand run" -l resume -d 'Go on with a run that failed or was interrupted: the last one (of SUITE), or this one. What is complete is not computed again' -r
+complete -c sway -n "__fish_sway_using_subcommand run" -l checkpoint-every -d 'How often the run keeps how far it has come, to be resumed from there: a time, or so many items, such as 10000items' -r
+complete -c sway -n "__fish_sway_using_subcommand run" -l shard -d 'Ask about a part of the items only, such as 3/16, the third of 16 parts; exits with 0 when it is done. `sway merge` makes one record of all parts\' (`--json`), and has the verdict' -r
 complete -c sway -n "__fish_sway_using_subcommand run" -l server -d 'Have a daemon answer, where models stay warm: `http://HOST:PORT`, or `unix:PATH`' -r
 complete -c sway -n "__fish_sway_using_subcommand run" -l token-file -d 'The file with the daemon\'s token; `SWAY_TOKEN` where it is left out' -r -F
 complete -c sway -n "__fish_sway_using_subcommand run" -l filter -d 'Run only the probes whose name contains this' -r
 complete -c sway -n "__fish_sway_using_subcommand run" -l threads -d 'Threads to compute with; as many as the machine has by default. No number depends on it' -r
+complete -c sway -n "__fish_sway_using_subcommand run" -l exit-zero -d 'Exit with 0 whatever the gate says'
+complete -c sway -n "__fish_sway_using_subcommand run" -s q -l quiet -d 'Show no progress and no report'
 complete -c sway -n "__fish_sway_using_subcommand run" -l no-store -d 'Record nothing, and keep no answer'
 complete -c sway -n "__fish_sway_using_subcommand run" -l no-cache -d 'Have everything computed anew, and keep no answer for other runs'
 complete -c sway -n "__fish_sway_using_subcommand run" -l refresh -d 'Have everything computed anew, and keep the answers in the place of those of before'
+complete -c sway -n "__fish_sway_using_subcommand run" -l continue -d 'Go on with the last run of this very command that failed or was interrupted, or start one: for batch systems, which start a job again with the command that it had'
 complete -c sway -n "__fish_sway_using_subcommand run" -l dry-run -d 'List what would run, without touching a model'
-complete -c sway -n "__fish_sway_using_subcommand run" -l exit-zero -d 'Exit with 0 whatever the gate says'
-complete -c sway -n "__fish_sway_using_subcommand run" -s q -l quiet -d 'Show no progress and no report'
 complete -c sway -n "__fish_sway_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c sway -n "__fish_sway_using_subcommand merge" -l format -d 'What goes to stdout' -r -f -a "human\t'A report to read'
+jsonl\t'A line a probe, then a summary'
+json\t'The record'"
+complete -c sway -n "__fish_sway_using_subcommand merge" -l json -d 'Write the record as JSON (`-` is stdout)' -r -F
+complete -c sway -n "__fish_sway_using_subcommand merge" -l jsonl -d 'Write a line a probe and a summary, as JSONL' -r -F
+complete -c sway -n "__fish_sway_using_subcommand merge" -l markdown -d 'Write a report for a pull request' -r -F
+complete -c sway -n "__fish_sway_using_subcommand merge" -l junit -d 'Write a report for CI, as `JUnit` XML' -r -F
+complete -c sway -n "__fish_sway_using_subcommand merge" -l html -d 'Write a page for a browser' -r -F
+complete -c sway -n "__fish_sway_using_subcommand merge" -l stats -d 'Write what the engine did, as JSON' -r -F
+complete -c sway -n "__fish_sway_using_subcommand merge" -l threads -d 'Threads to compute with; as many as the machine has by default. No number depends on it' -r
+complete -c sway -n "__fish_sway_using_subcommand merge" -l exit-zero -d 'Exit with 0 whatever the gate says'
+complete -c sway -n "__fish_sway_using_subcommand merge" -s q -l quiet -d 'Show no progress and no report'
+complete -c sway -n "__fish_sway_using_subcommand merge" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sway -n "__fish_sway_using_subcommand score" -l base -d 'The base: a folder, or a hub id' -r
 complete -c sway -n "__fish_sway_using_subcommand score" -l adapter -d 'The adapter: a folder, or a hub id' -r
 complete -c sway -n "__fish_sway_using_subcommand score" -l revision -d 'The base\'s revision on the hub' -r
@@ -180,20 +197,21 @@ complete -c sway -n "__fish_sway_using_subcommand list-models" -l threads -d 'Th
 complete -c sway -n "__fish_sway_using_subcommand list-models" -s h -l help -d 'Print help'
 complete -c sway -n "__fish_sway_using_subcommand completions" -l threads -d 'Threads to compute with; as many as the machine has by default. No number depends on it' -r
 complete -c sway -n "__fish_sway_using_subcommand completions" -s h -l help -d 'Print help'
-complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score serve history show cache trace inspect doctor verify-merge list-probes list-models completions help" -f -a "run" -d 'Run a suite of probes, and say pass, fail, or can\'t tell'
-complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score serve history show cache trace inspect doctor verify-merge list-probes list-models completions help" -f -a "score" -d 'Answer requests (JSONL in, JSONL out)'
-complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score serve history show cache trace inspect doctor verify-merge list-probes list-models completions help" -f -a "serve" -d 'Keep models warm, and answer over HTTP'
-complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score serve history show cache trace inspect doctor verify-merge list-probes list-models completions help" -f -a "history" -d 'List the runs that were recorded'
-complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score serve history show cache trace inspect doctor verify-merge list-probes list-models completions help" -f -a "show" -d 'Show a run that was recorded, or what was written for one of its cases'
-complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score serve history show cache trace inspect doctor verify-merge list-probes list-models completions help" -f -a "cache" -d 'Look after the answers that are kept from run to run'
-complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score serve history show cache trace inspect doctor verify-merge list-probes list-models completions help" -f -a "trace" -d 'Summarise a trace that `--trace` wrote'
-complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score serve history show cache trace inspect doctor verify-merge list-probes list-models completions help" -f -a "inspect" -d 'Tell what an adapter holds, or changes of its base, module by module, without a forward pass'
-complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score serve history show cache trace inspect doctor verify-merge list-probes list-models completions help" -f -a "doctor" -d 'Look at this machine: build, CPU, memory, cache and hub, and tell what to do where something is bad'
-complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score serve history show cache trace inspect doctor verify-merge list-probes list-models completions help" -f -a "verify-merge" -d 'Tell whether a merged checkpoint answers as its base with the adapter does, within the rounding of its dtype'
-complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score serve history show cache trace inspect doctor verify-merge list-probes list-models completions help" -f -a "list-probes" -d 'List the kinds of probes'
-complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score serve history show cache trace inspect doctor verify-merge list-probes list-models completions help" -f -a "list-models" -d 'List the models and adapters that are read'
-complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score serve history show cache trace inspect doctor verify-merge list-probes list-models completions help" -f -a "completions" -d 'Print the completions of a shell'
-complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run score serve history show cache trace inspect doctor verify-merge list-probes list-models completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run merge score serve history show cache trace inspect doctor verify-merge list-probes list-models completions help" -f -a "run" -d 'Run a suite of probes, and say pass, fail, or can\'t tell'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run merge score serve history show cache trace inspect doctor verify-merge list-probes list-models completions help" -f -a "merge" -d 'Make one record of those that `sway run --shard` wrote (this very build), and say pass, fail, or can\'t tell'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run merge score serve history show cache trace inspect doctor verify-merge list-probes list-models completions help" -f -a "score" -d 'Answer requests (JSONL in, JSONL out)'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run merge score serve history show cache trace inspect doctor verify-merge list-probes list-models completions help" -f -a "serve" -d 'Keep models warm, and answer over HTTP'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run merge score serve history show cache trace inspect doctor verify-merge list-probes list-models completions help" -f -a "history" -d 'List the runs that were recorded'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run merge score serve history show cache trace inspect doctor verify-merge list-probes list-models completions help" -f -a "show" -d 'Show a run that was recorded, or what was written for one of its cases'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run merge score serve history show cache trace inspect doctor verify-merge list-probes list-models completions help" -f -a "cache" -d 'Look after the answers that are kept from run to run'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run merge score serve history show cache trace inspect doctor verify-merge list-probes list-models completions help" -f -a "trace" -d 'Summarise a trace that `--trace` wrote'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run merge score serve history show cache trace inspect doctor verify-merge list-probes list-models completions help" -f -a "inspect" -d 'Tell what an adapter holds, or changes of its base, module by module, without a forward pass'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run merge score serve history show cache trace inspect doctor verify-merge list-probes list-models completions help" -f -a "doctor" -d 'Look at this machine: build, CPU, memory, cache and hub, and tell what to do where something is bad'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run merge score serve history show cache trace inspect doctor verify-merge list-probes list-models completions help" -f -a "verify-merge" -d 'Tell whether a merged checkpoint answers as its base with the adapter does, within the rounding of its dtype'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run merge score serve history show cache trace inspect doctor verify-merge list-probes list-models completions help" -f -a "list-probes" -d 'List the kinds of probes'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run merge score serve history show cache trace inspect doctor verify-merge list-probes list-models completions help" -f -a "list-models" -d 'List the models and adapters that are read'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run merge score serve history show cache trace inspect doctor verify-merge list-probes list-models completions help" -f -a "completions" -d 'Print the completions of a shell'
+complete -c sway -n "__fish_sway_using_subcommand help; and not __fish_seen_subcommand_from run merge score serve history show cache trace inspect doctor verify-merge list-probes list-models completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sway -n "__fish_sway_using_subcommand help; and __fish_seen_subcommand_from cache" -f -a "stats" -d 'Tell what is kept'
 complete -c sway -n "__fish_sway_using_subcommand help; and __fish_seen_subcommand_from cache" -f -a "prune" -d 'Let go of answers that are old, or beyond what they may take, and give their space back'
 complete -c sway -n "__fish_sway_using_subcommand help; and __fish_seen_subcommand_from cache" -f -a "clear" -d 'Let go of all answers; runs stay'

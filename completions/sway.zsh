@@ -44,27 +44,50 @@ json\:"The record"))' \
 '--markdown=[Write a report for a pull request]:FILE:_files' \
 '--junit=[Write a report for CI, as \`JUnit\` XML]:FILE:_files' \
 '--html=[Write a page for a browser]:FILE:_files' \
-'--trace=[Write a line for every request that was answered]:FILE:_files' \
 '--stats=[Write what the engine did, as JSON]:FILE:_files' \
+'--trace=[Write a line for every request that was answered]:FILE:_files' \
 '*--events=[Tell of the run while it goes on, a JSON line an event\: a file, \`-\` for stdout, or \`redis\://HOST/?channel=NAME\` (may be given several times)]:TARGET:_default' \
 '--stream-cache=[Keep what is fetched for the suite'\''s sources in this folder]:DIR:_files' \
 '--stream-cache-bytes=[Most that may be kept there; what was used least lately goes (10 GiB)]:BYTES:_default' \
 '--store=[Record the run, and keep answers, in this file; \`SWAY_STORE\`, or one in the user'\''s data folder, where it is left out]:FILE:_files' \
 '(--no-store --no-cache --refresh --base --adapter --revision --adapter-revision --device --filter --server --dry-run)--resume=[Go on with a run that failed or was interrupted\: the last one (of SUITE), or this one. What is complete is not computed again]::RUN:_default' \
+'--checkpoint-every=[How often the run keeps how far it has come, to be resumed from there\: a time, or so many items, such as 10000items]:TIME:_default' \
+'(--server --resume --jsonl --markdown --junit --html)--shard=[Ask about a part of the items only, such as 3/16, the third of 16 parts; exits with 0 when it is done. \`sway merge\` makes one record of all parts'\'' (\`--json\`), and has the verdict]:PART:_default' \
 '--server=[Have a daemon answer, where models stay warm\: \`http\://HOST\:PORT\`, or \`unix\:PATH\`]:URL:_default' \
 '--token-file=[The file with the daemon'\''s token; \`SWAY_TOKEN\` where it is left out]:FILE:_files' \
 '--filter=[Run only the probes whose name contains this]:TEXT:_default' \
 '--threads=[Threads to compute with; as many as the machine has by default. No number depends on it]:N:_default' \
+'--exit-zero[Exit with 0 whatever the gate says]' \
+'-q[Show no progress and no report]' \
+'--quiet[Show no progress and no report]' \
 '(--store)--no-store[Record nothing, and keep no answer]' \
 '(--no-store)--no-cache[Have everything computed anew, and keep no answer for other runs]' \
 '(--no-store --no-cache)--refresh[Have everything computed anew, and keep the answers in the place of those of before]' \
+'(--resume --no-store --no-cache --refresh --server --dry-run)--continue[Go on with the last run of this very command that failed or was interrupted, or start one\: for batch systems, which start a job again with the command that it had]' \
 '--dry-run[List what would run, without touching a model]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+'::suite -- The suite, a TOML file; with --resume it may be left out:_files' \
+&& ret=0
+;;
+(merge)
+_arguments "${_arguments_options[@]}" : \
+'--format=[What goes to stdout]:FORMAT:((human\:"A report to read"
+jsonl\:"A line a probe, then a summary"
+json\:"The record"))' \
+'--json=[Write the record as JSON (\`-\` is stdout)]:FILE:_files' \
+'--jsonl=[Write a line a probe and a summary, as JSONL]:FILE:_files' \
+'--markdown=[Write a report for a pull request]:FILE:_files' \
+'--junit=[Write a report for CI, as \`JUnit\` XML]:FILE:_files' \
+'--html=[Write a page for a browser]:FILE:_files' \
+'--stats=[Write what the engine did, as JSON]:FILE:_files' \
+'--threads=[Threads to compute with; as many as the machine has by default. No number depends on it]:N:_default' \
 '--exit-zero[Exit with 0 whatever the gate says]' \
 '-q[Show no progress and no report]' \
 '--quiet[Show no progress and no report]' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
-'::suite -- The suite, a TOML file; with --resume it may be left out:_files' \
+'*::records -- The records (`--json`) that `sway run --shard` wrote, of all parts:_files' \
 && ret=0
 ;;
 (score)
@@ -297,6 +320,10 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
+(merge)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
 (score)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
@@ -386,6 +413,7 @@ esac
 _sway_commands() {
     local commands; commands=(
 'run:Run a suite of probes, and say pass, fail, or can'\''t tell' \
+'merge:Make one record of those that \`sway run --shard\` wrote (this very build), and say pass, fail, or can'\''t tell' \
 'score:Answer requests (JSONL in, JSONL out)' \
 'serve:Keep models warm, and answer over HTTP' \
 'history:List the runs that were recorded' \
@@ -471,6 +499,7 @@ _sway__subcmd__doctor_commands() {
 _sway__subcmd__help_commands() {
     local commands; commands=(
 'run:Run a suite of probes, and say pass, fail, or can'\''t tell' \
+'merge:Make one record of those that \`sway run --shard\` wrote (this very build), and say pass, fail, or can'\''t tell' \
 'score:Answer requests (JSONL in, JSONL out)' \
 'serve:Keep models warm, and answer over HTTP' \
 'history:List the runs that were recorded' \
@@ -546,6 +575,11 @@ _sway__subcmd__help__subcmd__list-probes_commands() {
     local commands; commands=()
     _describe -t commands 'sway help list-probes commands' commands "$@"
 }
+(( $+functions[_sway__subcmd__help__subcmd__merge_commands] )) ||
+_sway__subcmd__help__subcmd__merge_commands() {
+    local commands; commands=()
+    _describe -t commands 'sway help merge commands' commands "$@"
+}
 (( $+functions[_sway__subcmd__help__subcmd__run_commands] )) ||
 _sway__subcmd__help__subcmd__run_commands() {
     local commands; commands=()
@@ -595,6 +629,11 @@ _sway__subcmd__list-models_commands() {
 _sway__subcmd__list-probes_commands() {
     local commands; commands=()
     _describe -t commands 'sway list-probes commands' commands "$@"
+}
+(( $+functions[_sway__subcmd__merge_commands] )) ||
+_sway__subcmd__merge_commands() {
+    local commands; commands=()
+    _describe -t commands 'sway merge commands' commands "$@"
 }
 (( $+functions[_sway__subcmd__run_commands] )) ||
 _sway__subcmd__run_commands() {

@@ -11,6 +11,13 @@ pub struct Bytes(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Time(pub Duration);
 
+/// How often something is done: a time, or a number with `items`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Every {
+    Time(Duration),
+    Items(u64),
+}
+
 fn amount(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
@@ -33,6 +40,18 @@ impl FromStr for Bytes {
             ("GiB", 1 << 30),
         ];
         amount(text, &units).map(Self).ok_or("it is no number of bytes above 0, such as 40GB or 512MiB")
+    }
+}
+
+impl FromStr for Every {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let told = "it is no time, such as 30s or 5m, and no number of items, such as 10000items";
+        if let Some(items) = amount(text, &[("items", 1), ("item", 1)]) {
+            return Ok(Self::Items(items));
+        }
+        text.parse::<Time>().map(|Time(time)| Self::Time(time)).map_err(|_| told)
     }
 }
 

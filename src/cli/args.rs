@@ -6,8 +6,9 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
-use super::amount::{Bytes, Time};
+use super::amount::{Bytes, Every, Time};
 use crate::engine::Device;
+use crate::probe::Shard;
 
 /// Did the adapter change the model the way its maker meant, and in no other way?
 #[derive(Debug, Parser)]
@@ -30,6 +31,8 @@ pub struct Args {
 pub enum Command {
     /// Run a suite of probes, and say pass, fail, or can't tell
     Run(Box<RunArgs>),
+    /// Make one record of those that `sway run --shard` wrote (this very build), and say pass, fail, or can't tell
+    Merge(Box<MergeArgs>),
     /// Answer requests (JSONL in, JSONL out)
     Score(ScoreArgs),
     /// Keep models warm, and answer over HTTP
@@ -73,30 +76,11 @@ pub struct RunArgs {
     /// Compute here instead of where the suite says: `cpu`, `cuda:0` (or another number), or `metal`
     #[arg(long)]
     pub device: Option<Device>,
-    /// What goes to stdout
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    pub format: Format,
-    /// Write the record as JSON (`-` is stdout)
-    #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
-    /// Write a line a probe and a summary, as JSONL
-    #[arg(long, value_name = "FILE")]
-    pub jsonl: Option<PathBuf>,
-    /// Write a report for a pull request
-    #[arg(long, value_name = "FILE")]
-    pub markdown: Option<PathBuf>,
-    /// Write a report for CI, as `JUnit` XML
-    #[arg(long, value_name = "FILE")]
-    pub junit: Option<PathBuf>,
-    /// Write a page for a browser
-    #[arg(long, value_name = "FILE")]
-    pub html: Option<PathBuf>,
+    #[command(flatten)]
+    pub reports: ReportArgs,
     /// Write a line for every request that was answered
     #[arg(long, value_name = "FILE")]
     pub trace: Option<PathBuf>,
-    /// Write what the engine did, as JSON
-    #[arg(long, value_name = "FILE")]
-    pub stats: Option<PathBuf>,
     /// Tell of the run while it goes on, a JSON line an event: a file, `-` for stdout, or `redis://HOST/?channel=NAME` (may be given
     /// several times)
     #[arg(long, value_name = "TARGET")]
@@ -128,6 +112,17 @@ pub struct RunArgs {
     )]
     #[expect(clippy::option_option, reason = "clap's form of an option whose value may be left out")]
     pub resume: Option<Option<i64>>,
+    /// Go on with the last run of this very command that failed or was interrupted, or start one: for batch systems, which start a job
+    /// again with the command that it had
+    #[arg(long = "continue", conflicts_with_all = ["resume", "no_store", "no_cache", "refresh", "server", "dry_run"])]
+    pub continued: bool,
+    /// How often the run keeps how far it has come, to be resumed from there: a time, or so many items, such as 10000items
+    #[arg(long, value_name = "TIME", default_value = "30s")]
+    pub checkpoint_every: Every,
+    /// Ask about a part of the items only, such as 3/16, the third of 16 parts; exits with 0 when it is done. `sway merge` makes one record
+    /// of all parts' (`--json`), and has the verdict
+    #[arg(long, value_name = "PART", conflicts_with_all = ["server", "resume", "jsonl", "markdown", "junit", "html"])]
+    pub shard: Option<Shard>,
     #[command(flatten)]
     pub daemon: DaemonArgs,
     /// List what would run, without touching a model
@@ -136,12 +131,47 @@ pub struct RunArgs {
     /// Run only the probes whose name contains this
     #[arg(long, value_name = "TEXT")]
     pub filter: Option<String>,
+}
+
+/// What is told of a run.
+#[derive(Clone, Debug, ClapArgs)]
+pub struct ReportArgs {
+    /// What goes to stdout
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub format: Format,
+    /// Write the record as JSON (`-` is stdout)
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Write a line a probe and a summary, as JSONL
+    #[arg(long, value_name = "FILE")]
+    pub jsonl: Option<PathBuf>,
+    /// Write a report for a pull request
+    #[arg(long, value_name = "FILE")]
+    pub markdown: Option<PathBuf>,
+    /// Write a report for CI, as `JUnit` XML
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// Write a page for a browser
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// Write what the engine did, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub stats: Option<PathBuf>,
     /// Exit with 0 whatever the gate says
     #[arg(long)]
     pub exit_zero: bool,
     /// Show no progress and no report
     #[arg(long, short)]
     pub quiet: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct MergeArgs {
+    /// The records (`--json`) that `sway run --shard` wrote, of all parts
+    #[arg(value_name = "REC", required = true)]
+    pub records: Vec<PathBuf>,
+    #[command(flatten)]
+    pub reports: ReportArgs,
 }
 
 /// Where runs are recorded and answers kept.

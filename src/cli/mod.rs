@@ -13,8 +13,10 @@ mod inspect;
 mod list_models;
 mod list_probes;
 mod log;
+mod merge;
 mod output;
 mod progress;
+mod reports;
 mod run;
 mod score;
 mod serve;
@@ -58,6 +60,7 @@ fn dispatch(args: Args) -> Result<Exit, Failure> {
     }
     match args.command {
         Command::Run(args) => run::run(*args),
+        Command::Merge(args) => merge::merge(&args),
         Command::Score(args) => score::score(&args),
         Command::Serve(args) => serve::run(&args),
         Command::History(args) => history::list(&args),

@@ -1,14 +1,14 @@
 //! Progress on stderr, where that is a terminal.
 
 use std::io::Write;
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::model::hub::Progress;
 use crate::record::Event;
+use crate::stream::{Progress as Progressed, Streams};
 
 /// A bar for what is being loaded, then one for the requests. indicatif draws nothing where stderr is no terminal.
 pub struct Bars {
@@ -17,8 +17,12 @@ pub struct Bars {
     loading: ProgressBar,
     requests: ProgressBar,
     tokens: u64,
-    has_total: bool,
+    /// Where how far they were read is shown in place of requests.
+    sources: Option<Arc<Streams>>,
 }
+
+/// What a bar of sources counts to.
+const PARTS: u64 = 10_000;
 
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸ ")
@@ -37,7 +41,7 @@ impl Bars {
         let requests = ProgressBar::with_draw_target(Some(0), target(quiet))
             .with_style(style("{bar:24} {pos}/{len} requests · {msg} · {elapsed} gone, {eta} left"))
             .with_message("first batch");
-        Self { all, loading, requests, tokens: 0, has_total: true }
+        Self { all, loading, requests, tokens: 0, sources: None }
     }
 
     /// For what is loaded, above the bar that says so.
@@ -50,11 +54,11 @@ impl Bars {
         self.loading.clone()
     }
 
-    /// How much there is to do is not known: what was done is shown alone.
-    pub fn show_no_total(&mut self) {
-        self.requests.unset_length();
-        self.requests.set_style(style("{spinner} {pos} requests · {msg} · {elapsed} gone"));
-        self.has_total = false;
+    /// How many requests there will be is not known: items come from sources, and how far these were read is shown.
+    pub fn show_sources(&mut self, streams: Arc<Streams>) {
+        self.requests.set_length(PARTS);
+        self.requests.set_style(style("{bar:16} {percent}% · {msg} · {elapsed} gone, {eta} left"));
+        self.sources = Some(streams);
     }
 
     /// The models are there.
@@ -64,7 +68,8 @@ impl Bars {
 
     pub fn see(&mut self, event: &Event<'_>) {
         match event {
-            Event::Started { requests, .. } if self.has_total => self.requests.set_length(*requests as u64),
+            Event::Started { requests, .. } if self.sources.is_none() => self.requests.set_length(*requests as u64),
+            Event::Answered { .. } if self.sources.is_some() => self.show_how_far(),
             Event::Answered { requests, tokens } => {
                 self.tokens += tokens;
                 self.requests.inc(*requests as u64);
@@ -86,6 +91,24 @@ impl Bars {
             | Event::Probe(_) => {}
         }
     }
+}
+
+impl Bars {
+    fn show_how_far(&self) {
+        let Some(progress) = self.sources.as_ref().and_then(|streams| streams.progress()) else { return };
+        self.requests.set_position((progress.share() * PARTS as f64) as u64);
+        self.requests.set_message(how_far(&progress, self.requests.elapsed()));
+    }
+}
+
+/// `12345 of 100000 items, 1.20 of 4.00 GiB · 350 items/s · 2% waiting for rows`.
+fn how_far(progress: &Progressed, elapsed: Duration) -> String {
+    let Progressed { items, most_items, bytes, all_bytes, waited } = *progress;
+    let most = most_items.map_or(String::new(), |most| format!(" of {most}"));
+    let bytes = format!("{} of {}", HumanBytes(bytes.min(all_bytes)), HumanBytes(all_bytes));
+    let seconds = elapsed.as_secs_f64().max(1e-3);
+    let (rate, waiting) = (items as f64 / seconds, (100.0 * waited.as_secs_f64() / seconds).min(100.0));
+    format!("{items}{most} items, {bytes} · {rate:.0} items/s · {waiting:.0}% waiting for rows")
 }
 
 impl Drop for Bars {

@@ -6,42 +6,39 @@ mod remote;
 use std::error::Error;
 use std::fmt::Write;
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::Context;
 
-use super::args::{Format, Revisions, RunArgs};
+use super::amount::Every;
+use super::args::{Revisions, RunArgs};
 use super::events::{Listener, Listeners, Publisher, run_id, warn};
 use super::exit::{Exit, Failure, OrExit};
-use super::output::{Output, TraceOutput, spelling, stdout_style, width, write_stdout};
+use super::output::{TraceOutput, width, write_stdout};
 use super::progress::Bars;
 use super::raise_on_interrupt;
+use super::reports::Reports;
 use super::source::check_device;
 use crate::engine::{self, EngineError, Loaded, Places, Sources};
 use crate::model::hub::Progress;
-use crate::record::{Event, RunRecord, Verdict};
+use crate::record::{Event, RunRecord};
+use crate::report::json;
 use crate::report::published::Subject;
-use crate::report::{html, json, jsonl, junit, markdown, terminal};
-use crate::runner::{self, Aids, Keeper, Outsiders, Plan, PlanError, PlanOptions, Replacements, RunError};
+use crate::runner::{self, Aids, Cadence, Keeper, Outsiders, Plan, PlanError, PlanOptions, Replacements, RunError};
 use crate::stream::StreamSettings;
 use recorded::Recorded;
-
-/// A report as a fold over the record.
-type Render = fn(&RunRecord) -> serde_json::Result<String>;
-
-/// A report that is written to a file.
-struct Wanted {
-    output: Output,
-    render: Render,
-}
 
 pub fn run(mut args: RunArgs) -> Result<Exit, Failure> {
     let recorded = Recorded::open(&mut args)?;
     let args = &args;
     if let (Some(device), None) = (args.device, &args.daemon.server) {
         check_device(device)?;
+    }
+    if args.shard.is_some() && args.reports.json.is_none() && !args.dry_run {
+        let message = "a part without a record can't be merged\nhint: add --json FILE, and give all parts' to `sway merge`";
+        return Err(Failure::new(Exit::Usage, anyhow::anyhow!(message)));
     }
     let interrupted = Arc::default();
     let plan = plan(args, &interrupted);
@@ -59,7 +56,7 @@ pub fn run(mut args: RunArgs) -> Result<Exit, Failure> {
         return remote::run(args, server, loading, recorded);
     }
     let plan = plan.map_err(plan_failure)?;
-    let mut reports = Reports::create(args)?;
+    let mut reports = reports(args)?;
     let mut publishers = publishers(args)?;
     let trace = args.trace.as_deref().map(TraceOutput::create).transpose()?;
     raise_on_interrupt(&interrupted)?;
@@ -67,25 +64,21 @@ pub fn run(mut args: RunArgs) -> Result<Exit, Failure> {
     let mut keeper = recorded.begin(args, &plan.suite, &plan.digest)?;
     begin(&mut publishers, &subject(&plan, keeper.as_ref()));
 
-    let mut bars = Bars::new(&plan.sources.base.name, args.quiet);
+    let mut bars = Bars::new(&plan.sources.base.name, args.reports.quiet);
     if !plan.is_counted() {
-        bars.show_no_total();
+        bars.show_sources(Arc::clone(&plan.streams));
     }
     let downloads: Arc<dyn Progress> = Arc::new(bars.downloads());
-    let prepared = prepare(&plan, outsiders, keeper.as_mut(), &downloads);
+    let prepared = prepare(&plan, outsiders, keeper.as_mut(), args.checkpoint_every, &downloads);
     bars.loaded();
-    let ran = prepared.and_then(|Prepared { mut loaded, aids, liveness_key }| {
+    let ran = prepared.and_then(|Prepared { mut loaded, aids }| {
         loaded.engine.set_interrupt(interrupted);
         if let Some(trace) = trace {
             loaded.engine.set_trace(trace.start()?);
         }
         let mut listeners = listeners(&mut bars, &mut reports, keeper.as_mut(), &mut publishers);
         let record = runner::run(&plan, &mut loaded, aids, &mut |event| listeners.tell(event));
-        let record = record.map_err(|error| run_failure(error, &plan.sources))?;
-        if let (Some(keeper), Some(liveness)) = (&keeper, &record.liveness) {
-            keeper.keep_liveness(liveness_key, liveness);
-        }
-        Ok(record)
+        record.map_err(|error| run_failure(error, &plan.sources))
     });
     drop(bars);
     if let Some(trouble) = plan.streams.settle() {
@@ -121,6 +114,12 @@ fn end(
             Err(failure)
         }
     }
+}
+
+fn reports(args: &RunArgs) -> Result<Reports<'_>, Failure> {
+    let events = args.events.iter().filter(|target| !target.contains("://")).map(Path::new);
+    let others: Vec<&Path> = args.trace.as_deref().into_iter().chain(events).collect();
+    Reports::create(&args.reports, &others, &[suite_path(args)])
 }
 
 fn publishers(args: &RunArgs) -> Result<Vec<Publisher>, Failure> {
@@ -170,29 +169,29 @@ fn listeners<'a, 'r: 'a>(
 struct Prepared {
     loaded: Loaded,
     aids: Aids,
-    /// Of the finding that the adapter is live.
-    liveness_key: [u8; 32],
 }
 
 fn prepare(
     plan: &Plan,
     mut outsiders: Option<Outsiders>,
     keeper: Option<&mut Keeper>,
+    every: Every,
     progress: &Arc<dyn Progress>,
 ) -> Result<Prepared, Failure> {
     let loaded = load(plan, keeper.as_deref(), progress)?;
-    let liveness_key = runner::liveness_key(plan, &loaded);
     let mut aids = Aids::default();
     if let Some(keeper) = keeper {
-        keeper.start(&loaded).or_exit(Exit::Usage)?;
+        keeper.start(&loaded, runner::liveness_key(plan, &loaded)).or_exit(Exit::Usage)?;
         if let Some(outsiders) = &mut outsiders {
             outsiders.set_shelves(keeper.shelf(), keeper.own_shelf());
         }
         aids.shelf = keeper.shelf();
-        aids.liveness = keeper.liveness(liveness_key);
+        aids.liveness = keeper.liveness();
+        aids.resume = keeper.last_checkpoint();
+        aids.checkpoints = keeper.checkpoints(every.into());
     }
     aids.outsiders = outsiders;
-    Ok(Prepared { loaded, aids, liveness_key })
+    Ok(Prepared { loaded, aids })
 }
 
 /// The suite, with the models that take the place of its own.
@@ -204,7 +203,7 @@ fn plan(args: &RunArgs, interrupted: &Arc<AtomicBool>) -> Result<Plan, PlanError
         interrupted: Arc::clone(interrupted),
         ..usual
     };
-    let options = PlanOptions { filter: args.filter.clone(), streams, ..PlanOptions::default() };
+    let options = PlanOptions { filter: args.filter.clone(), streams, shard: args.shard, ..PlanOptions::default() };
     let mut plan = Plan::read(suite_path(args), options)?;
     plan.replace_models(&replacements(args))?;
     Ok(plan)
@@ -215,66 +214,20 @@ fn suite_path(args: &RunArgs) -> &Path {
     args.suite.as_deref().unwrap_or(Path::new(""))
 }
 
+impl From<Every> for Cadence {
+    fn from(every: Every) -> Self {
+        match every {
+            Every::Time(time) => Self::Time(time),
+            Every::Items(items) => Self::Items(items),
+        }
+    }
+}
+
 /// `--base`, `--adapter`, their revisions and `--device`.
 fn replacements(args: &RunArgs) -> Replacements {
     let Revisions { revision, adapter_revision } = args.revisions.clone();
     let (base, adapter) = (args.base.clone(), args.adapter.clone());
     Replacements { base, adapter, revision, adapter_revision, device: args.device }
-}
-
-/// What a run leaves behind.
-pub struct Reports<'a> {
-    args: &'a RunArgs,
-    files: Vec<Wanted>,
-    /// One of the files is stdout, which then holds nothing else.
-    to_stdout: bool,
-    streamed: Result<(), Failure>,
-}
-
-impl<'a> Reports<'a> {
-    /// Creates the files, so that a bad path has failed before anything is loaded.
-    fn create(args: &'a RunArgs) -> Result<Self, Failure> {
-        let to_stdout = check_paths(args)?;
-        Ok(Self { args, files: outputs(args)?, to_stdout, streamed: Ok(()) })
-    }
-
-    /// JSON lines go to stdout as their probes are judged.
-    pub fn see(&mut self, event: &Event<'_>) {
-        if self.args.format == Format::Jsonl && !self.args.quiet && !self.to_stdout && self.streamed.is_ok() {
-            self.streamed = stream_event(event);
-        }
-    }
-
-    /// Writes all of them. One that can't be written does not take the others with it; the first failure is told.
-    fn write(self, record: &RunRecord) -> Result<Exit, Failure> {
-        let mut told = self.streamed;
-        for report in self.files {
-            told = told.and(write_report(report, record));
-        }
-        if !self.args.quiet && !self.to_stdout {
-            told = told.and(print(record, self.args.format));
-        }
-        told?;
-        Ok(exit_of(record, self.args.exit_zero))
-    }
-}
-
-fn write_report(report: Wanted, record: &RunRecord) -> Result<(), Failure> {
-    let text = (report.render)(record).or_exit(Exit::Internal)?;
-    report.output.write(text.as_bytes())
-}
-
-/// What goes to stdout; JSON lines went there as their probes were judged.
-fn print(record: &RunRecord, format: Format) -> Result<(), Failure> {
-    match format {
-        Format::Human => print_human(record),
-        Format::Json => write_stdout(json::render(record).or_exit(Exit::Internal)?.as_bytes()),
-        Format::Jsonl => Ok(()),
-    }
-}
-
-fn stats_json(record: &RunRecord) -> serde_json::Result<String> {
-    Ok(serde_json::to_string_pretty(&record.stats)? + "\n")
 }
 
 /// What was being done where a model is refused.
@@ -305,7 +258,7 @@ fn load(plan: &Plan, keeper: Option<&Keeper>, progress: &Arc<dyn Progress>) -> R
     load().with_context(|| loading(&plan.sources)).or_exit(Exit::Input)
 }
 
-fn plan_failure(error: PlanError) -> Failure {
+pub(super) fn plan_failure(error: PlanError) -> Failure {
     match error {
         PlanError::Suite { source_text, diagnostics } => {
             let color = std::io::stderr().is_terminal();
@@ -317,7 +270,9 @@ fn plan_failure(error: PlanError) -> Failure {
             Failure::new(Exit::Usage, anyhow::anyhow!("{error}{cause}{hint}"))
         }
         error @ PlanError::Data { .. } => Failure::new(Exit::Input, error.into()),
-        error @ (PlanError::Filter { .. } | PlanError::NoAdapter { .. }) => Failure::new(Exit::Usage, error.into()),
+        error @ (PlanError::Filter { .. } | PlanError::NoAdapter { .. } | PlanError::StopsEarly { .. }) => {
+            Failure::new(Exit::Usage, error.into())
+        }
     }
 }
 
@@ -328,66 +283,9 @@ fn run_failure(error: RunError, sources: &Sources) -> Failure {
     let exit = match &error {
         RunError::Engine(EngineError::Interrupted { .. }) => Exit::Interrupted,
         RunError::Data { .. } => Exit::Input,
-        RunError::Engine(_) => Exit::Internal,
+        RunError::Engine(_) | RunError::State(_) => Exit::Internal,
     };
     Failure::new(exit, error.into())
-}
-
-/// The files that were asked for, with what goes into each.
-fn args_outputs(args: &RunArgs) -> Vec<(&Path, Render)> {
-    let reports: [(&Option<PathBuf>, Render); 6] = [
-        (&args.json, json::render),
-        (&args.jsonl, jsonl::render),
-        (&args.markdown, |record| Ok(markdown::render(record))),
-        (&args.junit, |record| Ok(junit::render(record))),
-        (&args.html, |record| Ok(html::render(record))),
-        (&args.stats, stats_json),
-    ];
-    reports.into_iter().filter_map(|(path, render)| Some((path.as_deref()?, render))).collect()
-}
-
-/// Refuses two outputs on one path, and one on the suite's; tells whether one of them takes stdout for itself.
-fn check_paths(args: &RunArgs) -> Result<bool, Failure> {
-    let mut paths: Vec<PathBuf> =
-        args_outputs(args).into_iter().map(|(path, _)| path).chain(args.trace.as_deref()).map(spelling).collect();
-    let files = args.events.iter().filter(|target| !target.contains("://")).map(Path::new);
-    paths.extend(files.map(spelling));
-    let suite = suite_path(args);
-    if paths.contains(&spelling(suite)) {
-        return Err(Failure::new(Exit::Usage, anyhow::anyhow!("an output would replace the suite {}", suite.display())));
-    }
-    paths.sort_unstable();
-    if let Some(twice) = paths.windows(2).find(|pair| pair[0] == pair[1]) {
-        return Err(Failure::new(Exit::Usage, anyhow::anyhow!("two outputs go to {}", twice[0].display())));
-    }
-    Ok(paths.iter().any(|path| path == Path::new("-")))
-}
-
-fn outputs(args: &RunArgs) -> Result<Vec<Wanted>, Failure> {
-    args_outputs(args).into_iter().map(|(path, render)| Ok(Wanted { output: Output::create(path)?, render })).collect()
-}
-
-fn stream_event(event: &Event<'_>) -> Result<(), Failure> {
-    let line = match event {
-        Event::Probe(probe) => jsonl::probe_line(probe),
-        Event::Finished(record) => jsonl::summary_line(record),
-        _ => return Ok(()),
-    };
-    write_stdout(line.or_exit(Exit::Internal)?.as_bytes())
-}
-
-fn print_human(record: &RunRecord) -> Result<(), Failure> {
-    write_stdout(terminal::render(record, stdout_style()).as_bytes())
-}
-
-fn exit_of(record: &RunRecord, exit_zero: bool) -> Exit {
-    match record.gate.verdict {
-        _ if record.interrupted => Exit::Interrupted,
-        _ if exit_zero => Exit::Ok,
-        Verdict::Fail => Exit::Failed,
-        Verdict::Pass | Verdict::Warn => Exit::Ok,
-        Verdict::Inconclusive | Verdict::Error | Verdict::Skip => Exit::Inconclusive,
-    }
 }
 
 /// What would run.

@@ -45,6 +45,11 @@ use trace::Event;
 use crate::record::{ModuleLiveness, Stats};
 use crate::request::{Answer, Computation, Embedder, Op, Request, RequestError};
 
+/// What computes: this very build, and the instructions of this CPU that it uses. Another gives other bits.
+pub fn numerics() -> String {
+    Model::numerics()
+}
+
 /// A request with the name of who asked, for traces.
 #[derive(Clone, Copy, Debug)]
 pub struct Question<'a> {

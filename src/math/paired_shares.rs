@@ -1,8 +1,11 @@
+use serde::{Deserialize, Serialize};
+
 use super::share::wilson;
 use super::{Degenerate, Interval};
 
 /// Two yes-or-no marks of each case, counted by how they fall together.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PairedShares {
     /// Yes by both.
     pub both: u64,

@@ -1,6 +1,7 @@
 //! One case of a pipeline.
 
-use serde::Deserialize;
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 /// Any fields: templates see them as `case.*`, and `case.input` as `input`.
@@ -30,6 +31,20 @@ impl TryFrom<Value> for Case {
             Some(other) => return Err(format!("`cluster` must be a string, not {other}")),
         };
         Ok(Self { fields, cluster })
+    }
+}
+
+/// As it is read: its fields, and its group beside them.
+impl Serialize for Case {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut row = serializer.serialize_map(Some(self.fields.len() + usize::from(self.cluster.is_some())))?;
+        for (name, value) in &self.fields {
+            row.serialize_entry(name, value)?;
+        }
+        if let Some(cluster) = &self.cluster {
+            row.serialize_entry("cluster", cluster)?;
+        }
+        row.end()
     }
 }
 

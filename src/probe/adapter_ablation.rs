@@ -1,6 +1,6 @@
 //! `adapter_ablation`: does the model's answer grow with the adapter's dose, or is it driven into saturation?
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, json};
 
 use super::bounds;
@@ -47,7 +47,8 @@ fn view_at(dose: usize) -> View {
     if dose == FULL { View::Ft } else { View::Scaled(Scale::from_hundredths((DOSES[dose] * 100.0) as u16)) }
 }
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Fold {
     /// One curve a prompt: RMS change at each dose.
     curves: [Vec<f64>; DOSES.len()],
@@ -99,7 +100,7 @@ impl Probe for AdapterAblation {
         divergences?.try_into().ok()
     }
 
-    fn fold(&self, fold: &mut Fold, _: &Prompt, divergences: [Divergence; DOSES.len()]) {
+    fn fold(&self, fold: &mut Fold, _: u64, divergences: [Divergence; DOSES.len()]) {
         for (dose, divergence) in divergences.iter().enumerate() {
             fold.curves[dose].push(divergence.rms);
             fold.js[dose] += divergence.js;

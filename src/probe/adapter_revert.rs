@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::ops::RangeInclusive;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use unicode_segmentation::UnicodeSegmentation;
 
@@ -65,7 +65,11 @@ const MOST_SHOWN: usize = 5;
 const NOTHING: f64 = 1e-6;
 
 /// What a case gave.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Answered {
+    /// The gold answer, which evidence shows beside what came instead of it.
+    text: String,
     /// Of each paraphrase.
     pairs: Vec<Pair>,
     gold: Vec<f32>,
@@ -77,15 +81,18 @@ impl Answered {
     }
 }
 
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Pair {
     texts: [String; 2],
     /// ft's and base's.
     embeddings: [Vec<f32>; 2],
 }
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Fold {
-    cases: Vec<(String, Answered)>,
+    cases: Vec<Answered>,
 }
 
 /// The sentences of a text, each with a character that is no space.
@@ -190,11 +197,11 @@ impl Probe for AdapterRevert {
             [ft, base] => Some(Pair { texts: texts.map(str::to_owned), embeddings: [ft.clone(), base.clone()] }),
             _ => None,
         });
-        Some(Answered { pairs: pairs.collect::<Option<_>>()?, gold: gold.clone() })
+        Some(Answered { text: case.gold.trim().to_owned(), pairs: pairs.collect::<Option<_>>()?, gold: gold.clone() })
     }
 
-    fn fold(&self, fold: &mut Fold, case: &Case, answered: Answered) {
-        fold.cases.push((case.gold.trim().to_owned(), answered));
+    fn fold(&self, fold: &mut Fold, _: u64, answered: Answered) {
+        fold.cases.push(answered);
     }
 
     fn metric(&self, _: &Fold) -> Option<f64> {
@@ -264,7 +271,7 @@ impl AdapterRevert {
     }
 
     fn compare(&self, fold: &Fold) -> Compared {
-        let all = || fold.cases.iter().flat_map(|(_, case)| case.embeddings());
+        let all = || fold.cases.iter().flat_map(Answered::embeddings);
         let centre = if self.is_centred() { mean_of(all()) } else { Vec::new() };
         let centred = |embedding: &[f32]| -> Vec<f64> {
             let centre = centre.iter().copied().chain(std::iter::repeat(0.0));
@@ -272,7 +279,7 @@ impl AdapterRevert {
         };
         let least = NOTHING * all().map(|embedding| length(embedding.iter().copied().map(f64::from))).fold(0.0, f64::max);
         let mut compared = Compared::default();
-        for (gold, case) in &fold.cases {
+        for case in &fold.cases {
             let (mut kept, mut reverted) = (0_usize, 0_usize);
             for Pair { texts, embeddings } in &case.pairs {
                 compared.pairs += 1;
@@ -293,7 +300,7 @@ impl AdapterRevert {
                 if ft_base > ft_gold {
                     reverted += 1;
                     if compared.examples.len() < MOST_SHOWN {
-                        compared.examples.push(json!({"gold": gold, "ft": texts[0], "base": texts[1]}));
+                        compared.examples.push(json!({"gold": case.text, "ft": texts[0], "base": texts[1]}));
                     }
                 }
             }

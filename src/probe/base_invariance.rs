@@ -1,6 +1,6 @@
 //! `base_invariance`: is the base the same before the adapter came, beside it, and after it was dropped?
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, json};
 
 use super::computations::same_answer;
@@ -34,18 +34,36 @@ const OPS: usize = 2;
 /// Answers that differ and are told.
 const MOST_TOLD: usize = 5;
 
+/// What became of the adapter between two answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Since {
+    Came,
+    Went,
+}
+
+impl Since {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Came => "came",
+            Self::Went => "went",
+        }
+    }
+}
+
 /// Two answers of the base that ought to be one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Difference {
-    op: &'static str,
+    op: String,
     prompt: String,
-    /// What became of the adapter between the two.
-    since: &'static str,
+    since: Since,
     /// Tokens of the vocabulary before and with the adapter, where these differ.
     vocabularies: Option<[usize; 2]>,
 }
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Fold {
     /// By prompt: how many of its answers differ.
     values: Vec<f64>,
@@ -115,11 +133,11 @@ impl Probe for BaseInvariance {
         let [before, beside, after] = [answers.get(..OPS)?, answers.get(OPS..2 * OPS)?, answers.get(2 * OPS..3 * OPS)?];
         let mut differences = Vec::new();
         for (op, before) in before.iter().enumerate() {
-            for (since, now) in [("came", &beside[op]), ("went", &after[op])] {
+            for (since, now) in [(Since::Came, &beside[op]), (Since::Went, &after[op])] {
                 if !same_answer(before, now) {
                     let vocabularies = vocabulary(before).zip(vocabulary(now)).filter(|(before, now)| before != now);
                     differences.push(Difference {
-                        op: self.ops(prompt)[op].name(),
+                        op: self.ops(prompt)[op].name().to_owned(),
                         prompt: prompt.words().into_owned(),
                         since,
                         vocabularies: vocabularies.map(|(before, now)| [before, now]),
@@ -130,7 +148,7 @@ impl Probe for BaseInvariance {
         Some((2 * OPS, differences))
     }
 
-    fn fold(&self, fold: &mut Fold, _: &Prompt, (compared, differences): (usize, Vec<Difference>)) {
+    fn fold(&self, fold: &mut Fold, _: u64, (compared, differences): (usize, Vec<Difference>)) {
         fold.values.push(differences.len() as f64);
         fold.compared += compared;
         fold.differing += differences.len();
@@ -158,14 +176,16 @@ impl Probe for BaseInvariance {
                 fold.differing, fold.compared
             ),
             Some(Difference { op, prompt, since, .. }) => format!(
-                "{} of {} answers of the base are others since the adapter {since}, first `{op}` of {prompt:?}",
-                fold.differing, fold.compared
+                "{} of {} answers of the base are others since the adapter {}, first `{op}` of {prompt:?}",
+                fold.differing,
+                fold.compared,
+                since.name()
             ),
         };
         let mut evidence = Map::new();
         evidence.insert("answers".to_owned(), json!(fold.compared));
         let told = fold.differences.iter().map(|difference| {
-            json!({"op": difference.op, "prompt": difference.prompt, "since_the_adapter": difference.since, "vocabularies": difference.vocabularies})
+            json!({"op": difference.op, "prompt": difference.prompt, "since_the_adapter": difference.since.name(), "vocabularies": difference.vocabularies})
         });
         evidence.insert("differences".to_owned(), told.collect());
         let verdict = all_of(&criteria);

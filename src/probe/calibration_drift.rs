@@ -1,6 +1,6 @@
 //! `calibration_drift`: did the adapter forget what the base knew?
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, json};
 
 use super::bounds;
@@ -45,7 +45,7 @@ fn default_change() -> f64 {
     -0.5
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fact {
     #[serde(flatten)]
     asked: Asked,
@@ -73,7 +73,19 @@ impl Item for Fact {
 /// How many of the facts that lost most are named.
 const MOST_LOST: usize = 5;
 
-#[derive(Default)]
+/// What one fact gave.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Change {
+    /// Of log-probability per token, ft − base.
+    by: f64,
+    field: Option<String>,
+    /// The whole fact, where it was lost.
+    lost: Option<String>,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Fold {
     /// Change of log-probability per token, ft − base.
     changes: Vec<f64>,
@@ -94,7 +106,7 @@ impl Probe for CalibrationDrift {
     };
 
     type Item = Fact;
-    type Measurement = f64;
+    type Measurement = Change;
     type Fold = Fold;
 
     fn items(&self) -> &Items<Fact> {
@@ -110,25 +122,29 @@ impl Probe for CalibrationDrift {
             .to_vec()
     }
 
-    fn measure(&self, _: &Fact, rounds: &[Vec<Answer>]) -> Option<f64> {
+    fn measure(&self, fact: &Fact, rounds: &[Vec<Answer>]) -> Option<Change> {
         let [answers] = rounds else { return None };
         match answers.as_slice() {
-            [Answer::LogprobOf(ft), Answer::LogprobOf(base)] => Some(ft.per_token() - base.per_token()),
+            [Answer::LogprobOf(ft), Answer::LogprobOf(base)] => {
+                let by = ft.per_token() - base.per_token();
+                let lost = (by < -self.loss).then(|| format!("{}{}", fact.asked.0.words(), fact.gold));
+                Some(Change { by, field: fact.field.clone(), lost })
+            }
             _ => None,
         }
     }
 
-    fn fold(&self, fold: &mut Fold, fact: &Fact, change: f64) {
-        fold.changes.push(change);
-        if let Some(field) = &fact.field {
-            match fold.fields.iter_mut().find(|(name, _)| name == field) {
-                Some((_, changes)) => changes.push(change),
-                None => fold.fields.push((field.clone(), vec![change])),
+    fn fold(&self, fold: &mut Fold, _: u64, Change { by, field, lost }: Change) {
+        fold.changes.push(by);
+        if let Some(field) = field {
+            match fold.fields.iter_mut().find(|(name, _)| *name == field) {
+                Some((_, changes)) => changes.push(by),
+                None => fold.fields.push((field, vec![by])),
             }
         }
-        if change < -self.loss {
-            let at = fold.lost.partition_point(|(other, _)| *other <= change);
-            fold.lost.insert(at, (change, format!("{}{}", fact.asked.0.words(), fact.gold)));
+        if let Some(text) = lost {
+            let at = fold.lost.partition_point(|(other, _)| *other <= by);
+            fold.lost.insert(at, (by, text));
             fold.lost.truncate(MOST_LOST);
         }
     }

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::verdict::{Rule, Side, number, score_of, settle_clause, shown};
@@ -62,13 +62,18 @@ const SHOWN_PROMPTS: usize = 3;
 const SHOWN: usize = 60;
 
 /// What one prompt gave.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Place {
     /// Nats.
     js: f64,
     embedding: Vec<f32>,
+    /// The beginning of the prompt.
+    words: String,
 }
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Fold {
     js: Vec<f64>,
     embeddings: Vec<Vec<f32>>,
@@ -135,20 +140,22 @@ impl Probe for ClusterKl {
         ]
     }
 
-    fn measure(&self, _: &Prompt, rounds: &[Vec<Answer>]) -> Option<Place> {
+    fn measure(&self, prompt: &Prompt, rounds: &[Vec<Answer>]) -> Option<Place> {
         let [answers] = rounds else { return None };
         match answers.as_slice() {
-            [Answer::NextTokenDist(dist), Answer::Embedding(of)] => {
-                Some(Place { js: dist.divergence?.js, embedding: of.embedding.clone() })
-            }
+            [Answer::NextTokenDist(dist), Answer::Embedding(of)] => Some(Place {
+                js: dist.divergence?.js,
+                embedding: of.embedding.clone(),
+                words: prompt.words().chars().take(SHOWN).collect(),
+            }),
             _ => None,
         }
     }
 
-    fn fold(&self, fold: &mut Fold, prompt: &Prompt, Place { js, embedding }: Place) {
+    fn fold(&self, fold: &mut Fold, _: u64, Place { js, embedding, words }: Place) {
         fold.js.push(js);
         fold.embeddings.push(embedding);
-        fold.words.push(prompt.words().chars().take(SHOWN).collect());
+        fold.words.push(words);
     }
 
     fn metric(&self, fold: &Fold) -> Option<f64> {

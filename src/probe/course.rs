@@ -5,12 +5,16 @@
 
 mod any;
 mod clusters;
+mod kept;
 mod run;
+mod state;
 
 use std::collections::BTreeSet;
 
 use super::lot::Lot;
-use super::{Court, Document, Item, Judgement, Kind, ModelFacts, NullControl, OpenRows, Outsiders, Probe, SourceItems, Spot};
+use super::{
+    Court, Document, Item, Judgement, Kind, ModelFacts, NullControl, OpenRows, Outsiders, Probe, Shard, SourceItems, Spot,
+};
 use crate::record::{Calibration, Measure, NoiseFloor, ScoreRecord};
 use crate::request::{Answer, Embedder, Prompt, Request, RequestError, Scale, View};
 
@@ -61,6 +65,15 @@ pub struct CoursePlan {
     pub chat: ChatForm,
     /// Of what the probe draws by chance.
     pub seed: u64,
+    /// Only a part of the items is asked about: the course has no verdict of its own.
+    pub shard: Option<Shard>,
+    /// It ends as soon as its verdict is settled, but not with fewer items than `min_items`.
+    pub stops_early: bool,
+    pub min_items: usize,
+    /// Items that may be longer than the model's context: they are left out.
+    pub max_too_long: usize,
+    /// What a course came to before, which goes on with it: [`Course::state`].
+    pub after: Option<Vec<u8>>,
 }
 
 impl CoursePlan {
@@ -102,10 +115,25 @@ pub trait AnyProbe: Send {
     /// Why it is skipped for want of a file.
     fn skip_without_file(&self, rows: &dyn OpenRows) -> Result<Option<String>, String>;
 
+    /// Whether it has a test that can settle its verdict before the items end.
+    fn can_stop_early(&self) -> bool;
+
     /// How it would have the suite's null adapters drawn.
     fn controls_nulls(&self) -> Option<NullControl>;
 
     fn start(&self, rows: &dyn OpenRows, model: ModelFacts, plan: CoursePlan) -> Result<Box<dyn Course>, String>;
+
+    /// The course that one machine would have ended with, from what those of all parts came to.
+    ///
+    /// # Errors
+    /// Parts that are not all there, or of which one is there twice; parts of other items.
+    fn join(
+        &self,
+        rows: &dyn OpenRows,
+        model: ModelFacts,
+        plan: CoursePlan,
+        parts: &[Vec<u8>],
+    ) -> Result<Box<dyn Course>, String>;
 }
 
 /// A probe under way.
@@ -118,6 +146,9 @@ pub trait Course: Send {
 
     /// Whether there is no item left to draw.
     fn is_over(&self) -> bool;
+
+    /// What it has come to, for another to go on with, or to be joined with others. Nothing is in flight.
+    fn state(&mut self) -> Result<Vec<u8>, String>;
 
     /// Whether there are items in flight.
     fn is_under_way(&self) -> bool;
@@ -140,7 +171,7 @@ pub trait Course: Send {
     /// Items measured so far.
     fn measured(&self) -> usize;
 
-    /// Prompts asked as texts so far.
+    /// Prompts of measured items that were asked as texts.
     fn asked_raw(&self) -> usize;
 
     /// What it found computing alone to change; `None` where it does not look at that.
@@ -159,6 +190,8 @@ pub struct Ending {
     pub failed: usize,
     /// Of so many.
     pub items: usize,
+    /// Those with them that were left out, being longer than the model's context.
+    pub too_long: usize,
     /// The metric with the chat template and without it, where both were asked for.
     pub template_effect: Option<TemplateEffect>,
     /// The divergence that the finding stands on.

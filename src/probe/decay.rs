@@ -4,6 +4,7 @@
 //! rates are judged as any figure of items is: the summary-measure analysis of serial measurements (Matthews, Altman, Campbell
 //! and Royston 1990). Where all items have the same points, the mean rate is that of the geometric mean of their curves.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::Court;
@@ -20,7 +21,8 @@ pub const FLOOR: f64 = 1e-7;
 pub const LEAST: f64 = 1e-5;
 
 /// One item's divergence at each distance.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Curve {
     /// Ascending: tokens, or turns.
     pub at: Vec<f64>,

@@ -1,13 +1,15 @@
 //! `delta_kl`: did the adapter move the next-token distributions at all?
 
-use serde::Deserialize;
+use std::f64::consts::LN_2;
+
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, json};
 
 use super::bounds;
 use super::posed::Posed;
 use super::verdict::{Rule, Side, score_of, settle_clause, shown};
-use super::{Court, Items, Judgement, Kind, Probe};
-use crate::math::stream::{Bounds, ExactSum, Sketch, Values};
+use super::{Court, Items, Judgement, Kind, Merge, Probe};
+use crate::math::stream::{Asymptotic, Bounded, Bounds, ExactSum, Sequential, Sketch, StateFault, Values};
 use crate::record::{self, Category, Verdict};
 use crate::request::{Answer, Divergence, Op, Request, View};
 
@@ -39,6 +41,8 @@ enum Measure {
 }
 
 /// As large for a million prompts as for a hundred thousand.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Fold {
     values: Values,
     same_top: u64,
@@ -52,6 +56,15 @@ const SAMPLE_SEED: u64 = 0;
 impl Default for Fold {
     fn default() -> Self {
         Self { values: Values::new(Bounds::seeded(SAMPLE_SEED)), same_top: 0, top_changes: ExactSum::default() }
+    }
+}
+
+impl Fold {
+    fn merge(mut self, other: Self) -> Result<Self, StateFault> {
+        self.values = self.values.merge(other.values)?;
+        self.same_top += other.same_top;
+        self.top_changes.merge(&other.top_changes);
+        Ok(self)
     }
 }
 
@@ -86,6 +99,8 @@ impl Probe for DeltaKl {
 
     const METRIC_IS_POSITIVE: bool = true;
 
+    const MERGE: Option<Merge<Fold>> = Some(Fold::merge);
+
     type Item = Posed;
     type Measurement = Divergence;
     type Fold = Fold;
@@ -111,12 +126,31 @@ impl Probe for DeltaKl {
         (!finite).then(|| "its figure is not a finite number".to_owned())
     }
 
-    fn fold(&self, fold: &mut Fold, _: &Posed, divergence: Divergence) {
-        let index = fold.values.len();
+    fn fold(&self, fold: &mut Fold, index: u64, divergence: Divergence) {
         // Each prompt comes once, and what is not finite is a flaw.
-        let _ = fold.values.push(index, self.value(&divergence));
-        fold.same_top += u64::from(divergence.same_top);
-        fold.top_changes.push(index, divergence.top_probability_change.powi(2));
+        if fold.values.push(index, self.value(&divergence)).is_ok() {
+            fold.same_top += u64::from(divergence.same_top);
+            fold.top_changes.push(index, divergence.top_probability_change.powi(2));
+        }
+    }
+
+    fn test(&self) -> Option<Sequential> {
+        let test = match self.divergence {
+            // Half of what may go wrong is the bets', and half the interval's that is told beside them.
+            Measure::Js => Bounded::new((0.0, LN_2), self.threshold, Sequential::LEVEL / 2.0).map(Sequential::Bounded),
+            Measure::Kl => Asymptotic::new(self.threshold, Sequential::LEVEL).map(Sequential::Asymptotic),
+        };
+        // A threshold that no divergence reaches needs no test.
+        test.ok()
+    }
+
+    fn tested(&self, divergence: &Divergence) -> Option<f64> {
+        let value = self.value(divergence);
+        Some(match self.divergence {
+            // Rounding may leave it a hair beyond its ends.
+            Measure::Js => value.clamp(0.0, LN_2),
+            Measure::Kl => value,
+        })
     }
 
     fn metric(&self, fold: &Fold) -> Option<f64> {
@@ -133,7 +167,7 @@ impl Probe for DeltaKl {
 
     fn judge(&self, fold: &Fold, court: &Court<'_>) -> Judgement {
         let best = match self.divergence {
-            Measure::Js => std::f64::consts::LN_2,
+            Measure::Js => LN_2,
             // KL has no upper end: a nat, most of a token's surprise, counts as moved in full.
             Measure::Kl => 1.0,
         };
@@ -146,7 +180,9 @@ impl Probe for DeltaKl {
         };
         let values = fold.values.sample();
         let Some(criterion) = court.decide_values(rule, &fold.values) else {
-            let why = if fold.values.is_whole() {
+            let why = if court.test.is_some() && !court.clusters.is_empty() {
+                "prompts in groups are not independent, which a test that may stop early takes them to be: leave `stop_when` or `cluster` out"
+            } else if fold.values.is_whole() {
                 "no prompt was measured"
             } else {
                 "prompts in groups are compared as groups, and these are more than are held at once"
@@ -162,12 +198,16 @@ impl Probe for DeltaKl {
         let verdict = court.effect(&criteria);
         let moved = format!("the next token's distribution moved by {} nats of {name} on average", shown(&criteria[0].estimate));
         let message = match verdict {
-            Verdict::Pass => format!("{moved}{}", court.null_clause("")),
+            Verdict::Pass => format!("{moved}{}{}", settled_clause(court), court.null_clause("")),
             Verdict::Fail if court.only_drowned(&criteria) => format!("{moved}{}", court.null_clause("")),
-            Verdict::Fail => format!("{moved}, short of the {} asked for", self.threshold),
+            Verdict::Fail => format!("{moved}{}, short of the {} asked for", settled_clause(court), self.threshold),
             _ => format!("{moved}, which does not settle it{}", settle_clause(&criteria, court)),
         };
         let mut evidence = Map::new();
+        if let Some(test) = court.test {
+            let after = test.decision().map(|decision| decision.items);
+            evidence.insert("sequential_test".to_owned(), json!({ "name": test.name(), "decided_after": after }));
+        }
         if let Ok(percentiles) = fold.values.quantiles(&[1.0, 0.999, 0.99, 0.95, 0.9, 0.5, 0.1]) {
             for (name, value) in ["max", "p99_9", "p99", "p95", "p90", "median", "p10"].into_iter().zip(percentiles) {
                 evidence.insert(name.to_owned(), json!(value));
@@ -184,4 +224,10 @@ impl Probe for DeltaKl {
         }
         Judgement { verdict, score: score_of(verdict, rule.score(value)), p_paired: None, criteria, message, evidence, values }
     }
+}
+
+/// After how many prompts a test settled it that looks after each.
+fn settled_clause(court: &Court<'_>) -> String {
+    let decision = court.test.and_then(Sequential::decision);
+    decision.map_or(String::new(), |decision| format!(", which {} prompts settled", decision.items))
 }

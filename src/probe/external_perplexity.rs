@@ -1,6 +1,6 @@
 //! `external_perplexity`: does it still read general prose as well as the base?
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, json};
 
 use super::chunk::chunks;
@@ -9,7 +9,7 @@ use super::pack::{GENERAL_PROSE, Layout};
 use super::verdict::{Rule, Side, score_of, settle_clause, shown};
 use super::{Court, FileItems, ItemStream, Items, Judgement, Kind, OpenRows, Probe, bounds};
 use crate::record::{Category, Verdict};
-use crate::request::{Answer, Op, Overflow, Request, RollingLogprob, View};
+use crate::request::{Answer, Op, Overflow, Request, View};
 
 /// Mean over chunks of prose of the change of log-probability per real token, ft − base.
 ///
@@ -64,7 +64,7 @@ impl TryFrom<Written> for ExternalPerplexity {
 }
 
 /// A text, or a chunk of one.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Text(String);
 
@@ -81,7 +81,19 @@ impl Item for Text {
 const MOST_LOST: usize = 5;
 const SHOWN: usize = 60;
 
-#[derive(Default)]
+/// What one chunk gave.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Read {
+    /// Log-probability of all its tokens, nats.
+    ft: f64,
+    base: f64,
+    tokens: usize,
+    beginning: String,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Fold {
     /// Change of log-probability per token of each chunk.
     changes: Vec<f64>,
@@ -116,9 +128,10 @@ impl Probe for ExternalPerplexity {
         asks_documents: true,
     };
 
+    const ITEMS_ARE_ROWS: bool = false;
+
     type Item = Text;
-    /// ft and base.
-    type Measurement = [RollingLogprob; 2];
+    type Measurement = Read;
     type Fold = Fold;
 
     fn items(&self) -> &Items<Text> {
@@ -145,23 +158,28 @@ impl Probe for ExternalPerplexity {
         [View::Ft, View::Base].map(request).to_vec()
     }
 
-    fn measure(&self, _: &Text, rounds: &[Vec<Answer>]) -> Option<[RollingLogprob; 2]> {
+    fn measure(&self, Text(text): &Text, rounds: &[Vec<Answer>]) -> Option<Read> {
         let [answers] = rounds else { return None };
         match answers.as_slice() {
-            [Answer::RollingLogprob(ft), Answer::RollingLogprob(base)] => Some([ft.clone(), base.clone()]),
+            [Answer::RollingLogprob(ft), Answer::RollingLogprob(base)] => Some(Read {
+                ft: ft.total_logprob,
+                base: base.total_logprob,
+                tokens: ft.num_tokens,
+                beginning: text.chars().take(SHOWN).collect(),
+            }),
             _ => None,
         }
     }
 
-    fn fold(&self, fold: &mut Fold, Text(text): &Text, [ft, base]: [RollingLogprob; 2]) {
-        let change = (ft.total_logprob - base.total_logprob) / ft.num_tokens as f64;
+    fn fold(&self, fold: &mut Fold, _: u64, Read { ft, base, tokens, beginning }: Read) {
+        let change = (ft - base) / tokens as f64;
         fold.changes.push(change);
-        fold.tokens += ft.num_tokens;
-        fold.ft += ft.total_logprob;
-        fold.base += base.total_logprob;
+        fold.tokens += tokens;
+        fold.ft += ft;
+        fold.base += base;
         if change < self.min_change {
             let at = fold.lost.partition_point(|(other, _)| *other <= change);
-            fold.lost.insert(at, (change, text.chars().take(SHOWN).collect()));
+            fold.lost.insert(at, (change, beginning));
             fold.lost.truncate(MOST_LOST);
         }
     }

@@ -1,12 +1,14 @@
 //! How much of what is recited hangs on the wording of the beginning.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::perturbation::Perturbation;
 use crate::math::mean;
 
 /// A recital from a changed beginning.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Retold {
     pub by: Perturbation,
     /// Share of the verbatim recall that was lost: 1 − recall(changed)/recall(verbatim). `None` where the beginning could not be changed
@@ -15,7 +17,8 @@ pub struct Retold {
 }
 
 /// The recitals of all sections that were asked so.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Fragility {
     sections: usize,
     told: Vec<Retold>,

@@ -183,8 +183,10 @@ impl Probe for GradientGhost {
 
     const FINDS_NOT_FINITE: bool = true;
 
+    const ITEMS_ARE_ROWS: bool = false;
+
     type Item = TrainedParameter;
-    type Measurement = ();
+    type Measurement = TrainedParameter;
     type Fold = Vec<TrainedParameter>;
 
     fn items(&self) -> &Items<TrainedParameter> {
@@ -240,12 +242,12 @@ impl Probe for GradientGhost {
         Vec::new()
     }
 
-    fn measure(&self, _: &TrainedParameter, _: &[Vec<Answer>]) -> Option<()> {
-        Some(())
+    fn measure(&self, parameter: &TrainedParameter, _: &[Vec<Answer>]) -> Option<TrainedParameter> {
+        Some(parameter.clone())
     }
 
-    fn fold(&self, fold: &mut Vec<TrainedParameter>, parameter: &TrainedParameter, (): ()) {
-        fold.push(parameter.clone());
+    fn fold(&self, fold: &mut Vec<TrainedParameter>, _: u64, parameter: TrainedParameter) {
+        fold.push(parameter);
     }
 
     fn metric(&self, _: &Vec<TrainedParameter>) -> Option<f64> {

@@ -3,15 +3,14 @@
 mod streamed;
 mod written;
 
-pub use streamed::{SourceItems, SourceRows};
+pub use streamed::{RowMark, RowPlace, SourceItems, SourceRows, Streamed};
 
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use self::streamed::Streamed;
 use super::pack::{Layout, Pack};
 use super::training::{LossPoint, OptimizerMemory, Place, TrainingFile};
 use crate::request::{Asked, Prompt};
@@ -50,7 +49,10 @@ pub struct FileItems {
 }
 
 /// One unit of inference.
-pub trait Item: DeserializeOwned + Clone + Send + Sync + 'static {
+///
+/// Written with `rmp_serde::to_vec_named`, an item is read back as an equal one, whatever it was read from first. The same item gives the
+/// same bytes in every run, and they hold all of it, its group too: they may stand for the item.
+pub trait Item: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
     /// What several are called in messages: `prompts`.
     const PLURAL: &'static str;
 
@@ -94,8 +96,8 @@ pub struct ItemRows {
 pub trait OpenRows {
     fn open(&self, items: &FileItems) -> Result<ItemRows, String>;
 
-    /// The rows of sources, from the first, woven into one.
-    fn open_sources(&self, items: &SourceItems) -> Result<Box<dyn SourceRows>, String> {
+    /// The rows of sources, woven into one: from the first, or after a mark.
+    fn open_sources(&self, items: &SourceItems, _after: Option<&RowMark>) -> Result<Box<dyn SourceRows>, String> {
         Err(format!("there is no source `{}`", items.source.join("`, `")))
     }
 
@@ -182,10 +184,7 @@ impl<T: Item> Items<T> {
                 });
                 Ok(Box::new(items))
             }
-            Self::Streamed(items) => {
-                let limit = items.limit.unwrap_or(usize::MAX);
-                Ok(Box::new(Streamed::new(rows.open_sources(items)?).take(limit)))
-            }
+            Self::Streamed(items) => Ok(Box::new(Streamed::open(items, rows, None)?)),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `leakage`: does the adapter recite what it was trained on?
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, json};
 
 use super::fragility::{Fragility, Retold};
@@ -74,23 +74,36 @@ const FEWEST_WORDS: usize = 8;
 const RECITED: f64 = 0.1;
 
 /// Recall of one section under each view.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Recall {
     ft: f64,
     base: f64,
 }
 
 /// What one section measured.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Finding {
+    held_out: bool,
     /// `None` of a section that can't be recited.
-    recall: Option<Recall>,
+    recital: Option<Recital>,
     /// Empty where it was not asked with changed beginnings.
     retold: Vec<Retold>,
     /// `lp_ft − lp_base`, nats per token; `None` where nothing was held out.
     gain: Option<f64>,
 }
 
-#[derive(Default)]
+/// How a section was recited from its beginning.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Recital {
+    recall: Recall,
+    prompt: String,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Fold {
     excess: Vec<f64>,
     ft: Vec<f64>,
@@ -169,6 +182,8 @@ impl Probe for Leakage {
         asks_documents: true,
     };
 
+    const ITEMS_ARE_ROWS: bool = false;
+
     type Item = Section;
     type Measurement = Finding;
     type Fold = Fold;
@@ -235,24 +250,26 @@ impl Probe for Leakage {
             };
             retold.push(Retold { by, lost: kept.map(|kept| 1.0 - kept) });
         }
-        Some(Finding { recall, retold, gain })
+        let recital =
+            recall.zip(self.recited(section)).map(|(recall, (prompt, _))| Recital { recall, prompt: prompt.to_owned() });
+        Some(Finding { held_out: section.held_out, recital, retold, gain })
     }
 
-    fn fold(&self, fold: &mut Fold, section: &Section, finding: Finding) {
-        if let Some(gain) = finding.gain {
-            fold.membership.add(section.held_out, gain);
+    fn fold(&self, fold: &mut Fold, _: u64, Finding { held_out, recital, retold, gain }: Finding) {
+        if let Some(gain) = gain {
+            fold.membership.add(held_out, gain);
         }
-        fold.fragility.add(&finding.retold);
-        match (finding.recall, self.recited(section)) {
-            (Some(recall), Some((prompt, _))) => {
+        fold.fragility.add(&retold);
+        match recital {
+            Some(Recital { recall, prompt }) => {
                 fold.excess.push(recall.ft - recall.base);
                 fold.ft.push(recall.ft);
                 fold.base.push(recall.base);
                 if fold.worst.as_ref().is_none_or(|(worst, _)| recall.ft > *worst) {
-                    fold.worst = Some((recall.ft, prompt.to_owned()));
+                    fold.worst = Some((recall.ft, prompt));
                 }
             }
-            _ => fold.passed_over += usize::from(!section.held_out),
+            None => fold.passed_over += usize::from(!held_out),
         }
     }
 

@@ -2,11 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 use crate::math::derive_seed;
 
 /// A seeded choice of so many items: those with the smallest hashes. It depends on no order, and on what comes later only where that
 /// takes an item's place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Lot {
     pub wanted: usize,
     pub seed: u64,
@@ -59,6 +62,25 @@ impl<T> Draw<T> {
     }
 }
 
+/// The lot and the items by index: their ranks follow from it.
+impl<T: Serialize> Serialize for Draw<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let items: Vec<(usize, &T)> = self.kept.iter().map(|((_, index), item)| (*index, item)).collect();
+        (self.lot, items).serialize(serializer)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Draw<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (lot, items) = <(Lot, Vec<(usize, T)>)>::deserialize(deserializer)?;
+        let mut draw = Self::new(lot);
+        for (index, item) in items {
+            draw.offer(index, || item);
+        }
+        Ok(draw)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -76,10 +98,15 @@ mod tests {
         }
 
         #[test]
-        fn items_that_were_not_counted_give_the_same_choice(count in 0_usize..300, wanted in 0_usize..40, seed: u64) {
+        fn items_that_were_not_counted_give_the_same_choice(
+            count in 0_usize..300, wanted in 0_usize..40, seed: u64, written in 0_usize..300,
+        ) {
             let lot = Lot { wanted, seed };
             let mut draw = Draw::new(lot);
             for index in 0..count {
+                if index == written {
+                    draw = rmp_serde::from_slice(&rmp_serde::to_vec_named(&draw).unwrap()).unwrap();
+                }
                 draw.offer(index, || index * 2);
             }
             let expected: Vec<(usize, usize)> = lot.among(count).into_iter().map(|index| (index, index * 2)).collect();

@@ -1,5 +1,6 @@
 //! Whether a row's gain from the adapter tells that it was in the training: membership inference with the base as the reference.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::math::{auc, true_positive_rate};
@@ -9,7 +10,8 @@ use crate::math::{auc, true_positive_rate};
 const FALSE_POSITIVES: f64 = 0.01;
 
 /// Gains of rows, `lp_ft − lp_base` in nats per token.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Membership {
     trained: Vec<f64>,
     held_out: Vec<f64>,

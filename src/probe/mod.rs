@@ -38,6 +38,7 @@ mod preference_flip;
 mod prompt_collapse;
 mod section;
 mod section_internalization;
+mod shard;
 #[cfg(test)]
 mod simulated;
 mod stuffing;
@@ -62,7 +63,9 @@ pub use delta_kl::DeltaKl;
 pub use document::{Document, SectionSlots};
 pub use external_perplexity::ExternalPerplexity;
 pub use gradient_ghost::GradientGhost;
-pub use items::{FileItems, Item, ItemRow, ItemRows, ItemStream, Items, OpenRows, SourceItems, SourceRows};
+pub use items::{
+    FileItems, Item, ItemRow, ItemRows, ItemStream, Items, OpenRows, RowMark, RowPlace, SourceItems, SourceRows, Streamed,
+};
 pub use leakage::Leakage;
 pub use lot::Lot;
 pub use multi_turn_coherence_decay::MultiTurnCoherenceDecay;
@@ -76,6 +79,7 @@ pub use preference_flip::PreferenceFlip;
 pub use prompt_collapse::PromptCollapse;
 pub use section::{Content, Score, Section};
 pub use section_internalization::SectionInternalization;
+pub use shard::Shard;
 pub use style_fingerprint::StyleFingerprint;
 pub use tool_use_fidelity::ToolUseFidelity;
 pub use training::{LossPoint, OptimizerMemory, Place, SecondMoments, TrainedParameter, TrainingFile};
@@ -84,8 +88,10 @@ pub use verdict::{Court, Decide, Judgement, MIN_ITEMS};
 
 use std::ops::RangeInclusive;
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::math::stream::{Sequential, StateFault};
 use crate::record::{Category, Measure, NoiseFloor, ScoreRecord};
 use crate::request::{Answer, Embedder, Request};
 
@@ -138,6 +144,9 @@ pub struct ModelFacts {
     pub base_vocab_size: usize,
 }
 
+/// Makes one fold of two.
+pub type Merge<F> = fn(F, F) -> Result<F, StateFault>;
+
 /// One kind of probe. The type itself holds the keys that a suite gives it.
 pub trait Probe: DeserializeOwned + Clone + Send + 'static {
     const KIND: Kind;
@@ -154,14 +163,22 @@ pub trait Probe: DeserializeOwned + Clone + Send + 'static {
     /// Most items that are in flight at once; fewer where their answers are large.
     const IN_FLIGHT: usize = usize::MAX;
 
+    /// An item is a row, and nothing of the rows before it: where items come from sources, reading may begin in their middle.
+    const ITEMS_ARE_ROWS: bool = true;
+
+    /// How the folds of parts of the items become the fold of all, to the last bit and whatever the parts; `None` where measurements
+    /// must come in the items' order.
+    const MERGE: Option<Merge<Self::Fold>> = None;
+
     /// One unit of inference: a prompt, a case, a section.
     type Item: Item;
 
-    /// What one item measured.
-    type Measurement;
+    /// What one item measured. A run that is checkpointed, or split over machines, writes it down and reads it back as it was: figures
+    /// that are not finite too, so JSON is no form for it.
+    type Measurement: Serialize + DeserializeOwned + Send;
 
-    /// What is kept of all measurements.
-    type Fold: Default + Send;
+    /// What is kept of all measurements; written down and read back as these are.
+    type Fold: Default + Serialize + DeserializeOwned + Send;
 
     fn items(&self) -> &Items<Self::Item>;
 
@@ -255,8 +272,19 @@ pub trait Probe: DeserializeOwned + Clone + Send + 'static {
         Vec::new()
     }
 
-    /// Adds a measurement.
-    fn fold(&self, fold: &mut Self::Fold, item: &Self::Item, measurement: Self::Measurement);
+    /// The test that may settle the verdict before the items end; `None` where the kind has none.
+    fn test(&self) -> Option<Sequential> {
+        None
+    }
+
+    /// What of a measurement is tested.
+    fn tested(&self, _measurement: &Self::Measurement) -> Option<f64> {
+        None
+    }
+
+    /// Adds a measurement; `index`: its item's place in the whole stream of the probe's items, from 0, whoever measured it. The item
+    /// itself may be on another machine: what is told of it is in the measurement.
+    fn fold(&self, fold: &mut Self::Fold, index: u64, measurement: Self::Measurement);
 
     /// The metric that the adapter is compared with null adapters on; `None` where there is nothing to compare.
     fn metric(&self, fold: &Self::Fold) -> Option<f64>;

@@ -1,6 +1,6 @@
 //! `multi_turn_coherence_decay`: does the adapter's effect last over the turns of a conversation?
 
-use serde::{Deserialize, Deserializer, de};
+use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::{Map, Value, json};
 
 use super::decay::{self, Curve};
@@ -63,7 +63,7 @@ const FOLLOW_UPS: [&str; 8] = [
 ];
 
 /// What a conversation begins with: a text as a user's turn, or messages of which the last is a user's.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Opening(Prompt);
 
@@ -100,7 +100,8 @@ impl Opening {
     }
 }
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Fold {
     curves: Vec<Curve>,
 }
@@ -192,7 +193,7 @@ impl Probe for MultiTurnCoherenceDecay {
         Some(curve)
     }
 
-    fn fold(&self, fold: &mut Fold, _: &Opening, curve: Curve) {
+    fn fold(&self, fold: &mut Fold, _: u64, curve: Curve) {
         fold.curves.push(curve);
     }
 

@@ -1,6 +1,6 @@
 //! `noise_floor`: what does computing alone change?
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, json};
 
 use super::computations::{apart, same_bits};
@@ -55,7 +55,22 @@ impl Looked {
 /// What is held against the answers of shared passes. The dtype is all that may change one.
 const OTHERWISE: [Computation; 3] = [Computation::Alone, Computation::Reversed, Computation::Exact];
 
-#[derive(Default)]
+/// How far the other computations of one prompt lie from that of shared passes.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Distances {
+    apart: [NoiseFloor; OTHERWISE.len()],
+    /// Whether it has other bits.
+    differs: [bool; OTHERWISE.len()],
+    /// The first that has other bits than it may have, and the prompt's words.
+    first: Option<(Computation, String)>,
+}
+
+/// Distributions that can't be compared are as far apart as any.
+const FURTHEST: NoiseFloor = NoiseFloor { js: f64::INFINITY, kl: f64::INFINITY, rms: f64::INFINITY, max_change: f64::INFINITY };
+
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Fold {
     /// By prompt: the largest JS between shared passes and another computation, nats.
     values: Vec<f64>,
@@ -85,8 +100,10 @@ impl Probe for NoiseFloorProbe {
     /// An item has four answers that list the whole vocabulary.
     const IN_FLIGHT: usize = 4;
 
+    const ITEMS_ARE_ROWS: bool = false;
+
     type Item = Prompt;
-    type Measurement = Vec<NextTokenDist>;
+    type Measurement = Distances;
     type Fold = Fold;
 
     fn items(&self) -> &Items<Prompt> {
@@ -114,36 +131,35 @@ impl Probe for NoiseFloorProbe {
         std::iter::once(Computation::Shared).chain(OTHERWISE).map(|how| request.clone().computed(how)).collect()
     }
 
-    fn measure(&self, _: &Prompt, rounds: &[Vec<Answer>]) -> Option<Vec<NextTokenDist>> {
+    fn measure(&self, prompt: &Prompt, rounds: &[Vec<Answer>]) -> Option<Distances> {
         let [answers] = rounds else { return None };
         let dists = answers.iter().map(|answer| match answer {
-            Answer::NextTokenDist(dist) => Some(dist.clone()),
+            Answer::NextTokenDist(dist) => Some(dist),
             _ => None,
         });
-        dists.collect::<Option<Vec<_>>>().filter(|dists| dists.len() == 1 + OTHERWISE.len())
+        let dists: Vec<&NextTokenDist> = dists.collect::<Option<_>>()?;
+        let (shared, others) = dists.split_first()?;
+        let others: [&NextTokenDist; OTHERWISE.len()] = others.try_into().ok()?;
+        let differs = others.map(|other| !same_bits(shared, other));
+        let first = OTHERWISE.into_iter().zip(differs).find(|(how, differs)| *differs && *how != Computation::Exact);
+        Some(Distances {
+            apart: others.map(|other| apart(shared, other).unwrap_or(FURTHEST)),
+            differs,
+            first: first.map(|(how, _)| (how, prompt.words().into_owned())),
+        })
     }
 
-    fn fold(&self, fold: &mut Fold, prompt: &Prompt, dists: Vec<NextTokenDist>) {
-        let [shared, others @ ..] = dists.as_slice() else { return };
-        let mut largest = 0.0_f64;
-        for (at, (other, how)) in others.iter().zip(OTHERWISE).enumerate() {
-            // Distributions that can't be compared are as far apart as any.
-            let apart = apart(shared, other).unwrap_or(NoiseFloor {
-                js: f64::INFINITY,
-                kl: f64::INFINITY,
-                rms: f64::INFINITY,
-                max_change: f64::INFINITY,
-            });
-            largest = largest.max(apart.js);
-            fold.apart[at] = fold.apart[at].max(apart);
-            if !same_bits(shared, other) {
-                fold.differing[at] += 1;
-                if how != Computation::Exact && fold.first.is_none() {
-                    fold.first = Some((how, prompt.words().into_owned()));
-                }
-            }
+    fn fold(&self, fold: &mut Fold, _: u64, Distances { apart, differs, first }: Distances) {
+        for (largest, apart) in fold.apart.iter_mut().zip(&apart) {
+            *largest = largest.max(*apart);
         }
-        fold.values.push(largest);
+        for (differing, differs) in fold.differing.iter_mut().zip(differs) {
+            *differing += usize::from(differs);
+        }
+        if fold.first.is_none() {
+            fold.first = first;
+        }
+        fold.values.push(apart.iter().fold(0.0, |largest, apart| apart.js.max(largest)));
     }
 
     fn metric(&self, _: &Fold) -> Option<f64> {

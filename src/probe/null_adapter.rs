@@ -127,7 +127,7 @@ impl Probe for NullAdapter {
         Some(())
     }
 
-    fn fold(&self, (): &mut (), _: &Prompt, (): ()) {}
+    fn fold(&self, (): &mut (), _: u64, (): ()) {}
 
     fn metric(&self, (): &()) -> Option<f64> {
         None

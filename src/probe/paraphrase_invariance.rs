@@ -1,6 +1,6 @@
 //! `paraphrase_invariance`: does what was learned come out in other words too?
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, json};
 
 use super::bounds;
@@ -44,7 +44,7 @@ enum Intent {
 }
 
 /// A fact in the words it was trained in, and in others.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Case {
     #[serde(flatten)]
     asked: Asked,
@@ -74,12 +74,15 @@ impl Item for Case {
 }
 
 /// Lifts of one case, nats per token.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Lifts {
     verbatim: f64,
     paraphrased: f64,
 }
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Fold {
     verbatim: Vec<f64>,
     paraphrased: Vec<f64>,
@@ -131,7 +134,7 @@ impl Probe for ParaphraseInvariance {
         Some(Lifts { verbatim: *verbatim, paraphrased: mean(paraphrased).unwrap_or(f64::NAN) })
     }
 
-    fn fold(&self, fold: &mut Fold, _: &Case, lifts: Lifts) {
+    fn fold(&self, fold: &mut Fold, _: u64, lifts: Lifts) {
         fold.verbatim.push(lifts.verbatim);
         fold.paraphrased.push(lifts.paraphrased);
     }

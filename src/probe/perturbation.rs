@@ -2,10 +2,13 @@
 //!
 //! Each is a function of the text alone: the same text is changed in the same way in every run. English is what the word lists know.
 
+use serde::{Deserialize, Serialize};
+
 use crate::math::derive_seed;
 
 /// One way of changing a text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Perturbation {
     /// Two neighbouring letters change places, in one long word of eight.
     Typo,

@@ -2,7 +2,7 @@
 
 mod keys;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::items::Item;
@@ -99,6 +99,8 @@ enum Walk {
 struct Fault(String);
 
 /// What a case gave.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub enum Outcome {
     Failed(String),
     /// Of each lane the scores of each scorer.
@@ -109,7 +111,8 @@ pub enum Outcome {
 }
 
 /// A case that was scored.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Scored {
     /// Counted from 1.
     case: usize,
@@ -122,7 +125,8 @@ struct Scored {
 }
 
 /// What became of a scorer's scores over all cases.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Tally {
     /// Sums over the samples of each side, of cases in which it counts.
     sums: [f64; 2],
@@ -132,7 +136,8 @@ struct Tally {
     clamped: usize,
 }
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Fold {
     cases: usize,
     scored: Vec<Scored>,
@@ -308,6 +313,8 @@ impl Probe for Pipeline {
 
     const TAKES_FAILURES: bool = true;
 
+    const ITEMS_ARE_ROWS: bool = false;
+
     type Item = Case;
     type Measurement = Outcome;
     type Fold = Fold;
@@ -392,7 +399,7 @@ impl Probe for Pipeline {
         scores.iter().enumerate().flat_map(of_lane).collect()
     }
 
-    fn fold(&self, fold: &mut Fold, _: &Case, outcome: Outcome) {
+    fn fold(&self, fold: &mut Fold, _: u64, outcome: Outcome) {
         fold.cases += 1;
         match outcome {
             Outcome::Failed(why) => {

@@ -1,7 +1,8 @@
 //! A prompt that may belong to a group.
 
-use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer};
+use serde::ser::SerializeStruct;
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::items::Item;
@@ -19,6 +20,17 @@ struct InCluster {
     cluster: String,
     #[serde(flatten)]
     asked: Asked,
+}
+
+/// As it is read.
+impl Serialize for Posed {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Some(cluster) = &self.cluster else { return self.prompt.serialize(serializer) };
+        let mut row = serializer.serialize_struct("Posed", 2)?;
+        row.serialize_field("cluster", cluster)?;
+        row.serialize_field("prompt", &self.prompt)?;
+        row.end()
+    }
 }
 
 impl<'de> Deserialize<'de> for Posed {

@@ -1,6 +1,6 @@
 //! `preference_flip`: where the base preferred the wrong answer, does the adapter prefer the right one?
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, json};
 
 use super::bounds;
@@ -27,7 +27,7 @@ fn default_share() -> f64 {
 /// Fewest triples that the base must get wrong for a share of them to say anything.
 const FEWEST_WRONG: usize = 3;
 
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Triple {
     #[serde(flatten)]
     asked: Asked,
@@ -54,12 +54,15 @@ impl Item for Triple {
 }
 
 /// lp(chosen) − lp(rejected) under each view, nats per token.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Margins {
     ft: f64,
     base: f64,
 }
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Fold {
     margins: Vec<Margins>,
 }
@@ -125,7 +128,7 @@ impl Probe for PreferenceFlip {
         }
     }
 
-    fn fold(&self, fold: &mut Fold, _: &Triple, margins: Margins) {
+    fn fold(&self, fold: &mut Fold, _: u64, margins: Margins) {
         fold.margins.push(margins);
     }
 

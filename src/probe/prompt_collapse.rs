@@ -1,6 +1,6 @@
 //! `prompt_collapse`: does the adapter's effect last when other text stands before the prompt?
 
-use serde::{Deserialize, Deserializer, de};
+use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::{Map, json};
 
 use super::decay::{self, Curve};
@@ -53,12 +53,15 @@ const MARK: &str = "This is what comes after it.";
 const SAMPLE: usize = 64;
 
 /// The divergence, and the tokens that the stuffing took.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Measured {
     js: Vec<f64>,
     tokens: Vec<usize>,
 }
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Fold {
     curves: Vec<Curve>,
     /// The most points that any item has; the tokens are those of its stuffings.
@@ -181,7 +184,7 @@ impl Probe for PromptCollapse {
         Some(Measured { js: js?, tokens })
     }
 
-    fn fold(&self, fold: &mut Fold, _: &Prompt, Measured { js, tokens }: Measured) {
+    fn fold(&self, fold: &mut Fold, _: u64, Measured { js, tokens }: Measured) {
         fold.curves.push(Curve { at: tokens.iter().map(|&tokens| tokens as f64).collect(), divergence: js });
         if tokens.len() > fold.tokens.len() {
             fold.tokens = tokens;

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::chunk::chunks;
@@ -14,7 +14,7 @@ use crate::request::{Answer, Conversation, Message, Op, Prompt, Request, View};
 /// One section: a piece of prose, an instruction with its answer, or a prompt with a preferred answer.
 ///
 /// In suites and JSON lines: a string (prose), or a table of `name`, `kind` and the kind's keys.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Section {
     pub name: Option<String>,
     pub content: Content,
@@ -25,7 +25,8 @@ pub struct Section {
 }
 
 /// What a section says, in the form in which the adapter was trained on it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub enum Content {
     Prose { text: String },
     Instruction { prompt: Prompt, answer: String },
@@ -33,9 +34,9 @@ pub enum Content {
 }
 
 /// `kind` of a section.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum SectionKind {
+pub enum SectionKind {
     #[default]
     Prose,
     Instruction,
@@ -43,7 +44,7 @@ enum SectionKind {
 }
 
 impl SectionKind {
-    fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Prose => "prose",
             Self::Instruction => "instruction",
@@ -108,6 +109,17 @@ impl Written {
     }
 }
 
+/// A section with all that is known of it, as states of a run hold it. No suite can write this: that a section was held out is told by
+/// where it stands.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stored {
+    name: Option<String>,
+    content: Content,
+    held_out: bool,
+    sampled: bool,
+}
+
 impl<'de> Deserialize<'de> for Section {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct SectionVisitor;
@@ -128,7 +140,11 @@ impl<'de> Deserialize<'de> for Section {
             }
         }
 
-        deserializer.deserialize_any(SectionVisitor)
+        if deserializer.is_human_readable() {
+            return deserializer.deserialize_any(SectionVisitor);
+        }
+        let Stored { name, content, held_out, sampled } = Stored::deserialize(deserializer)?;
+        Ok(Self { name, content, held_out, sampled })
     }
 }
 
@@ -181,14 +197,12 @@ impl Section {
         Self { name: None, content: Content::Prose { text: text.into() }, held_out: false, sampled: false }
     }
 
-    /// The section's kind, as suites write it.
-    pub fn kind(&self) -> &'static str {
-        let kind = match self.content {
+    pub fn kind(&self) -> SectionKind {
+        match self.content {
             Content::Prose { .. } => SectionKind::Prose,
             Content::Instruction { .. } => SectionKind::Instruction,
             Content::Preference { .. } => SectionKind::Preference,
-        };
-        kind.name()
+        }
     }
 
     /// Its name, or how it begins.
@@ -258,7 +272,7 @@ mod tests {
         assert_eq!(instruction.content, Content::Instruction { prompt: "p".into(), answer: " a".to_owned() });
         let preference = serde_json::json!({"name": "n", "kind": "preference", "prompt": "p", "chosen": " c", "rejected": " r"});
         let preference = read(preference).unwrap();
-        assert_eq!((preference.kind(), preference.label()), ("preference", "n".to_owned()));
+        assert_eq!((preference.kind(), preference.label()), (SectionKind::Preference, "n".to_owned()));
         for (wrong, said) in [
             (serde_json::json!({}), "missing field `text`"),
             (serde_json::json!({"kind": "instruction", "prompt": "p"}), "missing field `answer`"),

@@ -1,9 +1,9 @@
 //! `section_internalization`: which sections of its training document did the adapter take in?
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::section::{Score, Section};
+use super::section::{Section, SectionKind};
 use super::verdict::{Rule, Side, number, score_of, settle_clause, shown};
 use super::{Court, ItemStream, Items, Judgement, Kind, OpenRows, Probe, SectionSlots, bounds, document};
 use crate::math::mean;
@@ -50,16 +50,20 @@ fn default_chunk() -> usize {
     256
 }
 
-/// What both views make of one section.
-pub struct Pair {
-    ft: Score,
-    base: Score,
+/// What one section measured.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Measured {
+    held_out: bool,
+    learned: Learned,
 }
 
 /// One section with its own lift.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Learned {
     label: String,
-    kind: &'static str,
+    kind: SectionKind,
     lift: f64,
     nll_ft: f64,
     nll_base: f64,
@@ -70,7 +74,7 @@ impl Learned {
     fn row(&self) -> Map<String, Value> {
         let mut row = Map::new();
         row.insert("section".to_owned(), json!(self.label));
-        row.insert("kind".to_owned(), json!(self.kind));
+        row.insert("kind".to_owned(), json!(self.kind.name()));
         row.insert("own_lift".to_owned(), json!(self.lift));
         row.insert("nll_base".to_owned(), json!(self.nll_base));
         row.insert("nll_ft".to_owned(), json!(self.nll_ft));
@@ -79,7 +83,8 @@ impl Learned {
     }
 }
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Fold {
     trained: Vec<Learned>,
     held_out: Vec<Learned>,
@@ -170,8 +175,10 @@ impl Probe for SectionInternalization {
         asks_documents: false,
     };
 
+    const ITEMS_ARE_ROWS: bool = false;
+
     type Item = Section;
-    type Measurement = Pair;
+    type Measurement = Measured;
     type Fold = Fold;
 
     fn items(&self) -> &Items<Section> {
@@ -197,13 +204,10 @@ impl Probe for SectionInternalization {
         [View::Ft, View::Base].into_iter().flat_map(|view| section.questions(view, self.chunk_words)).collect()
     }
 
-    fn measure(&self, _: &Section, rounds: &[Vec<Answer>]) -> Option<Pair> {
+    fn measure(&self, section: &Section, rounds: &[Vec<Answer>]) -> Option<Measured> {
         let [answers] = rounds else { return None };
         let (ft, base) = answers.split_at(answers.len() / 2);
-        Some(Pair { ft: Section::score(ft)?, base: Section::score(base)? })
-    }
-
-    fn fold(&self, fold: &mut Fold, section: &Section, Pair { ft, base }: Pair) {
+        let (ft, base) = (Section::score(ft)?, Section::score(base)?);
         let learned = Learned {
             label: section.label(),
             kind: section.kind(),
@@ -212,7 +216,11 @@ impl Probe for SectionInternalization {
             nll_base: base.nll(),
             tokens: ft.tokens,
         };
-        if section.held_out { &mut fold.held_out } else { &mut fold.trained }.push(learned);
+        Some(Measured { held_out: section.held_out, learned })
+    }
+
+    fn fold(&self, fold: &mut Fold, _: u64, Measured { held_out, learned }: Measured) {
+        if held_out { &mut fold.held_out } else { &mut fold.trained }.push(learned);
     }
 
     fn metric(&self, fold: &Fold) -> Option<f64> {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::style::{FEATURES, names, pieces, style_of, word_count};
@@ -109,17 +109,38 @@ const MOST_FIGURES: usize = 8;
 type Style = [f64; FEATURES];
 
 /// What both views wrote after one prompt.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Pair {
+    #[serde(with = "figures")]
     ft: Style,
+    #[serde(with = "figures")]
     base: Style,
     /// Words of each.
     words: [usize; 2],
     same: bool,
 }
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Fold {
     pairs: Vec<Pair>,
+}
+
+/// A style, as a list: serde knows arrays of 32 at most.
+mod figures {
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    use super::Style;
+
+    pub fn serialize<S: Serializer>(style: &Style, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(style)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Style, D::Error> {
+        let wrong = |figures: Vec<f64>| de::Error::invalid_length(figures.len(), &"the figures of a style");
+        Vec::<f64>::deserialize(deserializer)?.try_into().map_err(wrong)
+    }
 }
 
 fn generations(rounds: &[Vec<Answer>]) -> Option<[&str; 2]> {
@@ -180,7 +201,7 @@ impl Probe for StyleFingerprint {
         Some(Pair { ft: style_of(ft)?, base: style_of(base)?, words: [word_count(ft), word_count(base)], same: ft == base })
     }
 
-    fn fold(&self, fold: &mut Fold, _: &Prompt, pair: Pair) {
+    fn fold(&self, fold: &mut Fold, _: u64, pair: Pair) {
         fold.pairs.push(pair);
     }
 

@@ -11,9 +11,11 @@ mod leakage;
 mod multi_turn_coherence_decay;
 mod noise_floor;
 mod null_adapter;
+mod parts;
 mod pipeline;
 mod prompt_collapse;
 mod section_internalization;
+mod states;
 mod style_fingerprint;
 mod tool_use_fidelity;
 mod training;
@@ -467,7 +469,7 @@ impl Probe for Dialogue {
         rounds.iter().flatten().map(|answer| if let Answer::Generate(g) = answer { Some(g.text.clone()) } else { None }).collect()
     }
 
-    fn fold(&self, fold: &mut Vec<String>, _: &Self::Item, told: Vec<String>) {
+    fn fold(&self, fold: &mut Vec<String>, _: u64, told: Vec<String>) {
         fold.extend(told);
     }
 

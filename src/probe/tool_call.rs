@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
 use crate::pipeline::Schema;
@@ -16,6 +16,13 @@ pub struct Tool {
     /// As chat templates are given it: `{type = "function", function = {…}}`.
     pub written: Value,
     arguments: Schema,
+}
+
+/// As chat templates are given it, of which it can be read again.
+impl Serialize for Tool {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.written.serialize(serializer)
+    }
 }
 
 impl fmt::Debug for Tool {

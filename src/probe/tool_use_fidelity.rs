@@ -1,6 +1,7 @@
 //! `tool_use_fidelity`: does the adapter still call tools as their schemas ask, and no others?
 
-use serde::Deserialize;
+use serde::ser::{Error, SerializeStruct};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
 use super::bounds;
@@ -84,6 +85,19 @@ impl TryFrom<Written> for Case {
     }
 }
 
+/// As it is read.
+impl Serialize for Case {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (tool, others) = self.tools.split_first().ok_or_else(|| S::Error::custom("a case needs a tool"))?;
+        let mut row = serializer.serialize_struct("Case", 4)?;
+        row.serialize_field("prompt", &self.asked)?;
+        row.serialize_field("tool", tool)?;
+        row.serialize_field("tools", others)?;
+        row.serialize_field("gold_tool", &self.gold_tool)?;
+        row.end()
+    }
+}
+
 impl Item for Case {
     const PLURAL: &'static str = "cases";
     const TEXT_FIELD: Option<&'static str> = None;
@@ -128,13 +142,22 @@ impl Used {
 }
 
 /// One case under each view.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Measured {
-    ft: Used,
-    base: Used,
+    ft: Tally,
+    base: Tally,
+    /// Both call the same tool.
+    same_tool: bool,
+    /// They do, and the arguments differ.
+    other_arguments: bool,
+    /// What was asked and what is wrong with `ft`'s call, where `base`'s is valid.
+    lost: Option<(String, String)>,
 }
 
-/// How one view used its tools, over all cases.
-#[derive(Clone, Copy, Default)]
+/// How one view used its tools, in one case or over all of them.
+#[derive(Clone, Copy, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Tally {
     calls: usize,
     valid: usize,
@@ -143,11 +166,20 @@ struct Tally {
 }
 
 impl Tally {
-    fn add(&mut self, used: &Used) {
-        self.calls += usize::from(used.call.is_some());
-        self.valid += usize::from(used.is_valid());
-        self.outside += usize::from(used.outside);
-        self.gold += usize::from(used.gold);
+    fn of(used: &Used) -> Self {
+        Self {
+            calls: usize::from(used.call.is_some()),
+            valid: usize::from(used.is_valid()),
+            outside: usize::from(used.outside),
+            gold: usize::from(used.gold),
+        }
+    }
+
+    fn add(&mut self, case: Self) {
+        self.calls += case.calls;
+        self.valid += case.valid;
+        self.outside += case.outside;
+        self.gold += case.gold;
     }
 
     fn evidence(self) -> Value {
@@ -155,7 +187,8 @@ impl Tally {
     }
 }
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Fold {
     /// Validity, `base` first.
     pairs: PairedShares,
@@ -203,31 +236,35 @@ impl Probe for ToolUseFidelity {
         let [answers] = rounds else { return None };
         match answers.as_slice() {
             [Answer::Generate(ft), Answer::Generate(base)] => {
-                Some(Measured { ft: Used::of(&ft.text, case), base: Used::of(&base.text, case) })
+                let (ft, base) = (Used::of(&ft.text, case), Used::of(&base.text, case));
+                let calls = ft.call.as_ref().zip(base.call.as_ref()).filter(|(ours, theirs)| ours.name == theirs.name);
+                Some(Measured {
+                    ft: Tally::of(&ft),
+                    base: Tally::of(&base),
+                    same_tool: calls.is_some(),
+                    other_arguments: calls.is_some_and(|(ours, theirs)| ours.arguments != theirs.arguments),
+                    lost: ft.wrong.filter(|_| base.is_valid()).map(|wrong| (case.asked.words().into_owned(), wrong)),
+                })
             }
             _ => None,
         }
     }
 
-    fn fold(&self, fold: &mut Fold, case: &Case, Measured { ft, base }: Measured) {
-        fold.ft.add(&ft);
-        fold.base.add(&base);
+    fn fold(&self, fold: &mut Fold, _: u64, Measured { ft, base, same_tool, other_arguments, lost }: Measured) {
+        fold.ft.add(ft);
+        fold.base.add(base);
         let pairs = &mut fold.pairs;
-        *match (base.is_valid(), ft.is_valid()) {
+        *match (base.valid > 0, ft.valid > 0) {
             (true, true) => &mut pairs.both,
             (true, false) => &mut pairs.first,
             (false, true) => &mut pairs.second,
             (false, false) => &mut pairs.neither,
         } += 1;
-        fold.changes.push(f64::from(u8::from(ft.is_valid())) - f64::from(u8::from(base.is_valid())));
-        if let (Some(ours), Some(theirs)) = (&ft.call, &base.call)
-            && ours.name == theirs.name
-        {
-            fold.same_tool += 1;
-            fold.other_arguments += usize::from(ours.arguments != theirs.arguments);
-        }
-        if let (true, Some(wrong)) = (base.is_valid() && fold.lost.len() < MOST_LOST, ft.wrong) {
-            fold.lost.push((case.asked.words().into_owned(), wrong));
+        fold.changes.push(ft.valid as f64 - base.valid as f64);
+        fold.same_tool += usize::from(same_tool);
+        fold.other_arguments += usize::from(other_arguments);
+        if fold.lost.len() < MOST_LOST {
+            fold.lost.extend(lost);
         }
     }
 

@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Item, OpenRows};
 
@@ -35,7 +35,8 @@ pub enum Place {
 }
 
 /// The loss that was logged at a step.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct LossPoint {
     pub step: u64,
     /// Not finite where the training wrote it so.
@@ -55,7 +56,8 @@ impl LossPoint {
 }
 
 /// What an optimizer of the Adam kind remembers of one parameter.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct TrainedParameter {
     /// Its number, or its name.
     pub name: String,
@@ -65,7 +67,8 @@ pub struct TrainedParameter {
 }
 
 /// Figures of a parameter's second moments: running means of its squared gradients.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SecondMoments {
     /// Updates of the parameter.
     pub step: Option<f64>,

@@ -72,6 +72,8 @@ impl Probe for TrainingDrift {
 
     const FINDS_NOT_FINITE: bool = true;
 
+    const ITEMS_ARE_ROWS: bool = false;
+
     type Item = LossPoint;
     type Measurement = LossPoint;
     type Fold = Vec<LossPoint>;
@@ -114,7 +116,7 @@ impl Probe for TrainingDrift {
         Some(*point)
     }
 
-    fn fold(&self, fold: &mut Vec<LossPoint>, _: &LossPoint, point: LossPoint) {
+    fn fold(&self, fold: &mut Vec<LossPoint>, _: u64, point: LossPoint) {
         fold.push(point);
     }
 

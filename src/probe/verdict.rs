@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use crate::math::stream::Values;
+use crate::math::stream::{self, Sequential, Values};
 use crate::math::{
     Bootstrap, Endpoints, Interval, PairedShares, Permutation, SignFlip, clopper_pearson, clustered_share, derive_seed,
     items_to_settle, mean, mean_interval, mean_interval_by, mean_variance_by, ratio_interval, ratio_interval_by, sd,
@@ -43,6 +43,8 @@ pub struct Court<'a> {
     /// The group of each measured item, in their order, where items come in groups: these are the units of inference then. Empty where
     /// each item stands for itself.
     pub clusters: &'a [usize],
+    /// Where the probe ends with its verdict and not with its items: what settles it.
+    pub test: Option<&'a Sequential>,
     /// The calibrations of the suite's probes, by name: what a probe that controls the nulls reports.
     pub calibrations: &'a [(&'a str, &'a Calibration)],
 }
@@ -164,6 +166,7 @@ impl Court<'static> {
         calibration: None,
         q: None,
         clusters: &[],
+        test: None,
         calibrations: &[],
     };
 }
@@ -240,6 +243,9 @@ impl Court<'_> {
 
     /// As [`Self::decide_mean`], of values of which only figures are held once there are many. Groups of so many items have none.
     pub fn decide_values(&self, rule: Rule, values: &Values) -> Option<Criterion> {
+        if let Some(test) = self.test {
+            return self.decide_tested(rule, test, values);
+        }
         if values.is_whole() {
             return self.decide_mean(rule, &values.sample());
         }
@@ -248,6 +254,26 @@ impl Court<'_> {
         let estimate = Estimate { interval, ..Estimate::bare(mean, usize::try_from(values.len()).ok()?) };
         let spread = values.sd().ok();
         Some(rule.decide(estimate, |threshold| items_for_mean(mean, spread?, threshold), self))
+    }
+
+    /// As [`Self::decide_values`], by a test that looked after every item: whoever looks so often can't go by an interval that is meant
+    /// for one look. Its own interval holds at every number of items at once, and is cut at the threshold where the test has told on which
+    /// side the mean lies.
+    fn decide_tested(&self, rule: Rule, test: &Sequential, values: &Values) -> Option<Criterion> {
+        let mean = values.mean().ok().filter(|_| self.clusters.is_empty())?;
+        let decided = test.decision().map(|decision| decision.side).filter(|_| values.len() >= self.min_items as u64);
+        let interval = test.interval().map(|found| match decided {
+            Some(stream::Side::Above) => [found.low.max(rule.threshold), found.high],
+            Some(stream::Side::Below) => [found.low, found.high.min(rule.threshold)],
+            None => ends(found),
+        });
+        let estimate = Estimate { interval, ..Estimate::bare(mean, usize::try_from(values.len()).ok()?) };
+        let verdict = match (decided, rule.side) {
+            (None, _) => Verdict::Inconclusive,
+            (Some(stream::Side::Above), Side::Above) | (Some(stream::Side::Below), Side::Below) => Verdict::Pass,
+            _ => Verdict::Fail,
+        };
+        Some(Criterion { verdict, items_to_settle: None, ..rule.decide(estimate, |_| None, self) })
     }
 
     /// As [`Self::decide_mean`], of values that lie within bounds. Where all of them are the same, resampling finds no spread, and how

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Diagnosis, NoiseFloor, ProbeRecord, ScoreRecord, SourceRecord, SourceStats, StageRecord, Verdict};
+use super::{Diagnosis, NoiseFloor, ProbeRecord, ScoreRecord, ShardRecord, SourceRecord, SourceStats, StageRecord, Verdict};
 
 /// Version of the JSON that a run writes. A field added keeps it; a field renamed, removed or of another meaning raises it.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -163,6 +163,9 @@ pub struct RunRecord {
     /// Those that the suite's probes took items from, where there are any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<SourceRecord>,
+    /// Of a run of a part of the items: there is no verdict before all parts are merged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<ShardRecord>,
     pub liveness: Option<Liveness>,
     pub probes: Vec<ProbeRecord>,
     pub gate: Gate,

@@ -75,6 +75,8 @@ pub fn summary_line(run: &RunRecord) -> serde_json::Result<String> {
         base,
         adapter,
         sources,
+        // What only `sway merge` reads, and from the record.
+        shard: _,
         liveness,
         probes,
         gate,

@@ -34,6 +34,7 @@ pub(super) fn of_summary(run: &RunRecord) -> NonFinite {
         base: _,
         adapter: _,
         sources: _,
+        shard: _,
         probes: _,
         interrupted: _,
     } = run;

@@ -1,6 +1,6 @@
 //! What every human report says first: the gate's word, the score, the tally, and what stands beside the score.
 
-use crate::record::{BesideNoise, Liveness, ModuleLiveness, ProbeRecord, RunRecord, SourceRecord, Verdict};
+use crate::record::{BesideNoise, Liveness, ModuleLiveness, ProbeRecord, RunRecord, ShardRecord, SourceRecord, Verdict};
 
 use super::number;
 
@@ -22,6 +22,11 @@ pub(super) fn not_live(liveness: &Liveness) -> &'static str {
 pub(super) fn noise_floor(run: &RunRecord) -> String {
     let computed_in = run.base.computed_in();
     if computed_in == "f32" { "noise floor".to_owned() } else { format!("noise floor ({computed_in} against f32)") }
+}
+
+/// The part of a run that this is, where it came to its end and its adapter is live.
+pub(super) fn part(run: &RunRecord) -> Option<&ShardRecord> {
+    run.shard.as_ref().filter(|_| !run.interrupted && dead(run).is_none())
 }
 
 /// `score 0.81 (healthy)`.

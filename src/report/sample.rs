@@ -45,6 +45,7 @@ pub fn healthy() -> RunRecord {
             digest: "91ab03c4d5e6f7081920".repeat(3),
         }),
         sources: Vec::new(),
+        shard: None,
         liveness: Some(Liveness {
             live: true,
             inconclusive: false,

@@ -4,7 +4,7 @@
 
 use unicode_width::UnicodeWidthStr;
 
-use crate::record::{Diagnosis, ProbeRecord, RunRecord, Verdict};
+use crate::record::{Diagnosis, ProbeRecord, RunRecord, ShardRecord, Verdict};
 
 use super::escape::terminal as clean;
 use super::paint::{self, Paint};
@@ -17,6 +17,9 @@ const ITEM_ERRORS_SHOWN: usize = 3;
 #[must_use]
 pub fn render(run: &RunRecord, style: Style) -> String {
     let page = Page { run, paint: Paint { color: style.color }, width: style.width };
+    if let Some(shard) = outcome::part(run) {
+        return format!("{}\n{}\n{}", page.part(shard), page.subjects(), page.work());
+    }
     let body = if outcome::dead(run).is_some() || run.probes.is_empty() {
         String::new()
     } else {
@@ -49,6 +52,19 @@ impl Page<'_> {
         let tally = outcome::tally(&self.run.probes).split(", ").map(wrap::glued).collect::<Vec<_>>().join(", ");
         text += &wrap::hang(&head, indent, &wrap::pieces(&[outcome::score(self.run), tally]), self.width);
         text + &wrap::hang(&" ".repeat(indent), indent, &clean(&gate.message), self.width)
+    }
+
+    /// What a part came to, which has no verdict.
+    fn part(&self, shard: &ShardRecord) -> String {
+        let word = format!("PART {} of {}", shard.index, shard.count);
+        let indent = word.len() + 2;
+        let head = format!("{}  ", self.paint.on(paint::of_verdict(Verdict::Pass), &word));
+        let measured = self.run.probes.iter().filter(|probe| probe.verdict != Verdict::Skip);
+        let measured: Vec<String> =
+            measured.map(|probe| wrap::glued(&format!("{} of {}", probe.n, clean(&probe.name)))).collect();
+        let items = format!("items measured: {}", measured.join(", "));
+        wrap::hang(&head, indent, &items, self.width)
+            + &wrap::hang(&" ".repeat(indent), indent, &clean(&self.run.gate.message), self.width)
     }
 
     /// What was compared with what, and whether there is anything to compare.

@@ -1,10 +1,10 @@
 //! How a request is computed.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The circumstances in which a request is computed. None of them may change its answer, [`Self::Exact`] aside: what they are for is
 /// to see whether one does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Computation {
     /// In the model's dtype, in passes shared with all that is asked beside it. The only one whose answers are kept, and whose

@@ -6,7 +6,8 @@ use std::hash::{Hash, Hasher};
 
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Serialize};
+use serde::ser::{Error as _, SerializeStruct};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
 /// A text as it stands, a conversation that the model's chat template makes a text of, or tokens.
@@ -195,6 +196,14 @@ fn words_of(message: &Message) -> String {
 #[serde(try_from = "Written")]
 pub struct Asked(pub Prompt);
 
+impl Serialize for Asked {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut row = serializer.serialize_struct("Asked", 1)?;
+        row.serialize_field("prompt", &self.0)?;
+        row.end()
+    }
+}
+
 #[derive(Deserialize)]
 struct Written {
     prompt: Option<Prompt>,
@@ -234,6 +243,17 @@ impl TryFrom<Written> for Asked {
                 conversation.check()?;
                 Ok(Self(Prompt::Chat(conversation)))
             }
+        }
+    }
+}
+
+/// As it is read: token ids, which are not, have no such form.
+impl Serialize for Prompt {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Text(text) => serializer.serialize_str(text),
+            Self::Chat(conversation) => conversation.serialize(serializer),
+            Self::Tokens(_) => Err(S::Error::custom("a list of token ids could not be told from a list of messages")),
         }
     }
 }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use super::streams::WovenRows;
 use crate::engine::{OptimizerFile, Source};
 use crate::probe::{
-    FileItems, ItemRow, ItemRows, Layout, LossPoint, OpenRows, OptimizerMemory, Place, SecondMoments, SourceItems, SourceRows,
-    TrainedParameter, TrainingFile,
+    FileItems, ItemRow, ItemRows, Layout, LossPoint, OpenRows, OptimizerMemory, Place, RowMark, SecondMoments, SourceItems,
+    SourceRows, TrainedParameter, TrainingFile,
 };
-use crate::stream::{FileRows, Streams, TrainingLog};
+use crate::stream::{Bookmark, FileRows, Streams, TrainingLog};
 use crate::workspace::Workspace;
 
 /// Opens the files of a suite's probes.
@@ -34,8 +34,10 @@ impl OpenRows for Files {
         Ok(ItemRows { path: path.display().to_string(), rows: Box::new(rows) })
     }
 
-    fn open_sources(&self, items: &SourceItems) -> Result<Box<dyn SourceRows>, String> {
-        let woven = self.streams.weave(&items.source).map_err(|error| error.to_string())?;
+    fn open_sources(&self, items: &SourceItems, after: Option<&RowMark>) -> Result<Box<dyn SourceRows>, String> {
+        let after: Option<Bookmark> =
+            after.map(|RowMark(mark)| serde_json::from_value(mark.clone())).transpose().map_err(|error| error.to_string())?;
+        let woven = self.streams.weave(&items.source, after.as_ref()).map_err(|error| error.to_string())?;
         Ok(Box::new(WovenRows(woven)))
     }
 

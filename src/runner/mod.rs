@@ -4,10 +4,12 @@
 //! does anything; `run` carries questions and answers, window by window, for all probes together; `gate` decides. [`merge`] has no suite:
 //! it holds a merged checkpoint against its base and adapter.
 
+mod checkpoint;
 mod diagnosis;
 mod errands;
 mod files;
 mod gate;
+mod judging;
 mod keeper;
 mod kinds;
 mod liveness;
@@ -15,6 +17,7 @@ pub mod merge;
 mod noise;
 mod nulls;
 mod outsiders;
+mod parts;
 mod plan;
 mod round;
 mod run;
@@ -22,8 +25,10 @@ mod sections;
 mod streams;
 mod templates;
 
+pub use checkpoint::{Cadence, Checkpoint, Checkpoints, KeepCheckpoint};
 pub use errands::{Outsiders, OutsidersError};
 pub use keeper::{Bounds, Keeper, ResumeError, Warn};
 pub use liveness::key as liveness_key;
+pub use parts::{Part, PartsError, merge as merge_parts};
 pub use plan::{Entry, Plan, PlanError, PlanOptions, Replacements};
 pub use run::{Aids, RunError, run};

@@ -8,11 +8,11 @@ use super::files::Files;
 use super::{kinds, nulls, outsiders, sections, streams};
 use crate::engine::{Device, NullDraws, Precision, Source as ModelSource, Sources};
 use crate::math::derive_seed;
-use crate::probe::{AnyProbe, ChatForm, CoursePlan, Decide, Lot, Survey};
+use crate::probe::{AnyProbe, ChatForm, CoursePlan, Decide, Lot, Shard, Survey};
 use crate::request::{Embedder, Prompt, Scale};
 use crate::stream::{StreamSettings, Streams};
 use crate::suite::{
-    self, Chat, Diagnostic, Diagnostics, Dtype, EndpointSpec, GateSpec, ModelSpec, NullSpec, ProbeTable, Source, Suite,
+    self, Chat, Diagnostic, Diagnostics, Dtype, EndpointSpec, GateSpec, ModelSpec, NullSpec, ProbeTable, Source, StopWhen, Suite,
     SuiteError,
 };
 use crate::workspace::Workspace;
@@ -30,6 +30,10 @@ pub enum PlanError {
     Data { probe: String, message: String },
     #[error("{suite} names no adapter to probe\nhint: write `adapter = …` under [model], or give --adapter")]
     NoAdapter { suite: String },
+    #[error(
+        "probe `{probe}` stops when its verdict is decided, which only one machine can tell that sees all items in their order\nhint: leave `stop_when` out, or run it without --shard"
+    )]
+    StopsEarly { probe: String },
     #[error("no probe's name contains `{filter}`; the suite has {}", .names.join(", "))]
     Filter { filter: String, names: Vec<String> },
 }
@@ -43,14 +47,22 @@ pub struct PlanOptions {
     pub filter: Option<String>,
     /// How its sources are read.
     pub streams: StreamSettings,
+    /// Which part of the items is asked about; all where there is none.
+    pub shard: Option<Shard>,
+    /// The files and sources that it names were read by others, and are not here.
+    pub is_read_elsewhere: bool,
 }
 
 /// A suite ready to be run.
 pub struct Plan {
     /// The suite's path as given.
     pub suite: String,
-    /// Digest of the suite's text.
+    pub text: String,
+    /// Digest of the text.
     pub digest: String,
+    /// Which of its probes are left.
+    pub filter: Option<String>,
+    pub shard: Option<Shard>,
     /// The folder that its paths are relative to.
     pub dir: PathBuf,
     /// Where that folder is looked for.
@@ -83,6 +95,8 @@ pub struct Entry {
     pub weight: f64,
     pub decide: Decide,
     pub min_items: usize,
+    /// It ends as soon as its verdict is decided.
+    pub stops_early: bool,
     /// `enabled = false` in the suite.
     pub enabled: bool,
     /// How its prompts reach the model.
@@ -109,7 +123,7 @@ impl Plan {
 
     /// As [`Self::read`], of a suite whose text is here: `path` is where it is in the workspace, and is not read.
     pub fn of(source: Source, path: &Path, options: PlanOptions) -> Result<Self, PlanError> {
-        let PlanOptions { workspace, filter, streams: settings } = options;
+        let PlanOptions { workspace, filter, streams: settings, shard, is_read_elsewhere } = options;
         let (suite, mut diagnostics) = suite::parse(&source);
         let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
         // Another adapter may be named yet: what lies beside it is looked for in `look_beside_adapter`.
@@ -152,21 +166,27 @@ impl Plan {
         let (Some(mut sources), true) = (sources, diagnostics.is_empty()) else {
             return Err(PlanError::Suite { source_text: Box::new(source), diagnostics });
         };
-        if let Some(filter) = filter {
+        if let Some(filter) = &filter {
             let names = entries.iter().map(|entry| entry.name.clone()).collect();
-            entries.retain(|entry| entry.name.contains(&filter));
+            entries.retain(|entry| entry.name.contains(filter));
             if entries.is_empty() {
-                return Err(PlanError::Filter { filter, names });
+                return Err(PlanError::Filter { filter: filter.clone(), names });
             }
         }
+        if let (Some(_), Some(entry)) = (shard, entries.iter().find(|entry| entry.enabled && entry.stops_early)) {
+            return Err(PlanError::StopsEarly { probe: entry.name.clone() });
+        }
         sources.embedders = embedders(&entries, named);
-        for entry in entries.iter_mut().filter(|entry| entry.enabled && entry.probe.reads_a_file()) {
+        for entry in entries.iter_mut().filter(|entry| !is_read_elsewhere && entry.enabled && entry.probe.reads_a_file()) {
             entry.survey =
                 entry.probe.survey(&files).map_err(|message| PlanError::Data { probe: entry.name.clone(), message })?;
         }
         Ok(Self {
             suite: path.display().to_string(),
+            text: source.text().to_owned(),
             digest: blake3::hash(source.text().as_bytes()).to_hex().to_string(),
+            filter,
+            shard,
             dir,
             workspace,
             sources,
@@ -255,16 +275,24 @@ impl Plan {
 
     /// How a probe's course is run: which nulls, and which of its items are asked under them.
     pub fn course(&self, entry: &Entry) -> CoursePlan {
-        let chat = entry.chat;
-        let seed = derive_seed(self.seed, &[&entry.name]);
+        let course = CoursePlan {
+            chat: entry.chat,
+            seed: derive_seed(self.seed, &[&entry.name]),
+            shard: self.shard,
+            stops_early: entry.stops_early,
+            min_items: entry.min_items,
+            max_too_long: streams::max_too_long(&self.streams, entry),
+            ..CoursePlan::default()
+        };
         if !self.calibrates(entry) {
-            return CoursePlan { chat, seed, ..CoursePlan::default() };
+            return course;
         }
         let nulls = (1..=self.null.runs as u64).map(|draw| self.seed.wrapping_add(draw)).collect();
         let lot = Lot { wanted: self.null.max_items, seed: derive_seed(self.seed, &[&entry.name, "null items"]) };
-        let (calibrated, lot) =
-            if entry.survey.is_whole { (lot.among(entry.survey.items), None) } else { (BTreeSet::new(), Some(lot)) };
-        CoursePlan { chat, seed, nulls, ranks: self.null_ranks.clone(), calibrated, lot }
+        // Of one that ends with its verdict, or leaves items out, it is not known beforehand either which items there will be.
+        let is_counted = entry.survey.is_whole && !entry.stops_early && course.max_too_long == 0;
+        let (calibrated, lot) = if is_counted { (lot.among(entry.survey.items), None) } else { (BTreeSet::new(), Some(lot)) };
+        CoursePlan { nulls, ranks: self.null_ranks.clone(), calibrated, lot, ..course }
     }
 }
 
@@ -288,12 +316,28 @@ fn entry(table: &ProbeTable, probe: Box<dyn AnyProbe>, suite: &Suite) -> Result<
         weight: table.weight,
         decide,
         min_items: table.min_items.unwrap_or(crate::probe::MIN_ITEMS),
+        stops_early: stops_early(table, &*probe, decide)?,
         enabled: table.enabled,
         chat,
         raw_is_meant,
         probe,
         survey: Survey::default(),
     })
+}
+
+/// Whether the probe ends with its verdict; refused where nothing could tell when that is.
+fn stops_early(table: &ProbeTable, probe: &dyn AnyProbe, decide: Decide) -> Result<bool, Vec<Diagnostic>> {
+    let Some(stop) = &table.stop_when else { return Ok(false) };
+    let wrong = |message: String| Err(vec![Diagnostic::new(stop.span(), message)]);
+    match stop.get_ref() {
+        StopWhen::Decided if decide == Decide::Point => {
+            wrong("an estimate alone settles nothing: `stop_when` goes with `decide = \"interval\"`".to_owned())
+        }
+        StopWhen::Decided if !probe.can_stop_early() => {
+            wrong(format!("{} has no test that could settle its verdict before the items end", probe.kind().name))
+        }
+        StopWhen::Decided => Ok(true),
+    }
 }
 
 /// The probe's `chat`, else the model's, and whether raw prompts are meant.

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::plan::Entry;
-use crate::probe::SourceRows;
+use crate::probe::{RowMark, RowPlace, SourceRows};
 use crate::record::{SourceRecord, SourceStats};
 use crate::stream::block::Metrics;
 use crate::stream::{Sample, Shape, Source, SourceReport, StreamSettings, Streams, Tally, Woven};
@@ -29,7 +29,7 @@ pub fn of(suite: &Suite, dir: &Path, workspace: &Workspace, settings: StreamSett
 }
 
 fn source(spec: &SourceSpec) -> Result<Source, Diagnostic> {
-    let SourceSpec { name, uri, field, fields, limit, sample, weight, max_bad } = spec;
+    let SourceSpec { name, uri, field, fields, limit, sample, weight, max_bad, max_too_long } = spec;
     let shape = Shape::read(field.as_ref().map(|field| field.get_ref().as_str()), fields.as_ref().map(toml::Spanned::get_ref));
     let span = field.as_ref().map(toml::Spanned::span).or(fields.as_ref().map(toml::Spanned::span)).unwrap_or_default();
     Ok(Source {
@@ -40,6 +40,7 @@ fn source(spec: &SourceSpec) -> Result<Source, Diagnostic> {
         sample: sample.map(|SampleSpec { rate, seed }| Sample { rate, seed }),
         weight: *weight,
         max_bad: *max_bad,
+        max_too_long: *max_too_long,
     })
 }
 
@@ -66,6 +67,12 @@ pub fn check(entry: &Entry, table: &ProbeTable, sources: &[SourceSpec]) -> Optio
 /// Rows of sources, as probes take them.
 pub struct WovenRows(pub Woven);
 
+/// How many of a probe's items may be longer than the model's context.
+pub fn max_too_long(streams: &Streams, entry: &Entry) -> usize {
+    let names = entry.probe.sources().map_or(&[][..], |items| &items.source);
+    usize::try_from(streams.max_too_long(names)).unwrap_or(usize::MAX)
+}
+
 impl SourceRows for WovenRows {
     fn next(&mut self) -> Option<Result<Value, String>> {
         Some(self.0.next()?.map(|row| row.value).map_err(|error| error.to_string()))
@@ -74,13 +81,23 @@ impl SourceRows for WovenRows {
     fn refuse(&mut self, why: &str) -> Result<(), String> {
         self.0.refuse(why).map_err(|error| error.to_string())
     }
+
+    fn place(&self) -> Option<RowPlace> {
+        let (file, line) = self.0.last_place()?;
+        Some(RowPlace { file, line })
+    }
+
+    fn mark(&self) -> RowMark {
+        // Names and numbers: JSON has a form for them.
+        RowMark(serde_json::to_value(self.0.bookmark()).unwrap_or_default())
+    }
 }
 
 /// What the run read of its sources.
 pub fn records(streams: &Streams) -> Vec<SourceRecord> {
     let record = |report: SourceReport| {
         let SourceReport { name, uris, files, bytes, listing, read } = report;
-        let Tally { rows, items, bad, bad_rows, waited: _ } = read;
+        let Tally { rows, items, bad, bad_rows, .. } = read;
         SourceRecord { name, uris, files, bytes, listing, rows, items, bad, bad_rows }
     };
     streams.reports().into_iter().map(record).collect()

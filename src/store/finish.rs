@@ -3,6 +3,7 @@
 use rusqlite::{Transaction, params};
 
 use super::Store;
+use super::checkpoints;
 use super::error::{Fault, StoreError};
 use super::history::{self, Totals};
 use super::lock::RunLock;
@@ -46,7 +47,7 @@ impl Run {
     /// # Errors
     /// A store that can't be written to. The run is left as it was, to be resumed.
     pub fn finish(self, finish: &Finish, now: Timestamp) -> Result<Totals, StoreError> {
-        let (store, id, wall_ms) = (self.store.clone(), self.id, self.wall_ms(now));
+        let (store, id, wall_ms) = (self.store.clone(), self.id, self.wall.ms(now));
         let Finish { status, record, error, verdict } = finish;
         store.write(move |transaction| {
             transaction.execute(
@@ -55,6 +56,7 @@ impl Run {
             )?;
             if *status == Finished::Completed {
                 responses::settle(transaction, id, self.mode)?;
+                checkpoints::forget(transaction, id)?;
             }
             close(transaction, id, (*status).into(), self.lock)?;
             history::totals(transaction, id)

@@ -119,17 +119,19 @@ impl Store {
         })
     }
 
-    /// The newest run that can be resumed: one that failed or was interrupted, of this suite where a digest is given.
+    /// The newest run that can be resumed: one that failed or was interrupted, of this suite where a digest is given, and begun with
+    /// these options where they are.
     ///
     /// # Errors
     /// As [`Self::runs`].
-    pub fn latest_resumable(&self, suite_digest: Option<&str>) -> Result<Option<RunSummary>, StoreError> {
+    pub fn latest_resumable(&self, suite_digest: Option<&str>, options: Option<&str>) -> Result<Option<RunSummary>, StoreError> {
         self.settle_dead_runs()?;
         self.read(|transaction, _| {
             let mut statement = transaction.prepare(&format!(
-                "SELECT {COLUMNS} FROM runs WHERE status IN (?2, ?3) AND (?1 IS NULL OR suite_digest = ?1) ORDER BY id DESC LIMIT 1"
+                "SELECT {COLUMNS} FROM runs WHERE status IN (?2, ?3) AND (?1 IS NULL OR suite_digest = ?1) AND (?4 IS NULL OR options = ?4)
+                 ORDER BY id DESC LIMIT 1"
             ))?;
-            let mut rows = statement.query(params![suite_digest, Status::Failed, Status::Interrupted])?;
+            let mut rows = statement.query(params![suite_digest, Status::Failed, Status::Interrupted, options])?;
             rows.next()?.map(summary).transpose()
         })
     }

@@ -15,7 +15,7 @@ pub(super) const APPLICATION_ID: i64 = 0x7377_6179;
 pub(super) struct Migrations(pub &'static [&'static str]);
 
 impl Migrations {
-    pub const ALL: Self = Self(&[include_str!("migrations/1.sql")]);
+    pub const ALL: Self = Self(&[include_str!("migrations/1.sql"), include_str!("migrations/2.sql")]);
 
     pub fn latest(self) -> i64 {
         self.0.len() as i64

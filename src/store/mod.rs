@@ -6,6 +6,7 @@
 //! Several processes may share a file: it keeps a write-ahead log, every write is one immediate transaction, and whoever must wait for
 //! another waits. A process may die at any point; what it had committed is there afterwards, and nothing else is.
 
+mod checkpoints;
 mod checksum;
 mod error;
 mod eviction;
@@ -25,6 +26,7 @@ mod timestamp;
 #[cfg(test)]
 mod tests;
 
+pub use checkpoints::Checkpoints;
 pub use error::StoreError;
 pub use eviction::{Evicted, Limits, OpStats, Stats};
 pub use finish::{Finish, Finished};

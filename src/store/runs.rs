@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRef};
-use rusqlite::{OptionalExtension, ToSql, params};
+use rusqlite::{OptionalExtension, ToSql, Transaction, params};
 
 use super::Store;
 use super::error::{Fault, StoreError};
@@ -122,10 +122,29 @@ pub struct Run {
     models: Option<String>,
     /// Whether rows may be there from before.
     resumed: bool,
-    /// Its wall time before `since`, in milliseconds.
-    wall_before: i64,
+    pub(super) wall: WallTime,
+}
+
+/// How long was worked at a run.
+#[derive(Clone, Copy)]
+pub(super) struct WallTime {
+    /// Before `since`, in milliseconds.
+    before: i64,
     /// Since when this process is at it.
     since: Timestamp,
+}
+
+impl WallTime {
+    /// Of all that worked at the run, in milliseconds.
+    pub(super) fn ms(self, now: Timestamp) -> i64 {
+        self.before.saturating_add(now.since(self.since))
+    }
+
+    /// So that a process which dies leaves its time behind too.
+    pub(super) fn write(self, transaction: &Transaction<'_>, run: RunId, now: Timestamp) -> Result<(), Fault> {
+        transaction.prepare_cached("UPDATE runs SET wall_ms = ?2 WHERE id = ?1")?.execute(params![run, self.ms(now)])?;
+        Ok(())
+    }
 }
 
 impl Store {
@@ -143,7 +162,15 @@ impl Store {
             let id = RunId(transaction.last_insert_rowid());
             Ok((id, RunLock::take(self.file(), id)?))
         })?;
-        Ok(Run { store: self.clone(), id, mode: *mode, lock, models: None, resumed: false, wall_before: 0, since: now })
+        Ok(Run {
+            store: self.clone(),
+            id,
+            mode: *mode,
+            lock,
+            models: None,
+            resumed: false,
+            wall: WallTime { before: 0, since: now },
+        })
     }
 
     /// Goes on with a run that is neither complete nor in progress. It is pending again.
@@ -166,7 +193,15 @@ impl Store {
                      tokens_in = NULL, tokens_out = NULL, requests = NULL, cached = NULL WHERE id = ?1",
                 params![id, Status::Pending],
             )?;
-            Ok(Run { store: self.clone(), id, mode, lock, models, resumed: true, wall_before, since: now })
+            Ok(Run {
+                store: self.clone(),
+                id,
+                mode,
+                lock,
+                models,
+                resumed: true,
+                wall: WallTime { before: wall_before, since: now },
+            })
         })
     }
 }
@@ -203,7 +238,7 @@ impl Run {
         self.store.write(|transaction| {
             transaction.execute(
                 "UPDATE runs SET status = ?2, models = ?3, started_ms = coalesce(started_ms, ?4), wall_ms = ?5 WHERE id = ?1",
-                params![self.id, Status::Running, models, now, self.wall_ms(now)],
+                params![self.id, Status::Running, models, now, self.wall.ms(now)],
             )?;
             Ok(())
         })?;
@@ -218,16 +253,8 @@ impl Run {
     /// A number that is not finite, by its name.
     pub fn write(&self, rows: &[Row], now: Timestamp) -> Result<(), StoreError> {
         self.store.write(|transaction| {
-            // So that a process which dies leaves its time behind too.
-            transaction
-                .prepare_cached("UPDATE runs SET wall_ms = ?2 WHERE id = ?1")?
-                .execute(params![self.id, self.wall_ms(now)])?;
+            self.wall.write(transaction, self.id, now)?;
             rows::write(transaction, self.id, self.resumed, rows)
         })
-    }
-
-    /// The wall time of all that worked at the run, in milliseconds.
-    pub(super) fn wall_ms(&self, now: Timestamp) -> i64 {
-        self.wall_before.saturating_add(now.since(self.since))
     }
 }

@@ -8,6 +8,7 @@
 
 mod ahead;
 pub mod block;
+mod bookmark;
 mod error;
 mod file;
 mod ground;
@@ -22,9 +23,12 @@ mod shape;
 mod source;
 mod strand;
 mod streams;
+#[cfg(test)]
+mod tests;
 mod weave;
 mod woven;
 
+pub use bookmark::{Bookmark, Mark, StrandMark};
 pub use error::{Refusals, StreamError};
 pub use file::{FileError, FileRow, FileRows, in_one_line};
 pub use losses::{LoggedLoss, TrainingLog};
@@ -33,5 +37,5 @@ pub use row::Sample;
 pub use shape::Shape;
 pub use source::Source;
 pub use strand::{StreamRow, Tally};
-pub use streams::{SourceReport, StreamSettings, Streams};
+pub use streams::{Progress, SourceReport, StreamSettings, Streams};
 pub use woven::Woven;

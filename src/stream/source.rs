@@ -18,6 +18,8 @@ pub struct Source {
     pub weight: f64,
     /// Rows that may be no items.
     pub max_bad: u64,
+    /// Items that may be longer than the model's context.
+    pub max_too_long: u64,
 }
 
 impl Source {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::ahead::{Ahead, Weigh};
+use super::bookmark::Mark;
 use super::error::{Refusals, StreamError};
 use super::source::Source;
 
@@ -21,12 +22,21 @@ pub struct StreamRow {
     pub value: Value,
 }
 
+/// What was read of a source up to a row, with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UpTo {
+    pub rows: u64,
+    /// Of its files, as they lie there: about.
+    pub bytes: u64,
+    pub mark: Mark,
+}
+
 /// What the reading of a source comes to, in order.
 pub enum Step {
-    /// An item-to-be; `rows` were read up to here, with it.
-    Row { file: Arc<str>, line: u64, value: Value, bytes: usize, rows: u64 },
+    /// An item-to-be, of so many bytes in memory.
+    Row { file: Arc<str>, line: u64, value: Value, bytes: usize, upto: UpTo },
     /// A row that is none.
-    Bad { file: Arc<str>, line: u64, why: String, rows: u64 },
+    Bad { file: Arc<str>, line: u64, why: String, upto: UpTo },
     /// What ends the reading before its end.
     Fault(StreamError),
     /// There are no more.
@@ -36,7 +46,7 @@ pub enum Step {
 impl Weigh for Step {
     fn weight(&self) -> usize {
         /// Of a step itself, and what goes with its allocations.
-        const OWN: usize = 160;
+        const OWN: usize = 216;
         OWN + match self {
             Self::Row { bytes, .. } => *bytes,
             Self::Bad { why, .. } => why.len(),
@@ -55,6 +65,8 @@ pub struct Tally {
     pub bad_rows: Vec<String>,
     /// How long it was waited for rows.
     pub waited: Duration,
+    /// Bytes of its files, as they lie there, that were read for these rows: about.
+    pub bytes: u64,
 }
 
 /// Bad rows that are told in words.
@@ -70,15 +82,23 @@ pub struct Strand {
     pub place: usize,
     name: String,
     max_bad: u64,
+    /// After the row that was taken last.
+    mark: Option<Mark>,
     /// Whoever reports it looks at it while rows are taken.
     tally: Arc<Mutex<Tally>>,
     is_over: bool,
 }
 
 impl Strand {
-    pub fn new(place: usize, source: &Source, steps: Ahead<Step>, tally: Arc<Mutex<Tally>>) -> Self {
+    /// `at`: where it goes on.
+    pub fn new(place: usize, source: &Source, steps: Ahead<Step>, at: Option<Mark>, tally: Arc<Mutex<Tally>>) -> Self {
         let Source { name, max_bad, .. } = source;
-        Self { steps, place, name: name.clone(), max_bad: *max_bad, tally, is_over: false }
+        Self { steps, place, name: name.clone(), max_bad: *max_bad, mark: at, tally, is_over: false }
+    }
+
+    /// After the row that was taken last; `None` before the first.
+    pub fn mark(&self) -> Option<Mark> {
+        self.mark
     }
 
     fn tally(&self) -> MutexGuard<'_, Tally> {
@@ -124,15 +144,17 @@ impl Iterator for Strand {
             let mut tally = self.tally();
             tally.waited = self.steps.waited();
             match step? {
-                Ok(Step::Row { file, line, value, rows, .. }) => {
-                    tally.rows = rows;
+                Ok(Step::Row { file, line, value, upto, .. }) => {
+                    (tally.rows, tally.bytes) = (upto.rows, upto.bytes);
                     tally.items += 1;
                     drop(tally);
+                    self.mark = Some(upto.mark);
                     return Some(Ok(StreamRow { source: self.place, file, line, value }));
                 }
-                Ok(Step::Bad { file, line, why, rows }) => {
-                    tally.rows = rows;
+                Ok(Step::Bad { file, line, why, upto }) => {
+                    (tally.rows, tally.bytes) = (upto.rows, upto.bytes);
                     drop(tally);
+                    self.mark = Some(upto.mark);
                     if let Err(error) = self.refuse(&file, line, &why) {
                         return Some(Err(error));
                     }

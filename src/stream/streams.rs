@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use super::ahead::Ahead;
 use super::block::{BlockCache, Blocks, CacheLimits, Limits, Metrics};
+use super::bookmark::{Bookmark, StrandMark};
 use super::error::StreamError;
 use super::place::{Environment, Patience, Places, Uri};
 use super::reach::{Fetching, Reach};
-use super::reading::Reading;
+use super::reading::{Before, Reading};
 use super::source::{Listed, Source};
 use super::strand::{Strand, Tally};
-use super::woven::Woven;
+use super::woven::{self, Woven};
 use crate::workspace::Workspace;
 
 /// How much is read ahead, and kept.
@@ -62,6 +63,28 @@ pub struct SourceReport {
     pub read: Tally,
 }
 
+/// How far the reading of all sources has come, each by whoever has read furthest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    pub items: u64,
+    /// Most items that there can be, where each source has a limit.
+    pub most_items: Option<u64>,
+    /// Of all files, as they lie there.
+    pub bytes: u64,
+    pub all_bytes: u64,
+    /// How long it was waited for rows.
+    pub waited: Duration,
+}
+
+impl Progress {
+    /// The share of the way that lies behind, from 0 to 1: it ends with the files, or with as many items as there can be.
+    pub fn share(&self) -> f64 {
+        let of = |part: u64, whole: u64| if whole == 0 { 1.0 } else { (part as f64 / whole as f64).min(1.0) };
+        let items = self.most_items.map_or(0.0, |most| of(self.items, most));
+        of(self.bytes, self.all_bytes).max(items)
+    }
+}
+
 /// The sources of a run.
 #[derive(Default)]
 pub struct Streams {
@@ -82,6 +105,17 @@ struct Known {
 }
 
 impl Known {
+    /// Somebody reads it, after what was read of it before.
+    fn begin(&self, mark: Option<&StrandMark>) -> Arc<Mutex<Tally>> {
+        let tally = mark.map_or_else(Tally::default, |mark| {
+            let StrandMark { rows, items, bad, bad_rows, bytes, .. } = mark.clone();
+            Tally { rows, items, bad, bad_rows, bytes, ..Tally::default() }
+        });
+        let tally = Arc::new(Mutex::new(tally));
+        self.read.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&tally));
+        tally
+    }
+
     /// What was read of it so far, each time that it was read.
     fn tallies(&self) -> Vec<Tally> {
         let read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
@@ -96,49 +130,72 @@ impl Streams {
         Self { sources: sources.into_iter().map(known).collect(), dir, workspace, settings, reach: OnceLock::new() }
     }
 
-    /// The rows of these sources, from the first, woven into one. Reading begins.
+    /// The rows of these sources, woven into one: from the first, or from where a bookmark says. Reading begins.
     ///
     /// # Errors
-    /// A source that there is not, or that can't be listed, or has a file of which it can't be told what its rows are.
-    pub fn weave(&self, names: &[String]) -> Result<Woven, StreamError> {
-        let strands = names.iter().enumerate().map(|(place, name)| {
+    /// A source that there is not, or that can't be listed, or has a file of which it can't be told what its rows are; a bookmark of other
+    /// sources, or of other files.
+    pub fn weave(&self, names: &[String], from: Option<&Bookmark>) -> Result<Woven, StreamError> {
+        let (mut strands, mut all) = (Vec::new(), Vec::new());
+        for (place, name) in names.iter().enumerate() {
             let known = self.sources.iter().find(|known| known.source.name == *name);
             let known = known.ok_or_else(|| StreamError::Unknown { name: name.clone() })?;
-            self.strand(place, known).map(|strand| (strand, known.source.weight))
-        });
-        strands.collect::<Result<_, _>>().map(Woven::new)
+            let mark = match from {
+                None => None,
+                Some(Bookmark(marks)) => {
+                    let mark = marks.get(place).filter(|mark| mark.name == *name && marks.len() == names.len());
+                    Some(mark.ok_or_else(|| StreamError::Changed { name: name.clone() })?)
+                }
+            };
+            let failed = |why: String| StreamError::Read { name: name.clone(), why };
+            let listed = self.listed(known, self.reach().map_err(failed)?).map_err(failed)?;
+            if mark.is_some_and(|mark| mark.listing != listed.digest) {
+                return Err(StreamError::Changed { name: name.clone() });
+            }
+            let tally = known.begin(mark);
+            all.push(woven::Known { name: name.clone(), listing: listed.digest.clone(), tally: Arc::clone(&tally) });
+            if !mark.is_some_and(|mark| mark.has_ended) {
+                let strand = self.strand(place, known, listed, mark, tally).map_err(failed)?;
+                strands.push((strand, known.source.weight, mark.map_or(0, |mark| mark.taken)));
+            }
+        }
+        Ok(Woven::new(strands, all))
     }
 
-    fn strand(&self, place: usize, known: &Known) -> Result<Strand, StreamError> {
-        let source = &known.source;
-        let failed = |why: String| StreamError::Read { name: source.name.clone(), why };
-        let reach = self.reach().map_err(failed)?;
-        let listed = self.listed(known, reach).map_err(failed)?;
-        let reading = Reading::new(Arc::clone(source), listed, Arc::clone(reach));
+    fn strand(
+        &self,
+        place: usize,
+        known: &Known,
+        listed: Arc<Listed>,
+        mark: Option<&StrandMark>,
+        tally: Arc<Mutex<Tally>>,
+    ) -> Result<Strand, String> {
+        let before = mark.map_or(Before::default(), |mark| Before { at: mark.at, rows: mark.rows, taken: mark.taken });
+        let reading = Reading::new(Arc::clone(&known.source), listed, Arc::clone(self.reach()?), before);
         let interrupted = Arc::clone(&self.settings.interrupted);
-        let steps = Ahead::start("rows", reading, QUEUE, interrupted)
-            .map_err(|error| failed(format!("no thread to read it: {error}")))?;
-        let tally: Arc<Mutex<Tally>> = Arc::default();
-        known.read.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&tally));
-        Ok(Strand::new(place, source, steps, tally))
+        let steps =
+            Ahead::start("rows", reading, QUEUE, interrupted).map_err(|error| format!("no thread to read it: {error}"))?;
+        Ok(Strand::new(place, &known.source, steps, before.at, tally))
     }
 
     fn reach(&self) -> Result<&Arc<Reach>, String> {
-        let reach = self.reach.get_or_init(|| {
-            let StreamSettings { folder, memory, disk, ttl, ahead, interrupted } = &self.settings;
-            let ground = Arc::new(self.workspace.clone());
-            let places = Places::new(ground, Environment::of_process(), Patience::default(), Arc::clone(interrupted));
-            let places = places.map_err(|error| error.to_string())?;
-            let limits = CacheLimits { memory: *memory, disk: *disk, ttl: Some(*ttl) };
-            let cache = match folder {
-                Some(folder) => BlockCache::open(&limits, folder).map_err(|error| error.to_string())?,
-                None => BlockCache::in_memory(&limits),
-            };
-            let fetch = Arc::new(Fetching(places.clone()));
-            let blocks = Blocks::new(fetch, Arc::new(cache), Limits { ahead: *ahead }).map_err(|error| error.to_string())?;
-            Ok(Arc::new(Reach { places, blocks }))
-        });
+        let reach = self.reach.get_or_init(|| self.open_reach());
         reach.as_ref().map_err(Clone::clone)
+    }
+
+    fn open_reach(&self) -> Result<Arc<Reach>, String> {
+        let StreamSettings { folder, memory, disk, ttl, ahead, interrupted } = &self.settings;
+        let ground = Arc::new(self.workspace.clone());
+        let places = Places::new(ground, Environment::of_process(), Patience::default(), Arc::clone(interrupted));
+        let places = places.map_err(|error| error.to_string())?;
+        let limits = CacheLimits { memory: *memory, disk: *disk, ttl: Some(*ttl) };
+        let cache = match folder {
+            Some(folder) => BlockCache::open(&limits, folder).map_err(|error| error.to_string())?,
+            None => BlockCache::in_memory(&limits),
+        };
+        let fetch = Arc::new(Fetching(places.clone()));
+        let blocks = Blocks::new(fetch, Arc::new(cache), Limits { ahead: *ahead }).map_err(|error| error.to_string())?;
+        Ok(Arc::new(Reach { places, blocks }))
     }
 
     /// A source's files are listed once, whoever asks first.
@@ -152,6 +209,12 @@ impl Streams {
         let new = Arc::new(Listed::new(listing)?);
         *listed = Some(Arc::clone(&new));
         Ok(new)
+    }
+
+    /// How many items of these sources together may be longer than the model's context.
+    pub fn max_too_long(&self, names: &[String]) -> u64 {
+        let named = self.sources.iter().filter(|known| names.contains(&known.source.name));
+        named.fold(0, |sum, known| sum.saturating_add(known.source.max_too_long))
     }
 
     /// The sources that somebody wanted rows of, in the suite's order.
@@ -168,6 +231,21 @@ impl Streams {
             })
         };
         self.sources.iter().filter_map(report).collect()
+    }
+
+    /// How far reading has come; `None` where nothing was read.
+    pub fn progress(&self) -> Option<Progress> {
+        let reports = self.reports();
+        if reports.is_empty() {
+            return None;
+        }
+        Some(Progress {
+            items: reports.iter().map(|report| report.read.items).sum(),
+            most_items: self.sources.iter().map(|known| known.source.limit).sum(),
+            bytes: reports.iter().map(|report| report.read.bytes).sum(),
+            all_bytes: reports.iter().map(|report| report.bytes).sum(),
+            waited: self.sources.iter().flat_map(Known::tallies).map(|tally| tally.waited).sum(),
+        })
     }
 
     /// How long it was waited for rows, and what was fetched and kept; `None` where nothing was read.

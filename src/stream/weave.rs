@@ -15,14 +15,25 @@ struct Strand<I> {
 }
 
 impl<I: Iterator> Weave<I> {
-    /// Weights lie above 0.
+    /// Each with its weight, which lies above 0.
+    #[cfg(test)]
     pub fn new(streams: impl IntoIterator<Item = (I, f64)>) -> Self {
-        let strands = streams.into_iter().map(|(items, weight)| Strand { items, weight, taken: 0 });
+        Self::after(streams.into_iter().map(|(items, weight)| (items, weight, 0)))
+    }
+
+    /// Each with its weight, which lies above 0, and with how many of its items were taken before.
+    pub fn after(streams: impl IntoIterator<Item = (I, f64, u64)>) -> Self {
+        let strands = streams.into_iter().map(|(items, weight, taken)| Strand { items, weight, taken });
         Self { strands: strands.collect() }
     }
 }
 
 impl<I> Weave<I> {
+    /// The streams, each with how many of its items were taken, those left out that have ended and whose turn came again.
+    pub fn taken(&self) -> impl Iterator<Item = (&I, u64)> {
+        self.strands.iter().map(|strand| (&strand.items, strand.taken))
+    }
+
     /// The streams, those left out that have ended and whose turn came again.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut I> {
         self.strands.iter_mut().map(|strand| &mut strand.items)

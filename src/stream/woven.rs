@@ -1,22 +1,53 @@
 //! The rows of several sources, woven into one.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use super::bookmark::{Bookmark, StrandMark};
 use super::error::StreamError;
-use super::strand::{Strand, StreamRow};
+use super::strand::{Strand, StreamRow, Tally};
 use super::weave::Weave;
+
+/// One of the sources, whether or not it still has rows.
+pub(super) struct Known {
+    pub name: String,
+    /// Digest of its listing.
+    pub listing: String,
+    pub tally: Arc<Mutex<Tally>>,
+}
+
+/// A source's rows, with its weight and how many of them were taken before.
+pub(super) type Weighed = (Strand, f64, u64);
 
 /// The rows of several sources, each as often as its weight says. An error ends them.
 pub struct Woven {
     strands: Weave<Strand>,
+    /// By their places.
+    known: Vec<Known>,
     /// Where the row stands that was taken last: its source, file and line.
     last: Option<(usize, Arc<str>, u64)>,
     is_over: bool,
 }
 
 impl Woven {
-    pub(super) fn new(strands: Vec<(Strand, f64)>) -> Self {
-        Self { strands: Weave::new(strands), last: None, is_over: false }
+    /// `strands`: those that have not ended.
+    pub(super) fn new(strands: Vec<Weighed>, known: Vec<Known>) -> Self {
+        Self { strands: Weave::after(strands), known, last: None, is_over: false }
+    }
+
+    /// Where to go on after the row that was taken last. Whoever refuses that row says so first.
+    pub fn bookmark(&self) -> Bookmark {
+        let mut marks: Vec<StrandMark> = self.known.iter().map(Known::mark).collect();
+        for (strand, taken) in self.strands.taken() {
+            if let Some(mark) = marks.get_mut(strand.place) {
+                *mark = StrandMark { taken, has_ended: false, at: strand.mark(), ..mark.clone() };
+            }
+        }
+        Bookmark(marks)
+    }
+
+    /// Where the row stands that was taken last: its file, and its line counted from 1.
+    pub fn last_place(&self) -> Option<(Arc<str>, u64)> {
+        self.last.as_ref().map(|(_, file, line)| (Arc::clone(file), *line))
     }
 
     /// The row that was taken last is no item, for this reason.
@@ -30,6 +61,16 @@ impl Woven {
         let refused = refused.unwrap_or(Ok(()));
         self.is_over |= refused.is_err();
         refused
+    }
+}
+
+impl Known {
+    /// Of a source that has ended.
+    fn mark(&self) -> StrandMark {
+        let Tally { rows, items, bad, bad_rows, bytes, waited: _ } =
+            self.tally.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (name, listing) = (self.name.clone(), self.listing.clone());
+        StrandMark { name, listing, taken: 0, has_ended: true, at: None, rows, items, bad, bad_rows, bytes }
     }
 }
 

@@ -33,6 +33,14 @@ pub enum Decide {
     Point,
 }
 
+/// When a probe asks about no more items, though there are some.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopWhen {
+    /// Its verdict is settled.
+    Decided,
+}
+
 fn score<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     checked(deserializer, |score| (0.0..=1.0).contains(score), "must lie between 0 and 1")
 }

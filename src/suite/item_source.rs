@@ -31,6 +31,9 @@ pub struct SourceSpec {
     /// Rows that may be no items; one more ends the run.
     #[serde(default)]
     pub max_bad: u64,
+    /// Items that may be longer than the model's context; a probe that finds one more has no verdict.
+    #[serde(default)]
+    pub max_too_long: u64,
 }
 
 /// One URI, or several.

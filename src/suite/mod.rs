@@ -52,7 +52,7 @@ pub use diagnostic::Diagnostic;
 pub use diagnostics::Diagnostics;
 pub use document::parse;
 pub use endpoint::{EndpointForm, EndpointKind, EndpointSpec};
-pub use gate::{Decide, GateSpec};
+pub use gate::{Decide, GateSpec, StopWhen};
 pub use item_source::{SampleSpec, SourceSpec, Uris};
 pub use json::{JsonError, toml_of_json};
 pub use model::{Chat, Dtype, ModelSpec};

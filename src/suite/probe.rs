@@ -2,7 +2,7 @@ use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use toml::Spanned;
 
 use super::{
-    Chat, Decide, Diagnostic,
+    Chat, Decide, Diagnostic, StopWhen,
     bounds::{checked, text},
     nearest,
     table::Table,
@@ -10,7 +10,7 @@ use super::{
 };
 
 /// The keys that every probe has.
-const COMMON: [&str; 7] = ["name", "kind", "enabled", "weight", "decide", "min_items", "chat"];
+const COMMON: [&str; 8] = ["name", "kind", "enabled", "weight", "decide", "min_items", "stop_when", "chat"];
 
 /// One `[[probe]]`: the keys that all probes have, and its own, which wait for the kind that knows them.
 #[derive(Debug, Clone)]
@@ -27,6 +27,8 @@ pub struct ProbeTable {
     pub decide: Option<Decide>,
     /// With fewer items the verdict is `inconclusive`.
     pub min_items: Option<usize>,
+    /// When it asks about no more items, though there are some.
+    pub stop_when: Option<Spanned<StopWhen>>,
     /// In place of the model's.
     pub chat: Option<Spanned<Chat>>,
     own: Table,
@@ -63,6 +65,7 @@ impl ProbeTable {
             weight: keys.weight,
             decide: keys.decide,
             min_items: keys.min_items,
+            stop_when: keys.stop_when,
             chat: keys.chat,
             own: Table { span, entries: own, garbled },
         });
@@ -88,6 +91,7 @@ struct CommonKeys {
     decide: Option<Decide>,
     #[serde(default, deserialize_with = "min_items")]
     min_items: Option<usize>,
+    stop_when: Option<Spanned<StopWhen>>,
     chat: Option<Spanned<Chat>>,
 }
 

@@ -569,7 +569,8 @@ error: unknown key `nonsense`
   | ^^^^^^^^
   |
   = hint: known here: `prompts`, `threshold`, `clusters`, `options`, `cases`,
-          `name`, `kind`, `enabled`, `weight`, `decide`, `min_items`, `chat`
+          `name`, `kind`, `enabled`, `weight`, `decide`, `min_items`,
+          `stop_when`, `chat`
 
 error: expected a whole number, 0 or more, found -2
   --> suite.toml:11:13

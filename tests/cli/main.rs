@@ -5,6 +5,7 @@
 
 mod bad_suites;
 mod chat;
+mod checkpoints;
 mod controls;
 mod demo;
 mod device;
@@ -23,6 +24,7 @@ mod items;
 mod kinds;
 mod matrix;
 mod outputs;
+mod parts;
 mod pipeline;
 mod plain;
 mod published;

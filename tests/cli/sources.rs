@@ -261,3 +261,56 @@ fn cases_of_a_pipeline_come_from_a_source_too() {
     let told = run(&world.suite(&format!("{source}{probe}")));
     assert_eq!(told.json()["probes"][0]["n"], 8, "{}", told.stderr);
 }
+
+#[test]
+fn a_prompt_beyond_the_models_context_is_told_with_its_line_or_left_out() {
+    let world = World::new();
+    let mut rows = prompts();
+    rows.insert(3, "The home of Nessa Drace is in ".repeat(200));
+    rows.push("Thessa Grell has a house in ".repeat(200));
+    world.write("rows.txt", rows.join("\n"));
+    let run = |rest: &str| run(&suite(&world, &format!("uri = 'rows.txt'\n{rest}"), ""));
+    let told = run("").json();
+    let probe = &told["probes"][0];
+    assert_eq!(probe["verdict"], "error");
+    let error = probe["item_errors"][0].as_str().unwrap().replace(&format!("{}/", world.dir().display()), "");
+    assert!(error.starts_with("item 4 (rows.txt:4): ") && error.contains("tokens"), "{error}");
+    assert_eq!(run("max_too_long = 1").json()["probes"][0]["verdict"], "error");
+
+    let left_out = run("max_too_long = 2").json();
+    let probe = &left_out["probes"][0];
+    assert!(probe["message"].as_str().unwrap().contains("2 items are longer than the model's context and left out"), "{probe}");
+    assert_eq!(probe["evidence"]["too_long"], 2);
+    world.write("rows.txt", prompts().join("\n"));
+    let without = run("").json();
+    for field in ["values", "n", "criteria", "verdict"] {
+        assert_eq!(probe[field], without["probes"][0][field]);
+    }
+    assert_eq!(probe["null"]["items"], without["probes"][0]["null"]["items"]);
+}
+
+#[test]
+fn a_probe_that_stops_when_it_is_decided_reads_no_further() {
+    let world = World::new();
+    let many: Vec<String> = (0..3000).map(|row| format!("{} {row}", prompts()[row % 8])).collect();
+    world.write("many.txt", many.join("\n"));
+    let found = |keys: &str| run(&suite(&world, "uri = 'many.txt'", keys)).json();
+    let decided = found("threshold = 0.001\nstop_when = \"decided\"");
+    let probe = &decided["probes"][0];
+    let settled = probe["evidence"]["sequential_test"]["decided_after"].as_u64().unwrap();
+    assert!(settled < 500 && probe["n"] == settled.max(5), "{probe}");
+    assert_eq!(probe["criteria"][0]["verdict"], "pass");
+    assert!(decided["sources"][0]["rows"].as_u64().unwrap() < 1000, "{}", decided["sources"]);
+
+    let refused = |kind: &str, keys: &str| {
+        let probe = format!("[[probe]]\nname = 'p'\nkind = '{kind}'\nstop_when = 'decided'\nprompts = {PROMPTS}\n{keys}");
+        let told = sway(&["run", &world.suite(&probe), "--dry-run"]);
+        assert_eq!(told.code, 2);
+        told.stderr
+    };
+    assert!(
+        refused("prompt_collapse", "").contains("prompt_collapse has no test that could settle its verdict before the items end")
+    );
+    assert!(refused("delta_kl", "decide = 'point'").contains("an estimate alone settles nothing"));
+    assert!(refused("delta_kl", "stop_at = 3").contains("unknown key `stop_at`"));
+}

@@ -10,7 +10,7 @@ use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::progress::Bars;
-use super::run::Reports;
+use super::reports::Reports;
 use crate::record::Event;
 use crate::runner::Keeper;
 
@@ -91,6 +91,12 @@ impl<'a> Listeners<'a> {
 pub fn warn(message: &str) {
     // Where stderr is gone, there is nobody to be told.
     let _ = writeln!(anstream::stderr(), "warning: {message}");
+}
+
+/// Tells on stderr what somebody who starts a run may want to know of it, also where no report is wanted.
+pub fn note(message: &str) {
+    // As above.
+    let _ = writeln!(anstream::stderr(), "note: {message}");
 }
 
 #[cfg(test)]

@@ -1,14 +1,15 @@
 //! A run as it is recorded: what it was asked for, so that it can be resumed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
 use super::super::args::RunArgs;
-use super::super::events::warn;
+use super::super::events::{note, warn};
 use super::super::exit::{Exit, Failure, OrExit};
 use super::super::store;
+use crate::probe::Shard;
 use crate::runner::{Bounds, Keeper};
 use crate::store::{Mode, NewRun, Run, RunId, RunSummary, Store, Timestamp};
 
@@ -24,6 +25,8 @@ struct Options {
     adapter_revision: Option<String>,
     device: Option<String>,
     filter: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    shard: Option<Shard>,
     /// A daemon ran it.
     by_daemon: bool,
 }
@@ -39,6 +42,7 @@ impl Options {
             adapter_revision: args.revisions.adapter_revision.clone(),
             device: args.device.map(|device| device.to_string()),
             filter: args.filter.clone(),
+            shard: args.shard,
             by_daemon: args.daemon.server.is_some(),
         })
     }
@@ -58,7 +62,19 @@ impl Recorded {
             return Ok(Self::Nowhere);
         }
         let Some(which) = args.resume else {
-            return Ok(store::open_for_run(&args.store)?.map_or(Self::Nowhere, Self::New));
+            let Some(store) = store::open_for_run(&args.store)? else { return Ok(Self::Nowhere) };
+            let before = if args.continued { last_of_same(&store, args)? } else { None };
+            return Ok(match before {
+                Some(run) => {
+                    note(&format!(
+                        "going on with run {}, which {}",
+                        run.id,
+                        if run.error.is_some() { "failed" } else { "was interrupted" }
+                    ));
+                    Self::Again(store, run)
+                }
+                None => Self::New(store),
+            });
         };
         let store = store::open(&args.store)?;
         let run = find(&store, which, args)?;
@@ -98,6 +114,19 @@ impl Recorded {
     }
 }
 
+/// The last run that was begun with the same arguments and can be resumed.
+fn last_of_same(store: &Store, args: &RunArgs) -> Result<Option<RunSummary>, Failure> {
+    let options = serde_json::to_string(&Options::of(args)?).or_exit(Exit::Internal)?;
+    let digest = args.suite.as_deref().map(digest).transpose()?;
+    store.latest_resumable(digest.as_deref(), Some(&options)).map_err(store::refused)
+}
+
+/// Of a suite's text.
+fn digest(suite: &Path) -> Result<String, Failure> {
+    let source = crate::suite::Source::read(suite).or_exit(Exit::Usage)?;
+    Ok(blake3::hash(source.text().as_bytes()).to_hex().to_string())
+}
+
 /// The run that `--resume` names, or the last one that can be resumed.
 fn find(store: &Store, which: Option<i64>, args: &RunArgs) -> Result<RunSummary, Failure> {
     let usage = |message: String| Failure::new(Exit::Usage, anyhow::anyhow!(message));
@@ -106,14 +135,8 @@ fn find(store: &Store, which: Option<i64>, args: &RunArgs) -> Result<RunSummary,
         let run = found.ok_or_else(|| usage(format!("there is no run {id}\nhint: `sway history` lists them")))?.summary;
         return Ok(run);
     }
-    let digest = match &args.suite {
-        None => None,
-        Some(suite) => {
-            let source = crate::suite::Source::read(suite).or_exit(Exit::Usage)?;
-            Some(blake3::hash(source.text().as_bytes()).to_hex().to_string())
-        }
-    };
-    let found = store.latest_resumable(digest.as_deref()).map_err(store::refused)?;
+    let digest = args.suite.as_deref().map(digest).transpose()?;
+    let found = store.latest_resumable(digest.as_deref(), None).map_err(store::refused)?;
     found.ok_or_else(|| {
         usage(
             "there is no run to resume: none of this suite failed or was interrupted\nhint: `sway history` lists them".to_owned(),
@@ -128,7 +151,7 @@ fn take_up(store: &Store, id: RunId, args: &mut RunArgs) -> Result<(), Failure> 
     let options = details.map(|details| details.options).unwrap_or_default();
     let options: Options =
         serde_json::from_str(&options).with_context(|| format!("can't read what run {id} was asked for")).or_exit(Exit::Input)?;
-    let Options { suite, folder, base, adapter, revision, adapter_revision, device, filter, by_daemon } = options;
+    let Options { suite, folder, base, adapter, revision, adapter_revision, device, filter, shard, by_daemon } = options;
     if by_daemon {
         return Err(usage(format!("run {id} was a daemon's, which keeps nothing to be resumed\nhint: run the suite anew")));
     }
@@ -141,7 +164,7 @@ fn take_up(store: &Store, id: RunId, args: &mut RunArgs) -> Result<(), Failure> 
         return Err(usage(format!("run {id} is of {}\nhint: leave the suite out, or name that one", suite.display())));
     }
     args.suite = Some(suite);
-    (args.base, args.adapter, args.filter) = (base, adapter, filter);
+    (args.base, args.adapter, args.filter, args.shard) = (base, adapter, filter, shard);
     (args.revisions.revision, args.revisions.adapter_revision) = (revision, adapter_revision);
     args.device = device.map(|device| device.parse()).transpose().or_exit(Exit::Input)?;
     Ok(())

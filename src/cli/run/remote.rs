@@ -9,7 +9,7 @@ use super::super::exit::{Exit, Failure, OrExit};
 use super::super::interrupt_flag;
 use super::super::progress::Bars;
 use super::recorded::Recorded;
-use super::{Reports, begin, end, listeners, publishers, replacements, suite_path};
+use super::{begin, end, listeners, publishers, replacements, reports, suite_path};
 use crate::record::RunRecord;
 use crate::report::events::{self, Ended, ReadEvent};
 use crate::report::published::Subject;
@@ -25,13 +25,13 @@ pub fn run(args: &RunArgs, server: &str, loading: String, recorded: Recorded) ->
         return Err(Failure::new(Exit::Usage, anyhow::anyhow!(message)));
     }
     let suite = Source::read(suite_path(args)).or_exit(Exit::Usage)?;
-    let mut reports = Reports::create(args)?;
+    let mut reports = reports(args)?;
     let mut publishers = publishers(args)?;
     let digest = blake3::hash(suite.text().as_bytes()).to_hex().to_string();
     let mut keeper = recorded.begin(args, &suite_path(args).display().to_string(), &digest)?;
     begin(&mut publishers, &subject(args, keeper.as_ref()));
     let client = client(server, &args.daemon, interrupt_flag()?)?;
-    let mut bars = Bars::new(&suite_path(args).display().to_string(), args.quiet);
+    let mut bars = Bars::new(&suite_path(args).display().to_string(), args.reports.quiet);
     let body = suite.text().as_bytes().to_vec().into();
     let post = Post { path: "/v1/run", query: query(args)?, content_type: "application/toml", body, model: None };
     let mut heard = Heard { lines: Lines::default(), end: None };

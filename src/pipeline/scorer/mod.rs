@@ -12,7 +12,7 @@ mod number;
 mod pattern;
 mod refusal;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Scene, Template};
 use crate::math::text::{TextError, chrf, levenshtein_similarity, repetition, rouge_1, rouge_l, sentence_bleu};
@@ -150,7 +150,8 @@ enum Metric {
 }
 
 /// A score in [0, 1].
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Score {
     pub value: f64,
     /// What was measured, where that lay outside of [0, 1].

@@ -1,8 +1,9 @@
 //! A probe of whatever kind, as the runner sees it.
 
-use super::run::Run;
+use super::run::{Run, Supply};
+use super::state::State;
 use super::{AnyProbe, Course, CoursePlan, Survey, check_least, check_most};
-use crate::probe::{Document, Kind, ModelFacts, NullControl, OpenRows, Outsiders, Probe, SourceItems};
+use crate::probe::{Document, Kind, ModelFacts, NullControl, OpenRows, Outsiders, Probe, SourceItems, Streamed};
 use crate::request::{Embedder, Op, Prompt};
 
 /// Prompts that a survey keeps.
@@ -79,12 +80,63 @@ impl<P: Probe> AnyProbe for P {
         self.null_control()
     }
 
-    fn start(&self, rows: &dyn OpenRows, model: ModelFacts, plan: CoursePlan) -> Result<Box<dyn Course>, String> {
-        let mut probe = self.clone();
-        probe.read(rows)?;
-        probe.meet(model);
-        probe.seed(plan.seed);
-        let items = probe.open(rows)?;
-        Ok(Box::new(Run::new(probe, items, plan)))
+    fn can_stop_early(&self) -> bool {
+        self.test().is_some()
     }
+
+    fn start(&self, rows: &dyn OpenRows, model: ModelFacts, mut plan: CoursePlan) -> Result<Box<dyn Course>, String> {
+        let probe = ready(self, rows, model, &plan)?;
+        let Some(state) = plan.after.take() else {
+            let items = supply(&probe, rows, None)?;
+            return Ok(Box::new(Run::new(probe, items, plan)));
+        };
+        let state = read(&state)?;
+        let items = if state.is_over { Supply::none() } else { supply(&probe, rows, Some(&state))? };
+        Ok(Box::new(Run::after(state, probe, items, plan)))
+    }
+
+    fn join(
+        &self,
+        rows: &dyn OpenRows,
+        model: ModelFacts,
+        plan: CoursePlan,
+        parts: &[Vec<u8>],
+    ) -> Result<Box<dyn Course>, String> {
+        let probe = ready(self, rows, model, &plan)?;
+        let parts = parts.iter().map(|part| read(part)).collect::<Result<_, _>>()?;
+        let state = State::merge(parts, &probe)?;
+        let (found, most) = (state.too_long.len(), plan.max_too_long);
+        if found > most {
+            return Err(format!(
+                "{found} items of all parts are longer than the model's context: it may be no more than `max_too_long`, {most}"
+            ));
+        }
+        Ok(Box::new(Run::after(state, probe, Supply::none(), plan)))
+    }
+}
+
+/// A probe that may ask.
+fn ready<P: Probe>(probe: &P, rows: &dyn OpenRows, model: ModelFacts, plan: &CoursePlan) -> Result<P, String> {
+    let mut probe = probe.clone();
+    probe.read(rows)?;
+    probe.meet(model);
+    probe.seed(plan.seed);
+    Ok(probe)
+}
+
+/// The items that are left.
+fn supply<P: Probe>(probe: &P, rows: &dyn OpenRows, after: Option<&State<P>>) -> Result<Supply<P>, String> {
+    if let (true, Some(items)) = (P::ITEMS_ARE_ROWS, probe.items().sources()) {
+        let after = after.and_then(|state| Some((state.drawn, state.at.as_ref()?)));
+        return Streamed::open(items, rows, after).map(Supply::Rows);
+    }
+    let items = probe.open(rows)?;
+    Ok(Supply::Others(match after.map_or(0, |state| state.drawn) {
+        0 => items,
+        drawn => Box::new(items.skip(drawn)),
+    }))
+}
+
+fn read<P: Probe>(state: &[u8]) -> Result<State<P>, String> {
+    rmp_serde::from_slice(state).map_err(|error| format!("its state can't be read: {error}"))
 }

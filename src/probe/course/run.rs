@@ -1,12 +1,14 @@
-//! A probe under way: its items in flight, and what is folded of them.
+//! A probe under way: its items in flight, and what is kept of them.
 
 use std::sync::Arc;
 
-use super::clusters::Clusters;
+use super::kept::Kept;
+use super::state::{Chosen, State};
 use super::{ChatForm, Course, CoursePlan, Ending, TemplateEffect, check_least, check_most};
 use crate::math::NullComparison;
 use crate::probe::lot::Draw;
-use crate::probe::{Court, Item, ItemStream, Probe, Spot};
+use crate::probe::shard::item_hash;
+use crate::probe::{Court, Item, ItemStream, Probe, RowPlace, Spot, Streamed};
 use crate::record::{Calibration, NoiseFloor, NullOutcome, RankedNulls, ScoreRecord};
 use crate::request::{Answer, Failure, Prompt, Request, RequestError, View};
 
@@ -18,55 +20,53 @@ fn not_finite(values: &[f64]) -> Vec<usize> {
     values.iter().enumerate().filter(|(_, value)| !value.is_finite()).map(|(item, _)| item).collect()
 }
 
-/// An item that is kept to be asked again.
-type Chosen<I> = (Arc<I>, Option<String>);
+/// Where items come from.
+pub enum Supply<P: Probe> {
+    /// Each is a row: it can be told where they go on.
+    Rows(Streamed<P::Item>),
+    Others(ItemStream<P::Item>),
+}
+
+impl<I> Flight<I> {
+    fn new(index: usize, item: Arc<I>, cluster: Option<String>, place: Option<RowPlace>, lane: Lane) -> Self {
+        Self { index, place, item, cluster, lane, rounds: Vec::new(), asked: 0, asked_raw: 0 }
+    }
+}
+
+impl<P: Probe> Supply<P> {
+    pub fn none() -> Self {
+        Self::Others(Box::new(std::iter::empty()))
+    }
+
+    /// Where the item stands that was taken last.
+    fn place(&self) -> Option<RowPlace> {
+        match self {
+            Self::Rows(items) => items.place(),
+            Self::Others(_) => None,
+        }
+    }
+
+    fn next(&mut self) -> Option<Result<P::Item, String>> {
+        match self {
+            Self::Rows(items) => items.next(),
+            Self::Others(items) => items.next(),
+        }
+    }
+}
 
 pub struct Run<P: Probe> {
     probe: P,
-    items: ItemStream<P::Item>,
+    items: Supply<P>,
     plan: CoursePlan,
-    drawn: usize,
+    state: State<P>,
+    null_views: Vec<View>,
     flights: Vec<Flight<P::Item>>,
     /// Those of them that ask no more.
     landed: Vec<Flight<P::Item>>,
-    fold: P::Fold,
+    /// Items of this window that can't be measured, and why.
+    failures: Vec<Failed>,
     /// Those that nobody took yet.
     scores: Vec<ScoreRecord>,
-    measured: usize,
-    clusters: Clusters,
-    /// Where the items were not counted, those to ask under the nulls as far as it can be told.
-    draw: Option<Draw<Chosen<P::Item>>>,
-    is_over: bool,
-    /// The adapter itself on the calibrated items.
-    same_items: OtherFold<P>,
-    /// The adapter without the chat template.
-    plain: OtherFold<P>,
-    null_views: Vec<View>,
-    nulls: Vec<OtherFold<P>>,
-    asked_raw: usize,
-    errors: Vec<String>,
-    failed: usize,
-}
-
-/// A fold beside the probe's own: over some of its items, or of other questions.
-struct OtherFold<P: Probe> {
-    fold: P::Fold,
-    items: usize,
-    /// An item failed under this view: the draw is not used.
-    broken: bool,
-}
-
-impl<P: Probe> Default for OtherFold<P> {
-    fn default() -> Self {
-        Self { fold: P::Fold::default(), items: 0, broken: false }
-    }
-}
-
-impl<P: Probe> OtherFold<P> {
-    fn add(&mut self, probe: &P, item: &P::Item, measurement: P::Measurement) {
-        probe.fold(&mut self.fold, item, measurement);
-        self.items += 1;
-    }
 }
 
 /// Whose answers a flight collects.
@@ -81,9 +81,19 @@ enum Lane {
     Null(usize),
 }
 
+/// An item that can't be measured.
+struct Failed {
+    index: usize,
+    place: Option<RowPlace>,
+    why: String,
+    is_too_long: bool,
+}
+
 /// An item in flight.
 struct Flight<I> {
     index: usize,
+    /// Where it stands, where it comes from a source.
+    place: Option<RowPlace>,
     item: Arc<I>,
     /// The group that it belongs to, by name.
     cluster: Option<String>,
@@ -91,114 +101,156 @@ struct Flight<I> {
     rounds: Vec<Vec<Answer>>,
     /// Questions of the round under way.
     asked: usize,
+    /// Prompts asked as texts.
+    asked_raw: usize,
 }
 
 impl<P: Probe> Run<P> {
-    pub fn new(probe: P, items: ItemStream<P::Item>, plan: CoursePlan) -> Self {
+    /// A course from its first item on.
+    pub fn new(probe: P, items: Supply<P>, plan: CoursePlan) -> Self {
+        let kept = if plan.shard.is_some() { Kept::part } else { Kept::whole };
+        let mut state = State::new(kept, plan.null_views().len());
+        state.draw = plan.lot.map(Draw::new);
+        state.test = probe.test().filter(|_| plan.stops_early);
+        Self::after(state, probe, items, plan)
+    }
+
+    /// A course that goes on; `items` are those that are left.
+    pub fn after(state: State<P>, probe: P, items: Supply<P>, plan: CoursePlan) -> Self {
         let null_views = plan.null_views();
-        let nulls = null_views.iter().map(|_| OtherFold::default()).collect();
-        let draw = plan.lot.map(Draw::new);
-        Self {
-            probe,
-            items,
-            plan,
-            drawn: 0,
-            flights: Vec::new(),
-            landed: Vec::new(),
-            fold: P::Fold::default(),
-            scores: Vec::new(),
-            measured: 0,
-            clusters: Clusters::default(),
-            draw,
-            is_over: false,
-            asked_raw: 0,
-            same_items: OtherFold::default(),
-            plain: OtherFold::default(),
-            null_views,
-            nulls,
-            errors: Vec::new(),
-            failed: 0,
-        }
+        let (flights, landed, failures, scores) = Default::default();
+        Self { probe, items, plan, state, null_views, flights, landed, failures, scores }
     }
 
     fn launch(&mut self, index: usize, mut item: P::Item) {
         let cluster = item.cluster().and_then(Option::take);
-        let item = Arc::new(item);
+        let (item, place) = (Arc::new(item), self.items.place());
         let nulls = if self.plan.calibrated.contains(&index) { self.null_views.len() } else { 0 };
         let plain = (self.plan.chat == ChatForm::Both).then_some(Lane::Plain);
         for lane in std::iter::once(Lane::Adapter).chain(plain).chain((0..nulls).map(Lane::Null)) {
-            let (item, cluster) = (Arc::clone(&item), cluster.clone());
-            self.flights.push(Flight { index, item, cluster, lane, rounds: Vec::new(), asked: 0 });
-        }
-        if let Some(draw) = &mut self.draw {
-            draw.offer(index, || (item, cluster));
+            self.flights.push(Flight::new(index, Arc::clone(&item), cluster.clone(), place.clone(), lane));
         }
     }
 
-    /// Now that all items came, it is known which are asked under the nulls; gives how many these are.
+    /// Now that all items were measured, it is known which are asked under the nulls; gives how many these are.
     fn launch_chosen(&mut self) -> usize {
-        let chosen = self.draw.take().map(Draw::chosen).unwrap_or_default();
-        let count = chosen.len();
-        for (index, (item, cluster)) in chosen {
+        let chosen = self.state.draw.take().map(Draw::chosen).unwrap_or_default();
+        let mut count = 0;
+        for (index, Chosen { item, cluster }) in chosen {
+            let Some(item) = item else { continue };
+            count += 1;
             for lane in std::iter::once(Lane::Again).chain((0..self.null_views.len()).map(Lane::Null)) {
-                let (item, cluster) = (Arc::clone(&item), cluster.clone());
-                self.flights.push(Flight { index, item, cluster, lane, rounds: Vec::new(), asked: 0 });
+                self.flights.push(Flight::new(index, Arc::clone(&item), cluster.clone(), None, lane));
             }
         }
         count
     }
 
+    /// Whether an item is another machine's; notes that it was drawn.
+    fn is_others(&mut self, index: usize, item: &P::Item) -> Result<bool, String> {
+        let Some(shard) = self.plan.shard else { return Ok(false) };
+        let hash = item_hash(&rmp_serde::to_vec_named(item).map_err(|error| format!("item {}: {error}", index + 1))?);
+        self.state.note_seen(&hash);
+        Ok(!shard.takes(&hash))
+    }
+
+    /// Whether the verdict was settled by the items so far, where that ends the course.
+    fn is_settled(&self) -> bool {
+        let decided = self.state.test.as_ref().is_some_and(|test| test.decision().is_some());
+        decided && self.state.measured >= self.plan.min_items
+    }
+
     fn complete(&mut self, flight: &Flight<P::Item>) {
+        // What was asked beyond the item that settled it does not count: how many these are is a matter of the window.
+        if matches!(flight.lane, Lane::Adapter | Lane::Plain) && self.is_settled_before(flight.index) {
+            return;
+        }
         let (probe, item) = (&self.probe, &flight.item);
         if let Some(flaw) = probe.flaw(item, &flight.rounds) {
-            self.fail(flight, &flaw);
+            self.fail(flight, &flaw, false);
             return;
         }
         let Some(measurement) = probe.measure(item, &flight.rounds) else {
-            self.fail(flight, "an answer was not of the op that was asked");
+            self.fail(flight, "an answer was not of the op that was asked", false);
             return;
         };
+        let (index, state) = (flight.index as u64, &mut self.state);
         match flight.lane {
-            Lane::Null(null) => self.nulls[null].add(probe, item, measurement),
-            Lane::Again => self.same_items.add(probe, item, measurement),
-            Lane::Plain => self.plain.add(probe, item, measurement),
+            Lane::Null(null) => state.nulls[null].add(probe, index, measurement),
+            Lane::Again => state.same_items.add(probe, index, measurement),
+            Lane::Plain => state.plain.add(probe, index, measurement),
             Lane::Adapter => {
+                if let (Some(test), Some(value)) = (&mut state.test, probe.tested(&measurement))
+                    && let Err(fault) = test.push(index, value)
+                {
+                    let (index, place, why) = (flight.index, flight.place.clone(), fault.to_string());
+                    self.failures.push(Failed { index, place, why, is_too_long: false });
+                    return;
+                }
                 let of_item = |score| ScoreRecord { case: flight.index + 1, ..score };
                 self.scores.extend(probe.scores(&measurement).into_iter().map(of_item));
-                probe.fold(&mut self.fold, item, measurement);
-                self.measured += 1;
-                self.clusters.add(flight.cluster.as_deref());
+                state.kept.add(probe, index, measurement);
+                state.measured += 1;
+                state.asked_raw += flight.asked_raw;
+                state.clusters.add(index, flight.cluster.as_deref());
+                if let Some(draw) = &mut state.draw {
+                    draw.offer(flight.index, || Chosen { item: Some(Arc::clone(item)), cluster: flight.cluster.clone() });
+                }
                 if self.plan.calibrated.contains(&flight.index)
                     && let Some(measurement) = probe.measure(item, &flight.rounds)
                 {
-                    self.same_items.add(probe, item, measurement);
+                    state.same_items.add(probe, index, measurement);
                 }
+            }
+        }
+    }
+
+    /// Whether the verdict was settled by items before this one.
+    fn is_settled_before(&self, index: usize) -> bool {
+        self.is_settled() && self.state.measured <= index
+    }
+
+    /// What is in flight has landed, and is kept in the items' order: one may have taken more rounds than the next.
+    fn land(&mut self) {
+        let mut landed = std::mem::take(&mut self.landed);
+        landed.sort_by_key(|flight| flight.index);
+        for flight in &landed {
+            self.complete(flight);
+        }
+        let mut failures = std::mem::take(&mut self.failures);
+        failures.sort_by_key(|failed| failed.index);
+        for Failed { index, place, why, is_too_long } in failures {
+            if self.is_settled_before(index) {
+                continue;
+            }
+            if is_too_long && self.state.too_long.len() < self.plan.max_too_long {
+                self.state.too_long.insert(index as u64);
+            } else {
+                self.state.note_error(index, place.as_ref(), &why);
             }
         }
     }
 
     /// `None` where the items without a template are not those with it.
     fn template_effect(&self) -> Option<TemplateEffect> {
-        if self.plain.broken || self.plain.items != self.measured {
+        let State { kept, plain, .. } = &self.state;
+        if plain.is_broken || plain.items != kept.items {
             return None;
         }
-        Some(TemplateEffect { with: self.probe.metric(&self.fold)?, without: self.probe.metric(&self.plain.fold)? })
+        Some(TemplateEffect { with: self.probe.metric(kept.fold()?)?, without: self.probe.metric(plain.fold()?)? })
     }
 
-    fn fail(&mut self, flight: &Flight<P::Item>, message: &str) {
+    fn fail(&mut self, flight: &Flight<P::Item>, message: &str, is_too_long: bool) {
         match flight.lane {
-            Lane::Adapter => self.record_error(flight.index, message),
-            Lane::Again => self.same_items.broken = true,
-            Lane::Plain => self.plain.broken = true,
-            Lane::Null(null) => self.nulls[null].broken = true,
-        }
-    }
-
-    fn record_error(&mut self, index: usize, message: &str) {
-        self.failed += 1;
-        if self.errors.len() < MOST_ERRORS {
-            let first_line = message.lines().next().unwrap_or_default();
-            self.errors.push(format!("item {}: {first_line}", index + 1));
+            Lane::Adapter => {
+                let (index, place) = (flight.index, flight.place.clone());
+                self.failures.push(Failed { index, place, why: message.to_owned(), is_too_long });
+            }
+            // The adapter's own is as long, and the item is left out.
+            _ if is_too_long && self.plan.max_too_long > 0 => {}
+            Lane::Again => self.state.same_items.is_broken = true,
+            Lane::Plain => self.state.plain.is_broken = true,
+            Lane::Null(null) => self.state.nulls[null].is_broken = true,
         }
     }
 }
@@ -207,29 +259,47 @@ impl<P: Probe> Course for Run<P> {
     fn draw(&mut self, count: usize) -> Result<usize, String> {
         let is_streamed = self.probe.items().sources().is_some();
         let count = count.min(P::IN_FLIGHT);
-        for drawn in 0..count {
-            let index = self.drawn;
+        let mut launched = 0;
+        self.state.is_over |= self.is_settled();
+        while launched < count && !self.state.is_over {
+            let index = self.state.drawn;
             match self.items.next() {
-                None if self.is_over => return Ok(drawn),
                 None => {
-                    self.is_over = true;
+                    self.state.is_over = true;
                     if is_streamed {
-                        check_least(&self.probe, self.drawn)?;
+                        check_least(&self.probe, index)?;
                     }
-                    return Ok(drawn + self.launch_chosen());
+                    break;
                 }
                 Some(Err(message)) if is_streamed => return Err(message),
-                Some(Err(message)) => self.record_error(index, &message),
-                Some(Ok(item)) => self.launch(index, item),
+                Some(Err(message)) => self.state.note_error(index, None, &message),
+                Some(Ok(item)) if self.is_others(index, &item)? => {
+                    if let Some(draw) = &mut self.state.draw {
+                        draw.offer(index, || Chosen { item: None, cluster: None });
+                    }
+                }
+                Some(Ok(item)) => {
+                    self.launch(index, item);
+                    launched += 1;
+                }
             }
-            self.drawn += 1;
-            check_most(&self.probe, self.drawn)?;
+            self.state.drawn += 1;
+            check_most(&self.probe, self.state.drawn)?;
         }
-        Ok(count)
+        // The last window's items are not measured before they have landed.
+        Ok(if launched == 0 && self.state.is_over { self.launch_chosen() } else { launched })
     }
 
     fn is_over(&self) -> bool {
-        self.is_over
+        self.state.is_over && self.state.draw.is_none()
+    }
+
+    fn state(&mut self) -> Result<Vec<u8>, String> {
+        self.state.at = match &self.items {
+            Supply::Rows(items) => Some(items.mark()),
+            Supply::Others(_) => None,
+        };
+        rmp_serde::to_vec_named(&self.state).map_err(|error| error.to_string())
     }
 
     fn is_under_way(&self) -> bool {
@@ -252,7 +322,7 @@ impl<P: Probe> Course for Run<P> {
                     Lane::Plain => Prompt::Text(prompt.words().into_owned()),
                     Lane::Adapter | Lane::Again | Lane::Null(_) => self.plan.chat.of(prompt.clone()),
                 };
-                self.asked_raw += usize::from(flight.lane == Lane::Adapter && matches!(prompt, Prompt::Text(_)));
+                flight.asked_raw += usize::from(matches!(prompt, Prompt::Text(_)));
             }
             if let Lane::Null(null) = flight.lane {
                 let view = self.null_views[null];
@@ -264,12 +334,7 @@ impl<P: Probe> Course for Run<P> {
         }
         self.flights = still;
         if self.flights.is_empty() {
-            // One item may have taken more rounds than the next: they are folded in their order all the same.
-            let mut landed = std::mem::take(&mut self.landed);
-            landed.sort_by_key(|flight| flight.index);
-            for flight in &landed {
-                self.complete(flight);
-            }
+            self.land();
         }
         questions
     }
@@ -309,7 +374,7 @@ impl<P: Probe> Course for Run<P> {
             }
             match error {
                 Some(error) if !error.is_too_long() || !self.probe.goes_on_with(&flight.rounds, &answers) => {
-                    self.fail(&flight, &error.to_string());
+                    self.fail(&flight, &error.to_string(), error.is_too_long());
                 }
                 _ => {
                     flight.rounds.push(answers);
@@ -321,11 +386,12 @@ impl<P: Probe> Course for Run<P> {
 
     fn calibration(&self) -> Option<Calibration> {
         let metric = P::KIND.calibrated.filter(|_| !self.plan.nulls.is_empty())?;
-        let raw = self.probe.metric(&self.same_items.fold)?;
-        let usable = |null: &&OtherFold<P>| !null.broken && null.items == self.same_items.items;
+        let State { same_items, nulls, .. } = &self.state;
+        let raw = self.probe.metric(same_items.fold()?)?;
+        let usable = |null: &&Kept<P>| !null.is_broken && null.items == same_items.items;
         let compared = if P::METRIC_IS_POSITIVE { NullComparison::of_positive } else { NullComparison::new };
-        let mut by_rank = self.nulls.chunks(self.plan.nulls.len()).map(|nulls| {
-            let draws: Vec<f64> = nulls.iter().filter(usable).filter_map(|null| self.probe.metric(&null.fold)).collect();
+        let mut by_rank = nulls.chunks(self.plan.nulls.len()).map(|nulls| {
+            let draws: Vec<f64> = nulls.iter().filter(usable).filter_map(|null| self.probe.metric(null.fold()?)).collect();
             let outcome = match compared(raw, &draws) {
                 Ok(compared) => NullOutcome::Compared { mean: compared.mean, sd: compared.sd, z: compared.z, p: compared.p },
                 Err(reason) => NullOutcome::Degenerate { degenerate: reason.to_string() },
@@ -343,38 +409,42 @@ impl<P: Probe> Course for Run<P> {
             raw,
             draws,
             drawn: self.plan.nulls.len(),
-            items: self.same_items.items,
+            items: same_items.items,
             outcome,
             by_rank: by_rank.collect(),
         })
     }
 
     fn measured(&self) -> usize {
-        self.measured
+        self.state.measured
     }
 
     fn asked_raw(&self) -> usize {
-        self.asked_raw
+        self.state.asked_raw
     }
 
     fn noise_floor(&self) -> Option<NoiseFloor> {
-        self.probe.noise_floor(&self.fold)
+        self.probe.noise_floor(self.state.kept.fold()?)
     }
 
     fn judge(&self, court: &Court<'_>) -> Ending {
-        let court = Court { clusters: &self.clusters.numbers, ..*court };
-        let judgement = (self.failed == 0).then(|| self.probe.judge(&self.fold, &court));
+        let State { failed, measured, test, kept, too_long, .. } = &self.state;
+        let clusters = self.state.clusters.numbers(*measured, too_long);
+        let court = Court { clusters: &clusters, test: test.as_ref(), ..*court };
+        let fold = kept.fold();
+        let judgement = fold.filter(|_| *failed == 0).map(|fold| self.probe.judge(fold, &court));
         let looked_at = judgement.as_ref().filter(|_| !P::FINDS_NOT_FINITE);
         let not_finite = looked_at.map(|judgement| not_finite(&judgement.values)).unwrap_or_default();
         let errors =
             not_finite.iter().take(MOST_ERRORS).map(|item| format!("item {}: its figure is not a finite number", item + 1));
         Ending {
             judgement: judgement.filter(|_| not_finite.is_empty()),
-            errors: self.errors.iter().cloned().chain(errors).collect(),
-            failed: self.failed + not_finite.len(),
-            items: self.failed + self.measured,
+            errors: self.state.errors.values().cloned().chain(errors).collect(),
+            failed: failed + not_finite.len(),
+            items: failed + measured + too_long.len(),
+            too_long: too_long.len(),
             template_effect: self.template_effect(),
-            divergence: self.probe.divergence(&self.fold),
+            divergence: fold.and_then(|fold| self.probe.divergence(fold)),
         }
     }
 }

@@ -7,12 +7,12 @@ use crate::record::Estimate;
 
 /// A training's leavings: under whatever name they are asked for, or nowhere.
 #[derive(Default)]
-struct Left {
-    losses: Vec<LossPoint>,
-    parameters: Vec<TrainedParameter>,
-    global_step: Option<u64>,
-    other: Option<String>,
-    nowhere: bool,
+pub(super) struct Left {
+    pub(super) losses: Vec<LossPoint>,
+    pub(super) parameters: Vec<TrainedParameter>,
+    pub(super) global_step: Option<u64>,
+    pub(super) other: Option<String>,
+    pub(super) nowhere: bool,
 }
 
 impl OpenRows for Left {

@@ -11,9 +11,12 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::checkpoint::{Cadence, Checkpoint, Checkpoints, KeepCheckpoint};
 use crate::engine::{Facts, Loaded, Shelf};
 use crate::record::{Event, Liveness, ProbeRecord, RunRecord, ScoreRecord, StageRecord};
-use crate::store::{Evicted, Finish, Finished, Key, Limits, Mode, Row, Run, Score, Stage, Store, StoreError, Timestamp, Verdict};
+use crate::store::{
+    self, Evicted, Finish, Finished, Key, Limits, Mode, Row, Run, Score, Stage, Store, StoreError, Timestamp, Verdict,
+};
 use shelf::StoreShelf;
 
 /// Tells whoever runs it what is wrong with the store.
@@ -64,6 +67,8 @@ pub struct Keeper {
     rows: Vec<Row>,
     /// Of the next probe's verdict.
     position: u32,
+    /// `None` until the models are known.
+    liveness_key: Option<[u8; 32]>,
 }
 
 /// Models other than those that a run was begun with.
@@ -81,7 +86,7 @@ impl Keeper {
     /// `run` is one of the store's, just begun or resumed.
     pub fn new(store: Store, run: Run, bounds: Bounds, warn: Warn) -> Self {
         let warner = Arc::new(Warner { warn, failed: AtomicBool::new(false) });
-        Self { store, run: Some(run), bounds, warner, rows: Vec::new(), position: 0 }
+        Self { store, run: Some(run), bounds, warner, rows: Vec::new(), position: 0, liveness_key: None }
     }
 
     /// The run's number in its store.
@@ -101,11 +106,12 @@ impl Keeper {
         Some(Box::new(StoreShelf::new(responses, Arc::clone(&self.warner))))
     }
 
-    /// The models are known: the run is running.
+    /// The models are known: the run is running. `liveness_key`: what the finding depends on that the adapter is live.
     ///
     /// # Errors
     /// Where a run that is resumed was begun with others.
-    pub fn start(&mut self, loaded: &Loaded) -> Result<(), ResumeError> {
+    pub fn start(&mut self, loaded: &Loaded, liveness_key: [u8; 32]) -> Result<(), ResumeError> {
+        self.liveness_key = Some(liveness_key);
         let Some(run) = &mut self.run else { return Ok(()) };
         let models = json!({ "base": loaded.base, "adapter": loaded.adapter }).to_string();
         if run.models().is_some_and(|before| before != models) {
@@ -125,13 +131,28 @@ impl Keeper {
         self.keep_fact(stamp, "models", facts);
     }
 
-    pub fn liveness(&self, key: [u8; 32]) -> Option<Liveness> {
-        self.fact(key, "liveness")
+    /// Whether the adapter is live, where that was found before.
+    pub fn liveness(&self) -> Option<Liveness> {
+        self.fact(self.liveness_key?, "liveness")
     }
 
-    /// One with a figure that is not finite is not kept: JSON has no form for it.
-    pub fn keep_liveness(&self, key: [u8; 32], liveness: &Liveness) {
-        self.keep_fact(key, "liveness", liveness);
+    /// How far a run that is resumed had come; `None` where it must begin from its first item, with the answers that are kept.
+    pub fn last_checkpoint(&self) -> Option<Checkpoint> {
+        let last = self.run.as_ref().filter(|_| !self.warner.has_failed())?.checkpoints().last();
+        let bytes = last.map_err(|error| self.warner.fail(&error)).ok().flatten()?;
+        let checkpoint = Checkpoint::read(&bytes);
+        if checkpoint.is_none() {
+            (self.warner.warn)(
+                "how far the run had come was kept by another sway, or on another CPU: it begins from its first item",
+            );
+        }
+        checkpoint
+    }
+
+    /// Where the run keeps how far it has come.
+    pub fn checkpoints(&self, cadence: Cadence) -> Option<Checkpoints> {
+        let shelf = StoreCheckpoints { checkpoints: self.run.as_ref()?.checkpoints(), warner: Arc::clone(&self.warner) };
+        Some(Checkpoints::new(Box::new(shelf), cadence))
     }
 
     /// What is not to be read as this is not there.
@@ -167,11 +188,13 @@ impl Keeper {
                 self.position += 1;
             }
             Event::Answered { .. } => self.write_rows(),
-            Event::Failed { .. }
-            | Event::Finished(_)
-            | Event::Started { .. }
-            | Event::ProbeStarted { .. }
-            | Event::Liveness(_) => {}
+            // One with a figure that is not finite is not kept: JSON has no form for it.
+            Event::Liveness(liveness) => {
+                if let Some(key) = self.liveness_key {
+                    self.keep_fact(key, "liveness", *liveness);
+                }
+            }
+            Event::Failed { .. } | Event::Finished(_) | Event::Started { .. } | Event::ProbeStarted { .. } => {}
         }
     }
 
@@ -202,6 +225,22 @@ impl Keeper {
         let limits = Limits { ttl: self.bounds.ttl, max_bytes: self.bounds.max_bytes };
         let done = run.finish(finish, now).and_then(|_| self.store.evict(limits, now));
         let _: Option<Evicted> = done.map_err(|error| self.warner.fail(&error)).ok();
+    }
+}
+
+/// A run's checkpoints in the store.
+struct StoreCheckpoints {
+    checkpoints: store::Checkpoints,
+    warner: Arc<Warner>,
+}
+
+impl KeepCheckpoint for StoreCheckpoints {
+    fn keep(&mut self, bytes: &[u8]) {
+        if !self.warner.has_failed()
+            && let Err(error) = self.checkpoints.keep(bytes, Timestamp::now())
+        {
+            self.warner.fail(&error);
+        }
     }
 }
 

@@ -112,7 +112,7 @@ fn refuse(error: &PlanError) -> Refusal {
             Refusal::new(StatusCode::BAD_REQUEST, "suite", diagnostics.render(source_text, false, WIDTH))
         }
         PlanError::Data { .. } => Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "data", error.to_string()),
-        PlanError::Read(_) | PlanError::Filter { .. } | PlanError::NoAdapter { .. } => {
+        PlanError::Read(_) | PlanError::Filter { .. } | PlanError::NoAdapter { .. } | PlanError::StopsEarly { .. } => {
             Refusal::new(StatusCode::BAD_REQUEST, "suite", error.to_string())
         }
     }

@@ -1,6 +1,7 @@
 //! The store from outside, with real files and real processes.
 
 mod cache;
+mod checkpoints;
 mod damage;
 mod facts;
 mod opening;

@@ -17,6 +17,7 @@ fn refused(path: &Path) -> StoreError {
 
 const LATER: Migrations = Migrations(&[
     include_str!("../migrations/1.sql"),
+    include_str!("../migrations/2.sql"),
     "CREATE TABLE extra (n INTEGER) STRICT; INSERT INTO extra SELECT count(*) FROM responses;",
     "CREATE INDEX extra_by_n ON extra (n);",
 ]);
@@ -132,8 +133,11 @@ fn every_older_format_becomes_the_latest() {
 
 #[test]
 fn a_migration_that_fails_leaves_the_store_as_it_was() {
-    const BROKEN: Migrations =
-        Migrations(&[include_str!("../migrations/1.sql"), "CREATE TABLE extra (n INTEGER); INSERT INTO nothing VALUES (1);"]);
+    const BROKEN: Migrations = Migrations(&[
+        include_str!("../migrations/1.sql"),
+        include_str!("../migrations/2.sql"),
+        "CREATE TABLE extra (n INTEGER); INSERT INTO nothing VALUES (1);",
+    ]);
     let home = Home::new();
     drop(home.open());
     let before = fs::read(home.path()).unwrap();
@@ -157,7 +161,7 @@ fn a_newer_store_is_refused() {
     drop(Store::open_with(&home.path(), LATER).unwrap());
     let error = refused(&home.path());
     let told = format!(
-        "the store {} has format 3, and this sway knows none after 1\nhint: use the newer sway, or give another store with --store FILE",
+        "the store {} has format 4, and this sway knows none after 2\nhint: use the newer sway, or give another store with --store FILE",
         home.path().display()
     );
     assert_eq!(error.to_string(), told);
@@ -244,6 +248,6 @@ fn a_schema_that_was_changed_by_hand_is_refused() {
         let db = Connection::open(home.path()).unwrap();
         db.execute_batch(sql).unwrap();
         drop(db);
-        assert!(refused(&home.path()).to_string().contains("its schema is not that of format 1"), "{sql}");
+        assert!(refused(&home.path()).to_string().contains("its schema is not that of format 2"), "{sql}");
     }
 }

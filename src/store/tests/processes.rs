@@ -109,7 +109,7 @@ fn whoever_is_killed_leaves_all_that_it_committed_and_nothing_half() {
         let told = kill_after(start("write -", &home.path()), 60 + point);
         let store = home.open();
         store.integrity_check().unwrap();
-        let run = store.latest_resumable(None).unwrap().unwrap();
+        let run = store.latest_resumable(None, None).unwrap().unwrap();
         assert_eq!((run.id, run.status), (RunId(killed as i64 + 1), Status::Interrupted));
         let count = |what: &str| told.iter().filter(|line| line.starts_with(what)).count() as u64;
         let (begun, responses, rows) = (count("begin"), count("responses"), count("stages"));

@@ -137,7 +137,7 @@ fn a_run_is_resumed_by_one_at_a_time_and_not_when_it_is_complete() {
         let refusal = store.resume(id, minute(1)).err().unwrap();
         assert_eq!(refusal.to_string(), "run 1 is in progress");
         assert_eq!(store.runs(1).unwrap()[0].status, Status::Running);
-        assert_eq!(store.latest_resumable(None).unwrap(), None);
+        assert_eq!(store.latest_resumable(None, None).unwrap(), None);
     }
     drop(run);
     let listed = &other.runs(1).unwrap()[0];
@@ -146,7 +146,7 @@ fn a_run_is_resumed_by_one_at_a_time_and_not_when_it_is_complete() {
     assert_eq!(run.models(), Some("m"));
     assert_eq!(store.runs(1).unwrap()[0].status, Status::Pending);
     run.finish(&Finish { error: Some("no GPU".to_owned()), ..finish(Finished::Failed) }, minute(3)).unwrap();
-    assert_eq!(store.latest_resumable(None).unwrap().unwrap().error.as_deref(), Some("no GPU"));
+    assert_eq!(store.latest_resumable(None, None).unwrap().unwrap().error.as_deref(), Some("no GPU"));
     let run = store.resume(id, minute(4)).unwrap();
     run.finish(&finish(Finished::Completed), minute(5)).unwrap();
     assert_eq!(store.resume(id, minute(6)).err().unwrap().to_string(), "run 1 is complete");
@@ -165,7 +165,7 @@ fn the_latest_run_that_can_be_resumed_is_of_the_suite_that_was_asked_for() {
     };
     let ids = ["a", "a", "b", "a"].map(|digest| begin(digest).id());
     store.resume(ids[3], minute(1)).unwrap().finish(&finish(Finished::Completed), minute(1)).unwrap();
-    let latest = |digest| store.latest_resumable(digest).unwrap().map(|run| run.id);
+    let latest = |digest| store.latest_resumable(digest, None).unwrap().map(|run| run.id);
     assert_eq!(
         [latest(None), latest(Some("a")), latest(Some("b")), latest(Some("c"))],
         [Some(ids[2]), Some(ids[1]), Some(ids[2]), None]

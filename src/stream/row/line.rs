@@ -75,7 +75,7 @@ impl Lines {
                 let mut bytes = first.bytes[..first.length].to_vec();
                 bytes.extend_from_slice(&next.bytes[..next.length]);
                 lines.frames.extend(next.frames.drain(..));
-                lines.chunk = Chunk { length: bytes.len(), bytes, frames: Vec::new() };
+                lines.chunk = Chunk { length: bytes.len(), bytes, frames: Vec::new(), raw_end: next.raw_end };
             }
             if lines.rest().starts_with(MARK) {
                 lines.at = MARK.len();
@@ -116,6 +116,11 @@ impl Lines {
             _ => Place::Stream { frame: offset, base: offset, offset },
         };
         Position { number: self.ended, place }
+    }
+
+    /// How many bytes of the object were read for what was given, and for the rest of its chunk.
+    pub(super) fn raw_end(&self) -> u64 {
+        self.chunk.raw_end
     }
 
     /// How many decoded bytes were given.

@@ -79,6 +79,15 @@ impl Rows {
         }
     }
 
+    /// How many bytes of the object were read up to here, within a chunk of [`CHUNK`](super::CHUNK) bytes; of Parquet, in proportion to the
+    /// rows.
+    pub fn bytes_read(&self) -> u64 {
+        match &self.reader {
+            Reader::Jsonl { lines, .. } | Reader::Text(lines) | Reader::Csv { lines, .. } => lines.raw_end(),
+            Reader::Parquet(parquet) => parquet.bytes_read(),
+        }
+    }
+
     fn read(&mut self) -> Result<Option<Read>, Cause> {
         match &mut self.reader {
             Reader::Jsonl { lines, field: Some(field) } => next_line(lines, self.sample, |text| json::field(text, field)),

@@ -96,6 +96,15 @@ impl Sequential {
         }
     }
 
+    /// What it is called in reports.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Bounded(_) => "betting",
+            Self::Asymptotic(_) => "asymptotic_confidence_sequence",
+        }
+    }
+
     /// What was decided, if anything.
     #[must_use]
     pub fn decision(&self) -> Option<Decision> {

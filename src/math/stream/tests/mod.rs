@@ -22,9 +22,11 @@ fn normal(rng: &mut ChaCha8Rng) -> f64 {
     (-2.0 * (1.0 - unit(rng)).ln()).sqrt() * (std::f64::consts::TAU * unit(rng)).cos()
 }
 
-/// What is read back from its JSON, which must be what was written.
+/// What is read back from its JSON, which must be what was written; in `MessagePack`, as a run's states are kept, it is the same.
 fn through_json<T: Serialize + DeserializeOwned>(state: &T) -> T {
     let json = serde_json::to_string(state).unwrap();
+    let packed: T = rmp_serde::from_slice(&rmp_serde::to_vec_named(state).unwrap()).unwrap();
+    assert_eq!(serde_json::to_string(&packed).unwrap(), json);
     let back = serde_json::from_str(&json).unwrap();
     assert_eq!(serde_json::to_string(&back).unwrap(), json);
     back

@@ -32,6 +32,8 @@ pub(super) struct Chunk {
     pub(super) length: usize,
     /// The frames and members that begin in it.
     pub(super) frames: Vec<Frame>,
+    /// How many bytes of the object it took to get this far.
+    pub(super) raw_end: u64,
 }
 
 /// Where decoding can start.
@@ -79,6 +81,7 @@ impl Decoder {
             Kind::Zstd(zstd) => zstd.fill(&mut self.raw, chunk, self.decoded)?,
         }
         self.decoded += chunk.length as u64;
+        chunk.raw_end = self.raw.at();
         let (packed, unpacked) = (self.raw.at(), self.decoded);
         if unpacked > FREE.saturating_add(packed.saturating_mul(RATIO)) {
             return Err(Cause::Bomb { packed, unpacked, ratio: RATIO });

@@ -96,6 +96,10 @@ impl Footer {
         &self.metadata
     }
 
+    pub(super) fn groups(&self) -> usize {
+        self.rows.len()
+    }
+
     /// Of one group; none where there is no such group.
     pub(super) fn rows_in(&self, group: usize) -> Option<u64> {
         self.rows.get(group).map(|(rows, _)| *rows)

@@ -74,6 +74,12 @@ impl Parquet {
         Position { number: self.number, place: Place::Group { group: self.group as u64, row: self.row } }
     }
 
+    /// The share of the file that the rows are which were given.
+    pub(super) fn bytes_read(&self) -> u64 {
+        let (all, size) = (self.footer.rows_before(self.footer.groups()).unwrap_or(0), self.ranges.len());
+        u64::try_from(u128::from(size) * u128::from(self.number) / u128::from(all.max(1))).unwrap_or(size)
+    }
+
     fn open_group(&self) -> Result<Group, Cause> {
         Group::open(&self.ranges, &self.footer, &self.shape, self.group)
     }
