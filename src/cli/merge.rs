@@ -6,7 +6,7 @@ use anyhow::Context;
 
 use super::args::MergeArgs;
 use super::exit::{Exit, Failure, OrExit};
-use super::reports::Reports;
+use super::reports::{Read, Reports};
 use super::run::plan_failure;
 use crate::record::{Event, RunRecord};
 use crate::report::json;
@@ -14,7 +14,7 @@ use crate::runner::{self, Part, PartsError};
 
 pub fn merge(args: &MergeArgs) -> Result<Exit, Failure> {
     let read: Vec<&Path> = args.records.iter().map(AsRef::as_ref).collect();
-    let mut reports = Reports::create(&args.reports, &[], &read)?;
+    let mut reports = Reports::create(&args.reports, &[], &Read { what: "record", paths: &read })?;
     let parts = read.into_iter().map(part).collect::<Result<_, _>>()?;
     let record = runner::merge_parts(parts).map_err(failure)?;
     for probe in &record.probes {

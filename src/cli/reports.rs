@@ -17,6 +17,13 @@ struct Wanted {
     render: Render,
 }
 
+/// What is read, and must not be written to.
+pub struct Read<'a> {
+    /// `suite`
+    pub what: &'static str,
+    pub paths: &'a [&'a Path],
+}
+
 /// What a run leaves behind.
 pub struct Reports<'a> {
     args: &'a ReportArgs,
@@ -27,9 +34,8 @@ pub struct Reports<'a> {
 }
 
 impl<'a> Reports<'a> {
-    /// Creates the files, so that a bad path has failed before anything is loaded. `others`: what is written beside them; `read`: what is
-    /// read, and must not be written to.
-    pub fn create(args: &'a ReportArgs, others: &[&Path], read: &[&Path]) -> Result<Self, Failure> {
+    /// Creates the files, so that a bad path has failed before anything is loaded. `others`: what is written beside them.
+    pub fn create(args: &'a ReportArgs, others: &[&Path], read: &Read<'_>) -> Result<Self, Failure> {
         let to_stdout = check_paths(args, others, read)?;
         Ok(Self { args, files: outputs(args)?, to_stdout, streamed: Ok(()) })
     }
@@ -87,11 +93,12 @@ fn args_outputs(args: &ReportArgs) -> Vec<(&Path, Render)> {
 }
 
 /// Refuses two outputs on one path, and one on what is read; tells whether one of them takes stdout for itself.
-fn check_paths(args: &ReportArgs, others: &[&Path], read: &[&Path]) -> Result<bool, Failure> {
+fn check_paths(args: &ReportArgs, others: &[&Path], read: &Read<'_>) -> Result<bool, Failure> {
     let written = args_outputs(args).into_iter().map(|(path, _)| path).chain(others.iter().copied());
     let mut paths: Vec<PathBuf> = written.map(spelling).collect();
-    if let Some(path) = read.iter().find(|path| paths.contains(&spelling(path))) {
-        return Err(Failure::new(Exit::Usage, anyhow::anyhow!("an output would replace {}, which is read", path.display())));
+    if let Some(path) = read.paths.iter().find(|path| paths.contains(&spelling(path))) {
+        let message = anyhow::anyhow!("an output would replace the {} {}", read.what, path.display());
+        return Err(Failure::new(Exit::Usage, message));
     }
     paths.sort_unstable();
     if let Some(twice) = paths.windows(2).find(|pair| pair[0] == pair[1]) {

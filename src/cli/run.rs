@@ -19,7 +19,7 @@ use super::exit::{Exit, Failure, OrExit};
 use super::output::{TraceOutput, width, write_stdout};
 use super::progress::Bars;
 use super::raise_on_interrupt;
-use super::reports::Reports;
+use super::reports::{Read, Reports};
 use super::source::check_device;
 use crate::engine::{self, EngineError, Loaded, Places, Sources};
 use crate::model::hub::Progress;
@@ -119,7 +119,7 @@ fn end(
 fn reports(args: &RunArgs) -> Result<Reports<'_>, Failure> {
     let events = args.events.iter().filter(|target| !target.contains("://")).map(Path::new);
     let others: Vec<&Path> = args.trace.as_deref().into_iter().chain(events).collect();
-    Reports::create(&args.reports, &others, &[suite_path(args)])
+    Reports::create(&args.reports, &others, &Read { what: "suite", paths: &[suite_path(args)] })
 }
 
 fn publishers(args: &RunArgs) -> Result<Vec<Publisher>, Failure> {

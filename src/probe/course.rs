@@ -5,9 +5,11 @@
 
 mod any;
 mod clusters;
+mod flight;
 mod kept;
 mod run;
 mod state;
+mod supply;
 
 use std::collections::BTreeSet;
 

@@ -102,7 +102,7 @@ fn no_output_may_replace_the_suite() {
     let before = world.read("suite.toml");
     for flag in ["--json", "--trace"] {
         let told = sway(&["run", &suite, flag, &suite]);
-        assert_eq!(told.shown(), format!("exit 2\n--- stderr\nerror: an output would replace {suite}, which is read\n"));
+        assert_eq!(told.shown(), format!("exit 2\n--- stderr\nerror: an output would replace the suite {suite}\n"));
     }
     assert_eq!(world.read("suite.toml"), before);
 }

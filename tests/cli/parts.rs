@@ -125,7 +125,7 @@ fn what_is_no_whole_is_refused_by_name() {
     ");
     world.write("damaged.json", &fs::read(&parts[0]).unwrap()[..3000]);
     let told = refused(&[world.path("damaged.json")]);
-    assert!(told.starts_with("error: can't read the record damaged.json: EOF while parsing"), "{told}");
+    assert!(told.starts_with("error: can't read the record damaged.json: it is no record: EOF while parsing"), "{told}");
     let missing = refused(&[world.path("nothing.json")]);
     assert!(missing.contains("can't read the record nothing.json: No such file"), "{missing}");
 }

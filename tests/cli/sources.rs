@@ -8,7 +8,8 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 
-use crate::world::{PROMPTS, ROOT, Told, World, moved, sway};
+use crate::file_server::Server;
+use crate::world::{PROMPTS, ROOT, Told, World, moved, process, sway};
 
 fn prompts() -> Vec<String> {
     serde_json::from_str(PROMPTS).unwrap()
@@ -313,4 +314,55 @@ fn a_probe_that_stops_when_it_is_decided_reads_no_further() {
     );
     assert!(refused("delta_kl", "decide = 'point'").contains("an estimate alone settles nothing"));
     assert!(refused("delta_kl", "stop_at = 3").contains("unknown key `stop_at`"));
+}
+
+#[test]
+fn processes_share_what_they_fetched_and_look_at_it_before_they_believe_it() {
+    let world = World::new();
+    let many: Vec<String> = (0..40).map(|row| format!("{} {row}", prompts()[row % 8])).collect();
+    let body = lines(&many);
+    let server = Server::start(move |request, out| out.file(request, body.as_bytes(), "\"1\""));
+    let suite = suite(&world, &format!("uri = '{}/rows.jsonl'\nfield = 'prompt'", server.url()), "");
+    let cache = world.path("cache");
+    let args = |file: &str| -> Vec<String> {
+        ["run", &suite, "--no-store", "-q", "--stream-cache", &cache, "--json", file].map(str::to_owned).to_vec()
+    };
+    let record = |file: &str| {
+        let mut record = world.json(file);
+        let stats = record["stats"].take();
+        (record, stats["sources"].clone())
+    };
+    let files: Vec<String> = (0..3).map(|index| world.path(&format!("{index}.json"))).collect();
+    let together: Vec<_> = files.iter().map(|file| process(&args(file)).spawn().unwrap()).collect();
+    for mut child in together {
+        assert!(child.wait().unwrap().code().is_some_and(|code| code < 4));
+    }
+    let (expected, _) = record("0.json");
+    assert!((1..3).all(|index| record(&format!("{index}.json")).0 == expected));
+
+    let again = world.path("again.json");
+    assert_eq!(sway(&args(&again)).stderr, "");
+    let (found, stats) = record("again.json");
+    assert_eq!(found, expected);
+    assert!(stats["misses"] == 0 && stats["fetched_bytes"] == 0 && stats["disk_hits"].as_u64() > Some(0), "{stats}");
+
+    let kept: Vec<_> =
+        walk(&world.dir().join("cache")).into_iter().filter(|path| fs::metadata(path).unwrap().len() > 100).collect();
+    assert!(!kept.is_empty());
+    for path in kept {
+        let mut bytes = fs::read(&path).unwrap();
+        let last = bytes.len() - 1;
+        bytes[last] ^= 1;
+        fs::write(&path, bytes).unwrap();
+    }
+    assert_eq!(sway(&args(&again)).stderr, "");
+    let (found, stats) = record("again.json");
+    assert_eq!(found, expected);
+    assert!(stats["damaged"].as_u64() > Some(0), "{stats}");
+}
+
+/// All files below a folder.
+fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()
 }

@@ -1,7 +1,8 @@
 //! A probe of whatever kind, as the runner sees it.
 
-use super::run::{Run, Supply};
+use super::run::Run;
 use super::state::State;
+use super::supply::Supply;
 use super::{AnyProbe, Course, CoursePlan, Survey, check_least, check_most};
 use crate::probe::{Document, Kind, ModelFacts, NullControl, OpenRows, Outsiders, Probe, SourceItems, Streamed};
 use crate::request::{Embedder, Op, Prompt};

@@ -2,56 +2,21 @@
 
 use std::sync::Arc;
 
+use super::flight::{Failed, Flight, Lane};
 use super::kept::Kept;
-use super::state::{Chosen, State};
+use super::state::{Chosen, MOST_ERRORS, State};
+use super::supply::Supply;
 use super::{ChatForm, Course, CoursePlan, Ending, TemplateEffect, check_least, check_most};
 use crate::math::NullComparison;
 use crate::probe::lot::Draw;
 use crate::probe::shard::item_hash;
-use crate::probe::{Court, Item, ItemStream, Probe, RowPlace, Spot, Streamed};
+use crate::probe::{Court, Item, Probe, Spot};
 use crate::record::{Calibration, NoiseFloor, NullOutcome, RankedNulls, ScoreRecord};
 use crate::request::{Answer, Failure, Prompt, Request, RequestError, View};
-
-/// Errors told in words; the rest are counted.
-const MOST_ERRORS: usize = 5;
 
 /// Items whose figure is none: no mean, and no interval, would be one.
 fn not_finite(values: &[f64]) -> Vec<usize> {
     values.iter().enumerate().filter(|(_, value)| !value.is_finite()).map(|(item, _)| item).collect()
-}
-
-/// Where items come from.
-pub enum Supply<P: Probe> {
-    /// Each is a row: it can be told where they go on.
-    Rows(Streamed<P::Item>),
-    Others(ItemStream<P::Item>),
-}
-
-impl<I> Flight<I> {
-    fn new(index: usize, item: Arc<I>, cluster: Option<String>, place: Option<RowPlace>, lane: Lane) -> Self {
-        Self { index, place, item, cluster, lane, rounds: Vec::new(), asked: 0, asked_raw: 0 }
-    }
-}
-
-impl<P: Probe> Supply<P> {
-    pub fn none() -> Self {
-        Self::Others(Box::new(std::iter::empty()))
-    }
-
-    /// Where the item stands that was taken last.
-    fn place(&self) -> Option<RowPlace> {
-        match self {
-            Self::Rows(items) => items.place(),
-            Self::Others(_) => None,
-        }
-    }
-
-    fn next(&mut self) -> Option<Result<P::Item, String>> {
-        match self {
-            Self::Rows(items) => items.next(),
-            Self::Others(items) => items.next(),
-        }
-    }
 }
 
 pub struct Run<P: Probe> {
@@ -67,42 +32,6 @@ pub struct Run<P: Probe> {
     failures: Vec<Failed>,
     /// Those that nobody took yet.
     scores: Vec<ScoreRecord>,
-}
-
-/// Whose answers a flight collects.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Lane {
-    Adapter,
-    /// The adapter again, on an item that is asked under the nulls too.
-    Again,
-    /// Asked without the chat template.
-    Plain,
-    /// Index into the null views.
-    Null(usize),
-}
-
-/// An item that can't be measured.
-struct Failed {
-    index: usize,
-    place: Option<RowPlace>,
-    why: String,
-    is_too_long: bool,
-}
-
-/// An item in flight.
-struct Flight<I> {
-    index: usize,
-    /// Where it stands, where it comes from a source.
-    place: Option<RowPlace>,
-    item: Arc<I>,
-    /// The group that it belongs to, by name.
-    cluster: Option<String>,
-    lane: Lane,
-    rounds: Vec<Vec<Answer>>,
-    /// Questions of the round under way.
-    asked: usize,
-    /// Prompts asked as texts.
-    asked_raw: usize,
 }
 
 impl<P: Probe> Run<P> {

@@ -13,7 +13,7 @@ use crate::probe::shard::item_hash;
 use crate::probe::{Probe, RowMark, RowPlace};
 
 /// Errors told in words; the rest are counted.
-const MOST_ERRORS: usize = 5;
+pub const MOST_ERRORS: usize = 5;
 
 /// What a course has come to between two windows: nothing is in flight.
 #[derive(Serialize, Deserialize)]

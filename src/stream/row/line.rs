@@ -15,6 +15,8 @@ pub(super) struct Lines {
     chunk: Chunk,
     /// How much of the chunk was given.
     at: usize,
+    /// How many bytes of the object were read for what comes before the chunk.
+    raw_before: u64,
     /// How many decoded bytes come before the chunk.
     before: u64,
     /// The last of these that begins at or before a row's end is where decoding can start for the next. Empty in a plain file.
@@ -43,12 +45,13 @@ pub(super) enum Line {
 }
 
 impl Lines {
-    /// Lines from a position on, which must be of a [`Place::Stream`]; the chunks begin at its frame.
-    pub(super) fn new(chunks: Chunks, number: u64, base: u64, offset: u64) -> Result<Self, Cause> {
+    /// Lines from a position on, which must be of a [`Place::Stream`]; the chunks begin at its frame, the object's byte `raw`.
+    pub(super) fn new(chunks: Chunks, number: u64, raw: u64, base: u64, offset: u64) -> Result<Self, Cause> {
         let mut lines = Self {
             chunks,
             chunk: Chunk::default(),
             at: 0,
+            raw_before: raw,
             before: base,
             frames: VecDeque::new(),
             carry: Vec::new(),
@@ -92,6 +95,7 @@ impl Lines {
     fn fill(&mut self) -> Result<bool, Cause> {
         let spent = std::mem::take(&mut self.chunk);
         self.before += spent.length as u64;
+        self.raw_before = self.raw_before.max(spent.raw_end);
         self.at = 0;
         self.forget_frames();
         let Some(mut chunk) = self.chunks.next(spent)? else {
@@ -118,9 +122,11 @@ impl Lines {
         Position { number: self.ended, place }
     }
 
-    /// How many bytes of the object were read for what was given, and for the rest of its chunk.
-    pub(super) fn raw_end(&self) -> u64 {
-        self.chunk.raw_end
+    /// How many bytes of the object were read for what was given: about, for within a chunk that is packed it goes by the share of the
+    /// chunk.
+    pub(super) fn bytes_read(&self) -> u64 {
+        let (given, length) = (self.at as u64, self.chunk.length.max(1) as u64);
+        self.raw_before + self.chunk.raw_end.saturating_sub(self.raw_before) * given / length
     }
 
     /// How many decoded bytes were given.

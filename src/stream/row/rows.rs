@@ -79,11 +79,10 @@ impl Rows {
         }
     }
 
-    /// How many bytes of the object were read up to here, within a chunk of [`CHUNK`](super::CHUNK) bytes; of Parquet, in proportion to the
-    /// rows.
+    /// How many bytes of the object were read up to here: about, where it is packed. Of Parquet, in proportion to the rows.
     pub fn bytes_read(&self) -> u64 {
         match &self.reader {
-            Reader::Jsonl { lines, .. } | Reader::Text(lines) | Reader::Csv { lines, .. } => lines.raw_end(),
+            Reader::Jsonl { lines, .. } | Reader::Text(lines) | Reader::Csv { lines, .. } => lines.bytes_read(),
             Reader::Parquet(parquet) => parquet.bytes_read(),
         }
     }
@@ -221,7 +220,7 @@ impl Opening<'_> {
         let raw = Raw::new(self.source.read_from(frame)?, frame, self.object.size);
         let decoder = Decoder::new(raw, compression, base)?;
         let chunks = if is_ahead { Chunks::ahead(decoder)? } else { Chunks::here(decoder) };
-        Lines::new(chunks, from.number, base, offset)
+        Lines::new(chunks, from.number, frame, base, offset)
     }
 
     fn parquet(&self) -> Result<Parquet, Cause> {
