@@ -62,7 +62,7 @@ complete -c sway -n "__fish_sway_using_subcommand run" -l stream-cache -d 'Keep 
 complete -c sway -n "__fish_sway_using_subcommand run" -l stream-cache-bytes -d 'Most that may be kept there; what was used least lately goes (10 GiB)' -r
 complete -c sway -n "__fish_sway_using_subcommand run" -l store -d 'Record the run, and keep answers, in this file; `SWAY_STORE`, or one in the user\'s data folder, where it is left out' -r -F
 complete -c sway -n "__fish_sway_using_subcommand run" -l resume -d 'Go on with a run that failed or was interrupted: the last one (of SUITE), or this one. What is complete is not computed again' -r
-complete -c sway -n "__fish_sway_using_subcommand run" -l checkpoint-every -d 'How often the run keeps how far it has come, to be resumed from there: a time, or so many items, such as 10000items' -r
+complete -c sway -n "__fish_sway_using_subcommand run" -l checkpoint-every -d 'How often the run keeps how far it has come, to be resumed from there: a time, or so many items, such as 10000items, but never within a batch' -r
 complete -c sway -n "__fish_sway_using_subcommand run" -l shard -d 'Ask about a part of the items only, such as 3/16, the third of 16 parts; exits with 0 when it is done. `sway merge` makes one record of all parts\' (`--json`), and has the verdict' -r
 complete -c sway -n "__fish_sway_using_subcommand run" -l server -d 'Have a daemon answer, where models stay warm: `http://HOST:PORT`, or `unix:PATH`' -r
 complete -c sway -n "__fish_sway_using_subcommand run" -l token-file -d 'The file with the daemon\'s token; `SWAY_TOKEN` where it is left out' -r -F
@@ -73,7 +73,7 @@ complete -c sway -n "__fish_sway_using_subcommand run" -s q -l quiet -d 'Show no
 complete -c sway -n "__fish_sway_using_subcommand run" -l no-store -d 'Record nothing, and keep no answer'
 complete -c sway -n "__fish_sway_using_subcommand run" -l no-cache -d 'Have everything computed anew, and keep no answer for other runs'
 complete -c sway -n "__fish_sway_using_subcommand run" -l refresh -d 'Have everything computed anew, and keep the answers in the place of those of before'
-complete -c sway -n "__fish_sway_using_subcommand run" -l continue -d 'Go on with the last run of this very command that failed or was interrupted, or start one: for batch systems, which start a job again with the command that it had'
+complete -c sway -n "__fish_sway_using_subcommand run" -l continue -d 'Go on with the last run of this very command that failed or was interrupted, or start one: for batch systems, which start a job again with the command that it had. A part goes on with this, too'
 complete -c sway -n "__fish_sway_using_subcommand run" -l dry-run -d 'List what would run, without touching a model'
 complete -c sway -n "__fish_sway_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sway -n "__fish_sway_using_subcommand merge" -l format -d 'What goes to stdout' -r -f -a "human\t'A report to read'

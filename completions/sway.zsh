@@ -51,7 +51,7 @@ json\:"The record"))' \
 '--stream-cache-bytes=[Most that may be kept there; what was used least lately goes (10 GiB)]:BYTES:_default' \
 '--store=[Record the run, and keep answers, in this file; \`SWAY_STORE\`, or one in the user'\''s data folder, where it is left out]:FILE:_files' \
 '(--no-store --no-cache --refresh --base --adapter --revision --adapter-revision --device --filter --server --dry-run)--resume=[Go on with a run that failed or was interrupted\: the last one (of SUITE), or this one. What is complete is not computed again]::RUN:_default' \
-'--checkpoint-every=[How often the run keeps how far it has come, to be resumed from there\: a time, or so many items, such as 10000items]:TIME:_default' \
+'--checkpoint-every=[How often the run keeps how far it has come, to be resumed from there\: a time, or so many items, such as 10000items, but never within a batch]:TIME:_default' \
 '(--server --resume --jsonl --markdown --junit --html)--shard=[Ask about a part of the items only, such as 3/16, the third of 16 parts; exits with 0 when it is done. \`sway merge\` makes one record of all parts'\'' (\`--json\`), and has the verdict]:PART:_default' \
 '--server=[Have a daemon answer, where models stay warm\: \`http\://HOST\:PORT\`, or \`unix\:PATH\`]:URL:_default' \
 '--token-file=[The file with the daemon'\''s token; \`SWAY_TOKEN\` where it is left out]:FILE:_files' \
@@ -63,7 +63,7 @@ json\:"The record"))' \
 '(--store)--no-store[Record nothing, and keep no answer]' \
 '(--no-store)--no-cache[Have everything computed anew, and keep no answer for other runs]' \
 '(--no-store --no-cache)--refresh[Have everything computed anew, and keep the answers in the place of those of before]' \
-'(--resume --no-store --no-cache --refresh --server --dry-run)--continue[Go on with the last run of this very command that failed or was interrupted, or start one\: for batch systems, which start a job again with the command that it had]' \
+'(--resume --no-store --no-cache --refresh --server --dry-run)--continue[Go on with the last run of this very command that failed or was interrupted, or start one\: for batch systems, which start a job again with the command that it had. A part goes on with this, too]' \
 '--dry-run[List what would run, without touching a model]' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \

@@ -113,10 +113,11 @@ pub struct RunArgs {
     #[expect(clippy::option_option, reason = "clap's form of an option whose value may be left out")]
     pub resume: Option<Option<i64>>,
     /// Go on with the last run of this very command that failed or was interrupted, or start one: for batch systems, which start a job
-    /// again with the command that it had
+    /// again with the command that it had. A part goes on with this, too
     #[arg(long = "continue", conflicts_with_all = ["resume", "no_store", "no_cache", "refresh", "server", "dry_run"])]
     pub continued: bool,
-    /// How often the run keeps how far it has come, to be resumed from there: a time, or so many items, such as 10000items
+    /// How often the run keeps how far it has come, to be resumed from there: a time, or so many items, such as 10000items, but never within
+    /// a batch
     #[arg(long, value_name = "TIME", default_value = "30s")]
     pub checkpoint_every: Every,
     /// Ask about a part of the items only, such as 3/16, the third of 16 parts; exits with 0 when it is done. `sway merge` makes one record

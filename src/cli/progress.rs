@@ -56,8 +56,9 @@ impl Bars {
 
     /// How many requests there will be is not known: items come from sources, and how far these were read is shown.
     pub fn show_sources(&mut self, streams: Arc<Streams>) {
+        // What is wider than the terminal is cut there.
+        self.requests.set_style(style("{bar:12} {percent:>3}% · {eta} left · {wide_msg}"));
         self.requests.set_length(PARTS);
-        self.requests.set_style(style("{bar:16} {percent}% · {msg} · {elapsed} gone, {eta} left"));
         self.sources = Some(streams);
     }
 
@@ -101,14 +102,14 @@ impl Bars {
     }
 }
 
-/// `12345 of 100000 items, 1.20 of 4.00 GiB · 350 items/s · 2% waiting for rows`.
+/// `12345 of 100000 items · 350/s · 2% waiting for rows · 1.20 GiB of 4.00 GiB`.
 fn how_far(progress: &Progressed, elapsed: Duration) -> String {
     let Progressed { items, most_items, bytes, all_bytes, waited } = *progress;
     let most = most_items.map_or(String::new(), |most| format!(" of {most}"));
     let bytes = format!("{} of {}", HumanBytes(bytes.min(all_bytes)), HumanBytes(all_bytes));
     let seconds = elapsed.as_secs_f64().max(1e-3);
     let (rate, waiting) = (items as f64 / seconds, (100.0 * waited.as_secs_f64() / seconds).min(100.0));
-    format!("{items}{most} items, {bytes} · {rate:.0} items/s · {waiting:.0}% waiting for rows")
+    format!("{items}{most} items · {rate:.0}/s · {waiting:.0}% waiting for rows · {bytes}")
 }
 
 impl Drop for Bars {

@@ -187,7 +187,7 @@ fn prepare(
         }
         aids.shelf = keeper.shelf();
         aids.liveness = keeper.liveness();
-        aids.resume = keeper.last_checkpoint();
+        aids.resume = keeper.last_checkpoint(&plan.streams);
         aids.checkpoints = keeper.checkpoints(every.into());
     }
     aids.outsiders = outsiders;

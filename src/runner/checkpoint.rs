@@ -4,10 +4,11 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::plan::Entry;
+use super::plan::{Entry, Plan};
 use super::run::Running;
 use crate::engine::numerics;
 use crate::record::{Packed, ProbeState};
+use crate::stream::SourceMark;
 
 /// How far a run has come.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +16,7 @@ use crate::record::{Packed, ProbeState};
 pub struct Checkpoint {
     /// What computed it: another build, or another CPU, may give other bits.
     numerics: String,
+    sources: Vec<SourceMark>,
     probes: Vec<ProbeState>,
 }
 
@@ -22,6 +24,11 @@ impl Checkpoint {
     /// `None` of what can't be gone on with here: it is of another build, or another CPU's.
     pub fn read(bytes: &[u8]) -> Option<Self> {
         rmp_serde::from_slice(bytes).ok().filter(|checkpoint: &Self| checkpoint.numerics == numerics())
+    }
+
+    /// What was read of the sources.
+    pub fn sources(&self) -> &[SourceMark] {
+        &self.sources
     }
 
     /// What a probe had come to.
@@ -68,14 +75,15 @@ impl Checkpoints {
     ///
     /// # Errors
     /// A state that can't be written.
-    pub(super) fn look(&mut self, running: &mut [Running], entries: &[Entry]) -> Result<(), String> {
+    pub(super) fn look(&mut self, running: &mut [Running], plan: &Plan) -> Result<(), String> {
         let (start, items) = (Instant::now(), running.iter().map(|one| one.course.measured() as u64).sum());
         let is_due = match self.cadence {
             Cadence::Time(_) => start >= self.due,
             Cadence::Items(_) => items >= self.due_items,
         };
         if is_due {
-            let checkpoint = Checkpoint { numerics: numerics(), probes: states(running, entries)? };
+            let checkpoint =
+                Checkpoint { numerics: numerics(), sources: plan.streams.marks(), probes: states(running, &plan.entries)? };
             self.keep.keep(&rmp_serde::to_vec_named(&checkpoint).map_err(|error| error.to_string())?);
             self.wait(items, start.elapsed());
         }

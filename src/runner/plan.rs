@@ -333,9 +333,10 @@ fn stops_early(table: &ProbeTable, probe: &dyn AnyProbe, decide: Decide) -> Resu
         StopWhen::Decided if decide == Decide::Point => {
             wrong("an estimate alone settles nothing: `stop_when` goes with `decide = \"interval\"`".to_owned())
         }
-        StopWhen::Decided if !probe.can_stop_early() => {
-            wrong(format!("{} has no test that could settle its verdict before the items end", probe.kind().name))
-        }
+        StopWhen::Decided if !probe.can_stop_early() => wrong(format!(
+            "{} has no test that could settle its verdict before the items end, or none for its threshold",
+            probe.kind().name
+        )),
         StopWhen::Decided => Ok(true),
     }
 }

@@ -89,7 +89,7 @@ pub fn run(plan: &Plan, loaded: &mut Loaded, aids: Aids, emit: &mut dyn FnMut(&E
         let Entry { name, probe, survey, .. } = &plan.entries[one.entry];
         emit(&Event::ProbeStarted { name, kind: probe.kind().name, items: survey.items });
     }
-    let interrupted = match carry(&mut started.running, &plan.entries, loaded, outsiders.as_mut(), checkpoints.as_mut(), emit) {
+    let interrupted = match carry(&mut started.running, plan, loaded, outsiders.as_mut(), checkpoints.as_mut(), emit) {
         Ok(()) => false,
         Err(RunError::Engine(EngineError::Interrupted { .. })) => true,
         Err(error) => return Err(error),
@@ -135,12 +135,13 @@ fn start(plan: &Plan, model: ModelFacts, resume: Option<&Checkpoint>) -> Result<
 /// Takes all courses through their items.
 fn carry(
     running: &mut [Running],
-    entries: &[Entry],
+    plan: &Plan,
     loaded: &mut Loaded,
     mut outsiders: Option<&mut Outsiders>,
     mut checkpoints: Option<&mut Checkpoints>,
     emit: &mut dyn FnMut(&Event<'_>),
 ) -> Result<(), RunError> {
+    let entries = &plan.entries;
     let share = (WINDOW / running.len().max(1)).max(1);
     loop {
         let mut drawn = 0;
@@ -182,7 +183,7 @@ fn carry(
             }
         }
         if let Some(checkpoints) = &mut checkpoints {
-            checkpoints.look(running, entries).map_err(RunError::State)?;
+            checkpoints.look(running, plan).map_err(RunError::State)?;
         }
     }
 }

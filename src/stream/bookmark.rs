@@ -34,6 +34,20 @@ pub struct StrandMark {
     pub bytes: u64,
 }
 
+/// What was read of a source by whoever had read furthest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceMark {
+    pub name: String,
+    /// Digest of the listing.
+    pub listing: String,
+    pub rows: u64,
+    pub items: u64,
+    pub bad: u64,
+    pub bad_rows: Vec<String>,
+    pub bytes: u64,
+}
+
 /// Where sources that are woven together go on, in the order in which they were named. What a source was read ahead of it is not in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -14,9 +14,7 @@ pub enum StreamError {
     Read { name: String, why: String },
     #[error("source `{name}`: {refusals}")]
     TooManyBad { name: String, refusals: Refusals },
-    #[error(
-        "source `{name}` is not what it was when the run began: files were added or removed, or have changed\nhint: start a run of its own, without --resume"
-    )]
+    #[error("source `{name}` is not what it was when the run began: files were added or removed, or have changed")]
     Changed { name: String },
     #[error("source `{name}`: {why}")]
     Halted { name: String, why: Halt },

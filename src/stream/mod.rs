@@ -28,7 +28,7 @@ mod tests;
 mod weave;
 mod woven;
 
-pub use bookmark::{Bookmark, Mark, StrandMark};
+pub use bookmark::{Bookmark, Mark, SourceMark, StrandMark};
 pub use error::{Refusals, StreamError};
 pub use file::{FileError, FileRow, FileRows, in_one_line};
 pub use losses::{LoggedLoss, TrainingLog};

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::ahead::Ahead;
 use super::block::{BlockCache, Blocks, CacheLimits, Limits, Metrics};
-use super::bookmark::{Bookmark, StrandMark};
+use super::bookmark::{Bookmark, SourceMark, StrandMark};
 use super::error::StreamError;
 use super::place::{Environment, Patience, Places, Uri};
 use super::reach::{Fetching, Reach};
@@ -111,6 +111,10 @@ impl Known {
             let StrandMark { rows, items, bad, bad_rows, bytes, .. } = mark.clone();
             Tally { rows, items, bad, bad_rows, bytes, ..Tally::default() }
         });
+        self.add(tally)
+    }
+
+    fn add(&self, tally: Tally) -> Arc<Mutex<Tally>> {
         let tally = Arc::new(Mutex::new(tally));
         self.read.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&tally));
         tally
@@ -231,6 +235,32 @@ impl Streams {
             })
         };
         self.sources.iter().filter_map(report).collect()
+    }
+
+    /// What was read of each source so far.
+    pub fn marks(&self) -> Vec<SourceMark> {
+        let mark = |report: SourceReport| {
+            let Tally { rows, items, bad, bad_rows, bytes, waited: _ } = report.read;
+            SourceMark { name: report.name, listing: report.listing, rows, items, bad, bad_rows, bytes }
+        };
+        self.reports().into_iter().map(mark).collect()
+    }
+
+    /// Takes what was read before for read: readers that had come to their end then don't read again.
+    ///
+    /// # Errors
+    /// A source that there is not, or that is not what it was then.
+    pub fn restore(&self, marks: &[SourceMark]) -> Result<(), StreamError> {
+        for SourceMark { name, listing, rows, items, bad, bad_rows, bytes } in marks.iter().cloned() {
+            let known = self.sources.iter().find(|known| known.source.name == name);
+            let known = known.ok_or_else(|| StreamError::Unknown { name: name.clone() })?;
+            let failed = |why: String| StreamError::Read { name: name.clone(), why };
+            if self.listed(known, self.reach().map_err(failed)?).map_err(failed)?.digest != listing {
+                return Err(StreamError::Changed { name });
+            }
+            known.add(Tally { rows, items, bad, bad_rows, bytes, ..Tally::default() });
+        }
+        Ok(())
     }
 
     /// How far reading has come; `None` where nothing was read.

@@ -76,20 +76,43 @@ fn a_run_that_is_killed_at_any_moment_ends_as_one_that_is_not_and_asks_nothing_t
 }
 
 #[test]
-fn a_run_goes_on_with_its_files_as_they_were_or_not_at_all() {
+fn a_run_whose_files_changed_says_so_and_begins_from_its_first_item() {
     let world = World::new();
     let suite = suite(&world);
     let store = world.path("s.db");
-    let run = ["run", &suite, "-q", "--store", &store, "--checkpoint-every", "1item"];
+    let run = ["run", &suite, "-q", "--store", &store, "--checkpoint-every", "1item", "--continue"];
     assert!(kill(&run, 300));
     let text = fs::read_to_string(world.path("a.jsonl")).unwrap();
     world.write("a.jsonl", text.replace("Nessa", "Messa"));
-    let told = sway(&["run", "--resume", "-q", "--store", &store]);
-    assert_eq!(told.code, 4);
+    let resumed = world.path("resumed.json");
+    let told = sway(&[&run[..], &["--json", &resumed]].concat());
     insta::assert_snapshot!(told.stderr, @r"
-    error: probe `moved`: source `logs` is not what it was when the run began: files were added or removed, or have changed
-    hint: start a run of its own, without --resume
+    note: going on with run 1, which was interrupted
+    warning: the run begins from its first item, with the answers that are kept: source `logs` is not what it was when the run began: files were added or removed, or have changed
     ");
+    sway(&["run", &suite, "--no-store", "-q", "--json", &world.path("whole.json")]);
+    assert_eq!(record(&world, "resumed.json"), record(&world, "whole.json"));
+}
+
+/// What was read of a source is told by the probe that read furthest, which may have ended before the run was stopped.
+#[test]
+fn what_was_read_before_a_stop_is_told_after_it() {
+    let world = World::new();
+    suite(&world);
+    let probe =
+        |name: &str, items: &str| format!("[[probe]]\nname = '{name}'\nkind = 'delta_kl'\nprompts = {{ source = {items} }}\n");
+    let sources = "[null]\nruns = 0\n[[source]]\nname = 'short'\nuri = 'b.jsonl.zst'\nfield = 'prompt'\nmax_bad = 9\n
+        [[source]]\nname = 'long'\nuri = 'a.jsonl'\nfield = 'prompt'\nmax_bad = 9\n";
+    let suite = world.suite(&[sources, &probe("first", "'short'"), &probe("then", "['long', 'short'], limit = 390")].concat());
+    let store = world.path("s.db");
+    let run = ["run", &suite, "-q", "--store", &store, "--checkpoint-every", "1item", "--continue"];
+    // Behind the end of the first, and before that of the other.
+    assert!(kill(&run, 500));
+    let resumed = world.path("resumed.json");
+    assert!(sway(&[&run[..], &["--json", &resumed]].concat()).stderr.starts_with("note: going on with run 1"));
+    sway(&["run", &suite, "--no-store", "-q", "--json", &world.path("whole.json")]);
+    assert_eq!(record(&world, "resumed.json"), record(&world, "whole.json"));
+    assert_eq!(world.json("resumed.json")["sources"][0]["rows"], 180);
 }
 
 #[test]

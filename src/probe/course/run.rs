@@ -155,7 +155,10 @@ impl<P: Probe> Run<P> {
             if is_too_long && self.state.too_long.len() < self.plan.max_too_long {
                 self.state.too_long.insert(index as u64);
             } else {
-                self.state.note_error(index, place.as_ref(), &why);
+                let hint = "; `max_too_long` of its source says how many may be left out";
+                let hint = if is_too_long && place.is_some() { hint } else { "" };
+                let why = why.lines().next().unwrap_or_default();
+                self.state.note_error(index, place.as_ref(), &format!("{why}{hint}"));
             }
         }
     }

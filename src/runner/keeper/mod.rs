@@ -17,6 +17,7 @@ use crate::record::{Event, Liveness, ProbeRecord, RunRecord, ScoreRecord, StageR
 use crate::store::{
     self, Evicted, Finish, Finished, Key, Limits, Mode, Row, Run, Score, Stage, Store, StoreError, Timestamp, Verdict,
 };
+use crate::stream::Streams;
 use shelf::StoreShelf;
 
 /// Tells whoever runs it what is wrong with the store.
@@ -137,16 +138,22 @@ impl Keeper {
     }
 
     /// How far a run that is resumed had come; `None` where it must begin from its first item, with the answers that are kept.
-    pub fn last_checkpoint(&self) -> Option<Checkpoint> {
+    pub fn last_checkpoint(&self, streams: &Streams) -> Option<Checkpoint> {
         let last = self.run.as_ref().filter(|_| !self.warner.has_failed())?.checkpoints().last();
         let bytes = last.map_err(|error| self.warner.fail(&error)).ok().flatten()?;
-        let checkpoint = Checkpoint::read(&bytes);
-        if checkpoint.is_none() {
-            (self.warner.warn)(
-                "how far the run had come was kept by another sway, or on another CPU: it begins from its first item",
-            );
+        let told =
+            |why: &str| (self.warner.warn)(&format!("the run begins from its first item, with the answers that are kept: {why}"));
+        let Some(checkpoint) = Checkpoint::read(&bytes) else {
+            told("its checkpoint is another sway's, or another CPU's");
+            return None;
+        };
+        match streams.restore(checkpoint.sources()) {
+            Ok(()) => Some(checkpoint),
+            Err(error) => {
+                told(&error.to_string());
+                None
+            }
         }
-        checkpoint
     }
 
     /// Where the run keeps how far it has come.
