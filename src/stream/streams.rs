@@ -107,11 +107,7 @@ struct Known {
 impl Known {
     /// Somebody reads it, after what was read of it before.
     fn begin(&self, mark: Option<&StrandMark>) -> Arc<Mutex<Tally>> {
-        let tally = mark.map_or_else(Tally::default, |mark| {
-            let StrandMark { rows, items, bad, bad_rows, bytes, .. } = mark.clone();
-            Tally { rows, items, bad, bad_rows, bytes, ..Tally::default() }
-        });
-        self.add(tally)
+        self.add(mark.map_or_else(Tally::default, |mark| mark.source.tally()))
     }
 
     fn add(&self, tally: Tally) -> Arc<Mutex<Tally>> {
@@ -147,13 +143,13 @@ impl Streams {
             let mark = match from {
                 None => None,
                 Some(Bookmark(marks)) => {
-                    let mark = marks.get(place).filter(|mark| mark.name == *name && marks.len() == names.len());
+                    let mark = marks.get(place).filter(|mark| mark.source.name == *name && marks.len() == names.len());
                     Some(mark.ok_or_else(|| StreamError::Changed { name: name.clone() })?)
                 }
             };
             let failed = |why: String| StreamError::Read { name: name.clone(), why };
             let listed = self.listed(known, self.reach().map_err(failed)?).map_err(failed)?;
-            if mark.is_some_and(|mark| mark.listing != listed.digest) {
+            if mark.is_some_and(|mark| mark.source.listing != listed.digest) {
                 return Err(StreamError::Changed { name: name.clone() });
             }
             let tally = known.begin(mark);
@@ -174,7 +170,7 @@ impl Streams {
         mark: Option<&StrandMark>,
         tally: Arc<Mutex<Tally>>,
     ) -> Result<Strand, String> {
-        let before = mark.map_or(Before::default(), |mark| Before { at: mark.at, rows: mark.rows, taken: mark.taken });
+        let before = mark.map_or(Before::default(), |mark| Before { at: mark.at, rows: mark.source.rows, taken: mark.taken });
         let reading = Reading::new(Arc::clone(&known.source), listed, Arc::clone(self.reach()?), before);
         let interrupted = Arc::clone(&self.settings.interrupted);
         let steps =
@@ -239,10 +235,7 @@ impl Streams {
 
     /// What was read of each source so far.
     pub fn marks(&self) -> Vec<SourceMark> {
-        let mark = |report: SourceReport| {
-            let Tally { rows, items, bad, bad_rows, bytes, waited: _ } = report.read;
-            SourceMark { name: report.name, listing: report.listing, rows, items, bad, bad_rows, bytes }
-        };
+        let mark = |report: SourceReport| SourceMark::new(&report.name, &report.listing, report.read);
         self.reports().into_iter().map(mark).collect()
     }
 
@@ -251,14 +244,15 @@ impl Streams {
     /// # Errors
     /// A source that there is not, or that is not what it was then.
     pub fn restore(&self, marks: &[SourceMark]) -> Result<(), StreamError> {
-        for SourceMark { name, listing, rows, items, bad, bad_rows, bytes } in marks.iter().cloned() {
-            let known = self.sources.iter().find(|known| known.source.name == name);
+        for mark in marks {
+            let name = &mark.name;
+            let known = self.sources.iter().find(|known| known.source.name == *name);
             let known = known.ok_or_else(|| StreamError::Unknown { name: name.clone() })?;
             let failed = |why: String| StreamError::Read { name: name.clone(), why };
-            if self.listed(known, self.reach().map_err(failed)?).map_err(failed)?.digest != listing {
-                return Err(StreamError::Changed { name });
+            if self.listed(known, self.reach().map_err(failed)?).map_err(failed)?.digest != mark.listing {
+                return Err(StreamError::Changed { name: name.clone() });
             }
-            known.add(Tally { rows, items, bad, bad_rows, bytes, ..Tally::default() });
+            known.add(mark.tally());
         }
         Ok(())
     }

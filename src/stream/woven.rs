@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::bookmark::{Bookmark, StrandMark};
+use super::bookmark::{Bookmark, SourceMark, StrandMark};
 use super::error::StreamError;
 use super::strand::{Strand, StreamRow, Tally};
 use super::weave::Weave;
@@ -67,10 +67,9 @@ impl Woven {
 impl Known {
     /// Of a source that has ended.
     fn mark(&self) -> StrandMark {
-        let Tally { rows, items, bad, bad_rows, bytes, waited: _ } =
-            self.tally.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let (name, listing) = (self.name.clone(), self.listing.clone());
-        StrandMark { name, listing, taken: 0, has_ended: true, at: None, rows, items, bad, bad_rows, bytes }
+        let read = self.tally.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let source = SourceMark::new(&self.name, &self.listing, read);
+        StrandMark { source, has_ended: true, taken: 0, at: None }
     }
 }
 
